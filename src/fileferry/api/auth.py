@@ -1,0 +1,50 @@
+"""Credentials: finding the one API key of a request, in every form that the flows' clients use, and who it stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request
+
+from fileferry.engine.engine import Engine
+from fileferry.errors import ConflictingCredentials, Unauthorized
+from fileferry.model import Principal
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="fileferry"'}
+
+
+async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Principal:
+    """Return who the request acts for, in the organization named by ``?organization=`` or the key's own.
+
+    Raises Unauthorized, ConflictingCredentials, or NotFound for an organization that the key may not act in.
+    """
+    return await engine.keys.authenticate(secret_of(request), request.query_params.get("organization"))
+
+
+def secret_of(request: Request[Any, Any, Any]) -> str:
+    """Return the one key that the request carries; raises Unauthorized for none, ConflictingCredentials for several."""
+    secrets = {secret for secret in _candidates(request) if secret}
+    if not secrets:
+        raise Unauthorized(headers=_CHALLENGE)
+    if len(secrets) > 1:
+        raise ConflictingCredentials()
+    return secrets.pop()
+
+
+def _candidates(request: Request[Any, Any, Any]) -> list[str]:
+    found = []
+    for name, value in request.headers.multi_items():
+        if name == "authorization":
+            found.append(_after_scheme(value))
+        elif name in ("x-api-key", "api-key"):
+            found.append(value.strip())
+    return found
+
+
+def _after_scheme(value: str) -> str:
+    scheme, _, rest = value.strip().partition(" ")
+    if not rest:
+        return scheme
+    if scheme.lower() != "bearer":
+        raise Unauthorized("Send the API key as 'Authorization: Bearer KEY'.", headers=_CHALLENGE)
+    return rest.strip()

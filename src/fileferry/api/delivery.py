@@ -1,0 +1,227 @@
+"""Serving bytes: ranges, conditions, disposition and the headers that keep a served file from doing harm."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+from litestar import HttpMethod, Response, Router, route
+
+from fileferry.api import problems
+from fileferry.api.requests import AnyRequest, entity_tags
+from fileferry.engine.engine import Engine
+from fileferry.engine.processing import GENERIC_TYPE, SIGNED_TYPES, TEXT_TYPE, contradicts
+from fileferry.errors import PreconditionFailed, RangeNotSatisfiable
+from fileferry.model import StoredFile
+from fileferry.telemetry import Message, Receive, Send
+
+# What a browser may show by itself; everything else is offered for saving.
+_INLINE_TYPES = SIGNED_TYPES | {TEXT_TYPE}
+_SAFETY = {
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "no-referrer",
+}
+_EXPOSED = "ETag, Content-Range, Accept-Ranges, Content-Length, Content-Disposition, Repr-Digest, X-Request-ID"
+_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
+_PREFLIGHT = {
+    **_ANY_ORIGIN,
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, X-Request-ID",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+@route("/f/{token:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+async def fetch(request: AnyRequest, engine: Engine, token: str) -> Any:
+    """Fetch a file by its public URL, without a key. ``?download=1`` offers it for saving whatever its type."""
+    stored = await engine.files.open_public(token)
+    return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)})
+
+
+@route("/f/{token:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
+async def preflight(token: str) -> Response[None]:
+    """Tell a browser that a page of any origin may read public URLs, without credentials."""
+    return Response(None, status_code=200, headers=_PREFLIGHT)
+
+
+def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
+    answer = problems.render(request, error)
+    answer.headers.update({**_SAFETY, **_ANY_ORIGIN, "Cache-Control": "no-store"})
+    return answer
+
+
+router = Router(
+    "/", route_handlers=[fetch, preflight], exception_handlers={Exception: _render_problem}, include_in_schema=True
+)
+
+
+def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str]) -> Any:
+    """Return the ASGI application that answers with the version's bytes, or the part of them that the request asks for.
+
+    Conditions are judged in the order of RFC 9110 section 13.2.2; raises PreconditionFailed and RangeNotSatisfiable.
+    """
+    version = stored.version
+    headers = {
+        **headers,
+        **_SAFETY,
+        **_representation(request, stored),
+        "ETag": version.etag,
+        "Last-Modified": format_datetime(version.created_at, usegmt=True),
+        "Accept-Ranges": "bytes",
+    }
+    if not _is_modified(request, version.etag, version.created_at):
+        kept = {name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Disposition")}
+        return Answer(304, kept, None)
+    start, length, status = 0, version.size, 200
+    part = _range(request, version.etag, version.created_at, version.size)
+    if part is not None:
+        start, length = part
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{version.size}"
+    headers["Content-Length"] = str(length)
+    if request.method == "HEAD" or length == 0:
+        return Answer(status, headers, None)
+    return Answer(status, headers, engine.files.read(stored, start, length))
+
+
+class Answer:
+    """An ASGI application: a status, headers, and a body that comes in pieces or not at all."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: AsyncIterator[bytes] | None) -> None:
+        self._status = status
+        self._headers = headers
+        self._body = body
+
+    async def __call__(self, _scope: Message, receive: Receive, send: Send) -> None:
+        """Send the answer; stop reading the store when the client goes away."""
+        # The first piece comes before the status, so that a lost blob is still a proper error.
+        first = await anext(self._body, b"") if self._body is not None else b""
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self._headers.items()]
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        if self._body is None or len(first) == int(self._headers["Content-Length"]):
+            await send({"type": "http.response.body", "body": first, "more_body": False})
+            return
+        await self._send_rest(self._body, first, receive, send)
+
+    async def _send_rest(self, body: AsyncIterator[bytes], first: bytes, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            async for block in body:
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await gone
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _representation(request: AnyRequest, stored: StoredFile) -> dict[str, str]:
+    version = stored.version
+    trusted = not contradicts(version.content_type, version.detected_type)
+    media_type = version.content_type if trusted else GENERIC_TYPE
+    inline = media_type in _INLINE_TYPES and version.detected_type == media_type
+    if request.query_params.get("download", "0") not in ("0", "", "false"):
+        inline = False
+    digests = [f"crc32c=:{base64.b64encode(bytes.fromhex(version.digests.crc32c)).decode()}:"]
+    if version.digests.sha256 is not None:
+        digests.insert(0, f"sha-256=:{base64.b64encode(bytes.fromhex(version.digests.sha256)).decode()}:")
+    return {
+        "Content-Type": "text/plain; charset=utf-8" if media_type == TEXT_TYPE else media_type,
+        "Content-Disposition": content_disposition("inline" if inline else "attachment", stored.file.name),
+        "Repr-Digest": ", ".join(digests),
+    }
+
+
+def content_disposition(kind: str, name: str) -> str:
+    """Return the field value of RFC 6266: a quoted ASCII name, and ``filename*`` (RFC 8187) where that loses something."""
+    plain = "".join(character if " " <= character <= "~" and character not in '"\\%' else "_" for character in name)
+    if plain == name:
+        return f'{kind}; filename="{plain}"'
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _cache_control(engine: Engine, stored: StoredFile) -> str:
+    seconds = engine.settings.public_cache.total_seconds()
+    if stored.file.expires_at is not None:
+        seconds = min(seconds, (stored.file.expires_at - engine.clock()).total_seconds())
+    return f"public, max-age={max(0, int(seconds))}"
+
+
+def _is_modified(request: AnyRequest, etag: str, modified: datetime) -> bool:
+    """Judge the conditions of a read; raises PreconditionFailed, and False stands for 304."""
+    headers = request.headers
+    if (value := headers.get("if-match")) is not None:
+        if entity_tags(value) != ("*",) and etag not in entity_tags(value):
+            raise PreconditionFailed("The file is not, or no longer, the one named by If-Match.")
+    elif (since := _date(headers.get("if-unmodified-since"))) is not None and modified.replace(microsecond=0) > since:
+        raise PreconditionFailed("The file is newer than If-Unmodified-Since.")
+    if (value := headers.get("if-none-match")) is not None:
+        weak = [tag.removeprefix("W/") for tag in entity_tags(value)]
+        return weak != ["*"] and etag not in weak
+    since = _date(headers.get("if-modified-since"))
+    return since is None or modified.replace(microsecond=0) > since
+
+
+def _range(request: AnyRequest, etag: str, modified: datetime, size: int) -> tuple[int, int] | None:
+    """Return start and length of the one range to serve, None for the whole; raises RangeNotSatisfiable.
+
+    What is not a byte range, and several ranges in one request, are ignored as RFC 9110 section 14.2 allows.
+    """
+    value = request.headers.get("range")
+    if value is None or request.method != "GET" or not _if_range_holds(request, etag, modified):
+        return None
+    unit, _, spec = value.partition("=")
+    first, dash, last = spec.strip().partition("-")
+    if unit.strip().lower() != "bytes" or not dash or not all(part.isdigit() or not part for part in (first, last)):
+        return None
+    if not spec.isascii() or len(spec) > 40 or (not first and not last):
+        return None
+    if not first:
+        start, end = max(0, size - int(last)), size - 1
+    else:
+        start, end = int(first), min(int(last), size - 1) if last else size - 1
+        if last and int(last) < start:
+            return None
+    if start >= size or (not first and int(last) == 0):
+        raise RangeNotSatisfiable(
+            f"The file has {size} bytes.", size=size, headers={"Content-Range": f"bytes */{size}"}
+        )
+    return start, end - start + 1
+
+
+def _if_range_holds(request: AnyRequest, etag: str, modified: datetime) -> bool:
+    value = request.headers.get("if-range")
+    if value is None:
+        return True
+    if '"' in value:
+        return value.strip() == etag
+    # A date is only as good as an exact match (RFC 9110 section 13.1.5).
+    return _date(value) == modified.replace(microsecond=0)
+
+
+def _date(value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
+
+

@@ -1,0 +1,341 @@
+"""The one-call flow, ``/v1/files``: a file in one POST, as multipart or as base64 in JSON; its URL comes back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, Router, delete, get, post
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from fileferry.api import problems
+from fileferry.api.requests import (
+    AnyRequest,
+    body_of,
+    content_length,
+    declared_digests,
+    decode_cursor,
+    encode_cursor,
+    idempotency_key,
+    parse_expires_at,
+    parse_expires_in,
+    parse_limit,
+    parse_metadata,
+    public_url,
+    refuse_encoded,
+    small_body_of,
+)
+from fileferry.engine.digests import Algorithm, Hasher
+from fileferry.engine.engine import Engine
+from fileferry.engine.uploads import Incoming, NewFile
+from fileferry.errors import (
+    BadRequest,
+    FileTooLarge,
+    InvalidMetadata,
+    InvalidParameter,
+    MissingFile,
+    TooManyFiles,
+    TruncatedBody,
+    UnsupportedType,
+)
+from fileferry.model import Principal, StoredFile, clean_name, format_time
+from fileferry.telemetry import request_id
+
+_UNNAMED = "file"
+_FIELDS = ("filename", "content_type", "expires_in", "expires_at", "metadata")
+_LARGEST_FIELD = 64 * 1024
+_MOST_PARTS = 16
+_DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?,")
+
+
+class DirectFile(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """A file as this flow shows it. ``expires_at`` is null for a file that is kept."""
+
+    url: str
+    file_id: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str | None
+    crc32c: str
+    metadata: dict[str, Any]
+    created_at: str
+    expires_at: str | None
+    status: str
+
+
+class DirectPage(msgspec.Struct):
+    """A page of files, newest first; ``next_cursor`` is null on the last."""
+
+    files: list[DirectFile]
+    next_cursor: str | None
+
+
+class _JsonUpload(msgspec.Struct):
+    filename: str | None = None
+    content_type: str | None = None
+    base64: str | None = None
+    expires_in: str | int | None = None
+    expires_at: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+@post("/files")
+async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[DirectFile]:
+    """Upload one file: multipart/form-data with a field ``file``, or JSON with ``filename`` and ``base64``.
+
+    ``expires_in`` (30m, 24h, 7d or seconds) or ``expires_at`` (RFC 3339) end its life, ``metadata`` is a JSON object.
+    """
+    refuse_encoded(request)
+    media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
+    if media_type == "multipart/form-data":
+        stored = await _receive_multipart(request, engine, principal, parameters.get("boundary", ""))
+    elif media_type == "application/json":
+        stored = await _receive_json(request, engine, principal)
+    else:
+        raise UnsupportedType("Send the file as multipart/form-data, or as JSON with filename and base64.")
+    return Response(_file(request, engine, stored), status_code=201)
+
+
+@get("/files")
+async def list_files(
+    request: AnyRequest, engine: Engine, principal: Principal, cursor: str | None = None, limit: str | None = None
+) -> DirectPage:
+    """List files, newest first."""
+    after = decode_cursor(cursor, 1)
+    page = await engine.files.list_newest(principal, after[0] if after else None, parse_limit(limit))
+    files = [_file(request, engine, stored) for stored in page.items]
+    return DirectPage(files, encode_cursor(page.next_cursor) if page.next_cursor else None)
+
+
+@get("/files/{file_id:str}")
+async def get_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> DirectFile:
+    """Inspect a file."""
+    return _file(request, engine, await engine.files.get(principal, file_id))
+
+
+@delete("/files/{file_id:str}")
+async def delete_file(engine: Engine, principal: Principal, file_id: str) -> None:
+    """Remove a file's public access at once, and its bytes soon after."""
+    await engine.files.delete(principal, file_id)
+
+
+def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer with this flow's envelope: ``{"error": {code, message, request_id, retry}}``."""
+    failure = problems.known(error)
+    body = {
+        "code": failure.code,
+        "message": failure.detail,
+        "request_id": request_id(),
+        "retry": failure.retry,
+        **failure.fields,
+    }
+    return Response(
+        msgspec.json.encode({"error": body}),
+        status_code=failure.status,
+        media_type="application/json",
+        headers=problems.headers_of(failure),
+    )
+
+
+router = Router(
+    "/v1",
+    route_handlers=[upload, list_files, get_file, delete_file],
+    exception_handlers={Exception: render_error},
+)
+
+
+async def _receive_multipart(request: AnyRequest, engine: Engine, principal: Principal, boundary: str) -> StoredFile:
+    engine.uploads.authorize(principal)
+    form = _Form(_parser(boundary))
+    # The digests of a multipart request cover the whole body; those of the file may stand in the part's own headers.
+    envelope = _Envelope(declared_digests(request.headers))
+    announced = content_length(request)
+    limit = engine.settings.max_file_size + _MOST_PARTS * _LARGEST_FIELD
+    if announced is not None and announced > limit:
+        raise FileTooLarge(limit=int(engine.settings.max_file_size))
+    incoming: Incoming | None = None
+    try:
+        async for event in form.events(envelope.passing(body_of(request, engine.settings.body_idle_timeout))):
+            if isinstance(event, bytes) and incoming is not None:
+                await incoming.write(event)
+            elif isinstance(event, MultipartSegment):
+                if incoming is not None:
+                    raise TooManyFiles()
+                incoming = engine.uploads.receive(principal, declared=_part_digests(event))
+        if incoming is None:
+            raise MissingFile()
+        envelope.verify()
+        received = await incoming.finish(form.new_file(idempotency_key(request)))
+    finally:
+        if incoming is not None:
+            await incoming.close()
+    return received.stored
+
+
+def _parser(boundary: str) -> PushMultipartParser:
+    try:
+        return PushMultipartParser(boundary, max_segment_count=_MOST_PARTS)
+    except MultipartError as error:
+        raise BadRequest("The multipart Content-Type needs a usable boundary.") from error
+
+
+class _Form:
+    """A multipart form being read: remembers its fields, passes on its file."""
+
+    def __init__(self, parser: PushMultipartParser) -> None:
+        self._parser = parser
+        self._fields: dict[str, bytes] = {}
+        self._file: MultipartSegment | None = None
+
+    async def events(self, body: AsyncIterator[bytes]) -> AsyncIterator[MultipartSegment | bytes]:
+        """Yield the segment of every file, and after each its bytes. Raises TruncatedBody, BadRequest, InvalidParameter."""
+        segment: MultipartSegment | None = None
+        try:
+            async for chunk in body:
+                for event in self._parser.parse(chunk):
+                    if isinstance(event, MultipartSegment):
+                        segment = event
+                        if event.name == "file":
+                            self._file = event
+                            yield event
+                        else:
+                            self._open_field(event.name or "")
+                    elif event is not None and segment is not None:
+                        if segment.name == "file":
+                            yield bytes(event)
+                        else:
+                            self._extend_field(segment.name or "", event)
+            if not self._parser.closed:
+                self._parser.close()
+        except MultipartError as error:
+            if self._parser.error is not None and "end of multipart stream" in str(error):
+                raise TruncatedBody("The multipart body ended early; nothing was stored. Send it again.") from error
+            raise BadRequest(f"The multipart body cannot be read: {error}.") from error
+
+    def new_file(self, key: str | None) -> NewFile:
+        """Return what the form says of its file; fields may have come before or after it."""
+        fields = {name: _text(name, value) for name, value in self._fields.items()}
+        part = self._file
+        name = fields.get("filename") or (part.filename if part else None) or _UNNAMED
+        return NewFile(
+            path=clean_name(name),
+            at_path=False,
+            content_type=fields.get("content_type") or (part.content_type if part else None),
+            metadata=parse_metadata(fields.get("metadata")),
+            expires_in=parse_expires_in(fields.get("expires_in")),
+            expires_at=parse_expires_at(fields.get("expires_at")),
+            idempotency_key=key,
+        )
+
+    def _open_field(self, name: str) -> None:
+        if name not in _FIELDS:
+            raise InvalidParameter(
+                f"The form has a field {name!r}; this call takes 'file' and {', '.join(_FIELDS)}.", parameter=name
+            )
+        if name in self._fields:
+            raise InvalidParameter(f"The form has the field {name!r} twice.", parameter=name)
+        self._fields[name] = b""
+
+    def _extend_field(self, name: str, data: bytes | bytearray) -> None:
+        self._fields[name] += data
+        if len(self._fields[name]) > _LARGEST_FIELD:
+            kind = InvalidMetadata if name == "metadata" else InvalidParameter
+            raise kind(f"The field {name!r} is longer than {_LARGEST_FIELD} bytes.")
+
+
+class _Envelope:
+    """The whole body of a request, digested as it passes where its headers declare digests."""
+
+    def __init__(self, declared: dict[Algorithm, bytes]) -> None:
+        self._declared = declared
+        self._hasher = Hasher(declared)
+
+    async def passing(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield the body unchanged."""
+        async for chunk in body:
+            if self._declared:
+                self._hasher.update([chunk])
+            yield chunk
+
+    def verify(self) -> None:
+        """Raise DigestMismatch unless what passed is what was declared."""
+        self._hasher.verify(self._declared)
+
+
+def _part_digests(segment: MultipartSegment) -> dict[Algorithm, bytes]:
+    return declared_digests({name.lower(): value for name, value in segment.headerlist})
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidParameter(f"The field {name!r} is not UTF-8.", parameter=name) from error
+
+
+async def _receive_json(request: AnyRequest, engine: Engine, principal: Principal) -> StoredFile:
+    engine.uploads.authorize(principal)
+    declared = declared_digests(request.headers)
+    body = await small_body_of(request, engine.settings.max_json_upload, engine.settings.body_idle_timeout)
+    envelope = Hasher(declared)
+    envelope.update([body])
+    envelope.verify(declared)
+    asked = _decode_json(body)
+    content, stated_type = _decode_base64(asked.base64)
+    if not asked.filename:
+        raise MissingFile("A JSON upload needs filename and base64.")
+    new = NewFile(
+        path=clean_name(asked.filename),
+        at_path=False,
+        content_type=asked.content_type or stated_type,
+        metadata=asked.metadata or {},
+        expires_in=parse_expires_in(asked.expires_in),
+        expires_at=parse_expires_at(asked.expires_at),
+        idempotency_key=idempotency_key(request),
+    )
+    async with engine.uploads.receive(principal, size=len(content)) as incoming:
+        await incoming.write(content)
+        return (await incoming.finish(new)).stored
+
+
+def _decode_json(body: bytes) -> _JsonUpload:
+    try:
+        return msgspec.json.decode(body, type=_JsonUpload)
+    except msgspec.ValidationError as error:
+        raise InvalidParameter(f"{error}.") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest("The body is not valid JSON.") from error
+
+
+def _decode_base64(text: str | None) -> tuple[bytes, str | None]:
+    """Return the bytes, and the type that a ``data:`` prefix states."""
+    if text is None:
+        raise MissingFile("A JSON upload needs filename and base64.")
+    prefix = _DATA_URL.match(text)
+    encoded = "".join(text[prefix.end() if prefix else 0 :].split())
+    try:
+        return base64.b64decode(encoded, validate=True), (prefix[1] or None) if prefix else None
+    except (binascii.Error, ValueError) as error:
+        raise InvalidParameter(f"base64 cannot be decoded: {error}.", parameter="base64") from error
+
+
+def _file(request: AnyRequest, engine: Engine, stored: StoredFile) -> DirectFile:
+    file, version = stored.file, stored.version
+    return DirectFile(
+        url=public_url(request, engine, stored),
+        file_id=file.id,
+        filename=file.name,
+        content_type=version.content_type,
+        size=version.size,
+        sha256=version.digests.sha256,
+        crc32c=version.digests.crc32c,
+        metadata=file.metadata,
+        created_at=format_time(file.created_at),
+        expires_at=None if file.expires_at is None else format_time(file.expires_at),
+        status=version.state,
+    )

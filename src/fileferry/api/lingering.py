@@ -1,0 +1,74 @@
+"""Answering before the body was read: the client gets to see the answer, and does not get to send gigabytes to nobody.
+
+Closing a connection on a client that still sends makes it lose the answer; reading on without end makes a refusal as dear
+as an upload. So what still comes is read and dropped for a bounded time and size, and then the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fileferry.telemetry import Application, Message, Receive, Send
+
+_MOST_BYTES = 8 * 1024 * 1024
+_MOST_SECONDS = 5.0
+
+
+class Lingering:
+    """ASGI middleware: lets an answer arrive whose request was not read to its end."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Wrap one request; anything that is not HTTP, or that has no body, passes through."""
+        if scope["type"] != "http" or not _has_body(scope):
+            await self._application(scope, receive, send)
+            return
+        unread = True
+
+        async def watched_receive() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = message["type"] == "http.request" and message.get("more_body", False)
+            return message
+
+        async def lingering_send(message: Message) -> None:
+            if not unread:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+                await send(message)
+            elif message.get("more_body", False):
+                await send(message)
+            else:
+                await send({**message, "more_body": True})
+                if not _awaits_continue(scope):
+                    await _drain(watched_receive)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await self._application(scope, watched_receive, lingering_send)
+
+
+async def _drain(receive: Receive) -> None:
+    dropped = 0
+    try:
+        async with asyncio.timeout(_MOST_SECONDS):
+            while dropped < _MOST_BYTES:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return
+                dropped += len(message.get("body", b""))
+    except TimeoutError:
+        return
+
+
+def _has_body(scope: Message) -> bool:
+    return any(
+        (name == b"content-length" and value != b"0") or name == b"transfer-encoding" for name, value in scope["headers"]
+    )
+
+
+def _awaits_continue(scope: Message) -> bool:
+    """A client that asked first has not sent its body, and need not after an answer other than 100."""
+    return any(name == b"expect" for name, _value in scope["headers"])

@@ -1,0 +1,80 @@
+"""Errors as the native API and everything without a flow of its own tells them: RFC 9457 ``application/problem+json``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    SerializationException,
+    ValidationException,
+)
+
+from fileferry.api.requests import AnyRequest
+from fileferry.errors import BadRequest, FerryError, InternalError, InvalidParameter, MethodNotAllowed, NotFound
+from fileferry.telemetry import request_id
+
+_log = structlog.get_logger(__name__)
+
+
+def known(error: Exception) -> FerryError:
+    """Return the error of our catalogue that ``error`` is; what cannot be told apart is logged and is an InternalError."""
+    if isinstance(error, FerryError):
+        if error.status >= 500:
+            _log.error("request_failed", code=error.code, detail=error.detail, exc_info=error.__cause__)
+        return error
+    if isinstance(error, NotFoundException):
+        return NotFound("There is nothing at this address.")
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed(headers=dict(error.headers or {}))
+    if isinstance(error, ValidationException):
+        return InvalidParameter(_sentence(error))
+    if isinstance(error, SerializationException | msgspec.DecodeError):
+        return BadRequest("The body is not valid JSON.")
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return BadRequest(error.detail)
+    _log.error("unexpected_error", exc_info=error)
+    return InternalError()
+
+
+def headers_of(error: FerryError) -> dict[str, str]:
+    """Return the headers that go with an error whatever its envelope."""
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return headers
+
+
+def render(_request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer with problem+json: the RFC's members, ``code``, ``retry``, ``request_id``, and the error's own fields."""
+    failure = known(error)
+    problem: dict[str, Any] = {
+        **failure.fields,
+        "type": f"urn:fileferry:error:{failure.code}",
+        "title": failure.title,
+        "status": failure.status,
+        "detail": failure.detail,
+        "code": failure.code,
+        "retry": failure.retry,
+        "request_id": request_id(),
+    }
+    if failure.retry_after is not None:
+        problem["retry_after"] = failure.retry_after
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=failure.status,
+        media_type="application/problem+json",
+        headers=headers_of(failure),
+    )
+
+
+def _sentence(error: ValidationException) -> str:
+    """Name what was wrong with each parameter, without echoing its value."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    found = [f"{item.get('key', 'body')}: {item.get('message')}" for item in extra if isinstance(item, dict)]
+    return "; ".join(found) or error.detail

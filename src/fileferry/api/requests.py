@@ -1,0 +1,239 @@
+"""Reading requests: bodies as bounded streams, and the headers and parameters that several flows share."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from litestar import Request
+
+from fileferry.engine.digests import Algorithm
+from fileferry.engine.engine import Engine
+from fileferry.engine.uploads import Preconditions
+from fileferry.errors import (
+    BadRequest,
+    FileTooLarge,
+    InvalidDigest,
+    InvalidExpiry,
+    InvalidMetadata,
+    InvalidParameter,
+    PreconditionFailed,
+    RequestTimeout,
+    TruncatedBody,
+    UnsupportedType,
+)
+from fileferry.model import StoredFile, parse_duration
+
+AnyRequest = Request[Any, Any, Any]
+
+_DIGEST_BYTES: dict[str, int] = {
+    Algorithm.CRC32C: 4,
+    Algorithm.MD5: 16,
+    Algorithm.SHA256: 32,
+    Algorithm.SHA512: 64,
+}
+_DIGEST_MEMBER = re.compile(r"\s*([a-z0-9*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*")
+_ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_LONGEST_KEY = 255
+
+
+async def body_of(request: AnyRequest, idle: timedelta) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives.
+
+    Raises TruncatedBody when the client goes away, RequestTimeout when it sends nothing for ``idle``.
+    """
+    seconds = idle.total_seconds()
+    loop = asyncio.get_running_loop()
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout_at(loop.time() + seconds):
+                message: Any = await request.receive()
+        except TimeoutError as error:
+            raise RequestTimeout() from error
+        if message["type"] == "http.disconnect":
+            raise TruncatedBody()
+        more = message.get("more_body", False)
+        if chunk := message.get("body", b""):
+            yield chunk
+
+
+async def small_body_of(request: AnyRequest, limit: int, idle: timedelta) -> bytes:
+    """Return a body of at most ``limit`` bytes; raises FileTooLarge for a larger one."""
+    announced = content_length(request)
+    if announced is not None and announced > limit:
+        raise FileTooLarge(f"This body may have at most {limit} bytes.", limit=limit)
+    body = bytearray()
+    async for chunk in body_of(request, idle):
+        body += chunk
+        if len(body) > limit:
+            raise FileTooLarge(f"This body may have at most {limit} bytes.", limit=limit)
+    return bytes(body)
+
+
+def content_length(request: AnyRequest) -> int | None:
+    """Return the announced size of the body in bytes, None for a chunked one; raises BadRequest for nonsense."""
+    value = request.headers.get("content-length")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()) or len(value) > 18:
+        raise BadRequest("Content-Length must be a whole number of bytes.")
+    return int(value)
+
+
+def refuse_encoded(request: AnyRequest) -> None:
+    """Raise UnsupportedType for a content-coded body: bytes are stored as they are, and a coding would be lost."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedType(f"Send the body without Content-Encoding ({coding!r} is not stored with a file).")
+
+
+def declared_digests(headers: Any) -> dict[Algorithm, bytes]:
+    """Return the digests of the body that its headers declare (RFC 9530 Content-Digest and Repr-Digest, RFC 1864 Content-MD5).
+
+    Algorithms that are not known are left out unless none is known; raises InvalidDigest for those and for bad values.
+    """
+    found: dict[Algorithm, bytes] = {}
+    for name in ("content-digest", "repr-digest"):
+        if (value := headers.get(name)) is not None:
+            _merge(found, _parse_digest_field(name, value))
+    if (value := headers.get("content-md5")) is not None:
+        _merge(found, {Algorithm.MD5: _decode_digest("content-md5", Algorithm.MD5, value.strip())})
+    return found
+
+
+def _merge(found: dict[Algorithm, bytes], more: dict[Algorithm, bytes]) -> None:
+    for algorithm, value in more.items():
+        if found.setdefault(algorithm, value) != value:
+            raise InvalidDigest(f"Two headers declare different {algorithm} digests of one body.")
+
+
+def _parse_digest_field(name: str, value: str) -> dict[Algorithm, bytes]:
+    members = [_DIGEST_MEMBER.fullmatch(member) for member in value.split(",")]
+    if not all(members):
+        raise InvalidDigest(f"{name} must look like 'sha-256=:BASE64:' (RFC 9530).")
+    parsed = {
+        Algorithm(member[1]): _decode_digest(name, Algorithm(member[1]), member[2])
+        for member in members
+        if member and member[1] in _DIGEST_BYTES
+    }
+    if not parsed:
+        raise InvalidDigest(f"{name} names no algorithm that is verified here: {', '.join(Algorithm)}.")
+    return parsed
+
+
+def _decode_digest(name: str, algorithm: Algorithm, value: str) -> bytes:
+    try:
+        digest = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidDigest(f"{name}: the {algorithm} digest is not base64.") from error
+    if len(digest) != _DIGEST_BYTES[algorithm]:
+        raise InvalidDigest(f"{name}: a {algorithm} digest has {_DIGEST_BYTES[algorithm]} bytes.")
+    return digest
+
+
+def idempotency_key(request: AnyRequest) -> str | None:
+    """Return the Idempotency-Key, quoted as the draft has it or bare; raises InvalidParameter for an unusable one."""
+    value = request.headers.get("idempotency-key")
+    if value is None:
+        return None
+    key = value.strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not 1 <= len(key) <= _LONGEST_KEY or not key.isprintable() or not key.isascii():
+        raise InvalidParameter(
+            f"Idempotency-Key must be 1 to {_LONGEST_KEY} printable ASCII characters.", parameter="Idempotency-Key"
+        )
+    return key
+
+
+def preconditions(request: AnyRequest) -> Preconditions:
+    """Return the conditions of If-Match and If-None-Match on a write (RFC 9110 section 13.1)."""
+    if_match = request.headers.get("if-match")
+    if_none_match = request.headers.get("if-none-match")
+    if if_none_match is not None and if_none_match.strip() != "*":
+        raise PreconditionFailed("On an upload, If-None-Match can only be '*'.")
+    return Preconditions(() if if_match is None else entity_tags(if_match), if_none_match is not None)
+
+
+def entity_tags(value: str) -> tuple[str, ...]:
+    """Return the entity tags of a list field, ``*`` as itself; raises BadRequest for what is neither."""
+    if value.strip() == "*":
+        return ("*",)
+    tags = tuple(match[0] for match in _ENTITY_TAG.finditer(value))
+    if not tags or _ENTITY_TAG.sub("", value).strip(" ,\t"):
+        raise BadRequest("An If-Match or If-None-Match header must hold quoted entity tags, or '*'.")
+    return tags
+
+
+def parse_expires_in(value: Any) -> timedelta | None:
+    """Read ``expires_in``: ``30m``, ``24h``, ``7d`` or seconds, as text or number; None and empty text are none."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidExpiry()
+    return parse_duration(str(value))
+
+
+def parse_expires_at(value: Any) -> datetime | None:
+    """Read ``expires_at``: an RFC 3339 time; None and empty text are none."""
+    if value is None or value == "":
+        return None
+    try:
+        moment = msgspec.convert(value, datetime)
+    except msgspec.ValidationError as error:
+        raise InvalidExpiry("expires_at must be an RFC 3339 time such as 2026-12-31T23:59:59Z.") from error
+    if moment.tzinfo is None:
+        raise InvalidExpiry("expires_at needs a time zone, for example a final Z for UTC.")
+    return moment.astimezone(UTC)
+
+
+def parse_metadata(value: str | None) -> dict[str, Any]:
+    """Read ``metadata`` given as JSON text; None and empty text are an empty object."""
+    if not value:
+        return {}
+    try:
+        return msgspec.json.decode(value, type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        raise InvalidMetadata('metadata must be a JSON object, for example {"order": 17}.') from error
+
+
+def parse_limit(value: str | None, default: int = 100, largest: int = 1000) -> int:
+    """Read a page size; raises InvalidParameter unless it is 1 to ``largest``."""
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit()) or len(value) > 9 or not 1 <= int(value) <= largest:
+        raise InvalidParameter(f"limit must be a number from 1 to {largest}.", parameter="limit")
+    return int(value)
+
+
+def encode_cursor(*parts: str) -> str:
+    """Return an opaque cursor that holds ``parts``."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
+
+
+def decode_cursor(value: str | None, parts: int) -> list[str] | None:
+    """Return the parts of a cursor; None where there is none. Raises InvalidParameter for one that was not handed out."""
+    if not value:
+        return None
+    try:
+        raw = base64.b64decode(value.encode() + b"=" * (-len(value) % 4), altchars=b"-_", validate=True)
+        found = msgspec.json.decode(raw, type=list[str])
+    except (ValueError, msgspec.DecodeError) as error:
+        raise InvalidParameter("cursor must be one that an earlier page returned.", parameter="cursor") from error
+    if len(found) != parts:
+        raise InvalidParameter("cursor must be one that an earlier page returned.", parameter="cursor")
+    return found
+
+
+def public_url(request: AnyRequest, engine: Engine, stored: StoredFile) -> str:
+    """Return the URL that anyone can fetch the version from."""
+    base = (engine.settings.base_url or str(request.base_url)).rstrip("/")
+    return f"{base}/f/{engine.files.public_token(stored)}/{quote(stored.file.name, safe='')}"

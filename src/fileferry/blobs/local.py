@@ -1,0 +1,375 @@
+"""Blobs as files of a local folder, durable once committed: file synced, renamed into place, folder synced.
+
+Layout under the root: ``incoming/KEY`` while bytes arrive, ``blobs/TTTTT/TTT/KEY`` after commit, where T are the first digits
+of the key, a time-ordered UUID: blobs that are committed together share a folder, and so its sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from fileferry.blobs.store import BlobMissing, BlobStat, BlobWriter, Capabilities
+from fileferry.errors import InsufficientStorage, Unavailable
+from fileferry.groups import GroupThread, Job, settled
+
+T = TypeVar("T")
+
+# A blob up to this size stays in memory until commit and then costs one visit to the disk.
+_SMALL = 256 * 1024
+_READ_BLOCK = 512 * 1024
+_THREADS = 16
+_LARGEST_GROUP = 64
+# Dirty pages are pushed to the disk while more bytes arrive, so that the last fsync is short.
+_WRITE_BACK = 16 * 1024 * 1024
+_SYNC_FILE_RANGE_WRITE = 2
+# A folder this young may be about to receive a blob; its name holds the time in units of 2**16 milliseconds.
+_FOLDER_UNIT_SECONDS = 65.536
+_YOUNG_FOLDER_SECONDS = 3600
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+
+
+class LocalStore:
+    """A BlobStore in a folder. Several processes may share the folder; claims are ``flock``s, which die with their process."""
+
+    def __init__(self, root: Path) -> None:
+        self._incoming = root / "incoming"
+        self._blobs = root / "blobs"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._blobs.mkdir(exist_ok=True)
+        _sync_folder(root)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="blob")
+        self._committer = GroupThread("blob-commit", _Committer().commit, _LARGEST_GROUP)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Local files can be sent by the kernel."""
+        return Capabilities(open_descriptor=True)
+
+    def open_write(self, key: str) -> BlobWriter:
+        """Start a new blob; small ones touch the disk only at commit."""
+        return _LocalWriter(self, key)
+
+    async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """Yield the range in blocks of at most 512 KiB, reading one block ahead of the consumer."""
+        if length <= _READ_BLOCK:
+            yield await self.run(_read_whole, self.final_path(key), start, length)
+            return
+        descriptor = await self.open_descriptor(key)
+        try:
+            end = start + length
+            ahead = asyncio.ensure_future(self.run(os.pread, descriptor, min(_READ_BLOCK, length), start))
+            try:
+                while start < end:
+                    block = await ahead
+                    if not block:
+                        raise BlobMissing(key)
+                    start += len(block)
+                    if start < end:
+                        ahead = asyncio.ensure_future(self.run(os.pread, descriptor, min(_READ_BLOCK, end - start), start))
+                    yield block
+            finally:
+                # The read ahead must be over before its descriptor is closed and the number reused.
+                await asyncio.wait([ahead])
+        finally:
+            os.close(descriptor)
+
+    async def open_descriptor(self, key: str) -> int:
+        """Open the blob's file for reading."""
+        return await self.run(_open_existing, self.final_path(key))
+
+    async def stat(self, key: str) -> BlobStat:
+        """Return the size of the blob's file."""
+        return BlobStat(key, await self.run(_size_of, self.final_path(key)))
+
+    async def delete(self, key: str) -> None:
+        """Unlink the blob, committed or not."""
+        await self.run(self._unlink, key)
+
+    async def delete_unowned(self, key: str, is_owned: Callable[[], Awaitable[bool]]) -> bool:
+        """Hold the blob's lock while ``is_owned`` is asked, so that no writer can finish in between."""
+        descriptor = await self.run(_claim_first, [self.incoming_path(key), self.final_path(key)])
+        if descriptor is None:
+            return False
+        try:
+            if await is_owned():
+                return False
+            await self.delete(key)
+            return True
+        finally:
+            os.close(descriptor)
+
+    async def orphans(self) -> AsyncIterator[str]:
+        """Yield every key on disk that no live writer has locked; drop old empty folders on the way."""
+        folders = [self._incoming, *await self.run(lambda: list(self._folders()))]
+        for folder in folders:
+            for key in await self.run(_unclaimed, folder):
+                yield key
+
+    async def check(self) -> None:
+        """Write, sync and remove a small file."""
+        await self.run(_try_write, self._incoming)
+
+    async def close(self) -> None:
+        """Let the committer finish its group and the threads their calls."""
+        await self._committer.close()
+        self._pool.shutdown()
+
+    async def run(self, fn: Callable[..., T], *args: object) -> T:
+        """Run a blocking call in the store's threads, with the disk's errors told in our own words."""
+        future = asyncio.get_running_loop().run_in_executor(self._pool, _translated, fn, *args)
+        result: T = await settled(future)
+        return result
+
+    async def commit(self, job: _Commit) -> None:
+        """Hand a finished blob to the committer and wait until it is durable."""
+        await self._committer.submit(job)
+
+    def incoming_path(self, key: str) -> str:
+        """Where the blob is while bytes arrive."""
+        return f"{self._incoming}/{key}"
+
+    def final_path(self, key: str) -> str:
+        """Where the blob is once committed."""
+        return f"{self._blobs}/{key[:5]}/{key[5:8]}/{key}"
+
+    def _unlink(self, key: str) -> None:
+        for path in (self.final_path(key), self.incoming_path(key)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _folders(self) -> Iterator[Path]:
+        young = int((time.time() - _YOUNG_FOLDER_SECONDS) / _FOLDER_UNIT_SECONDS)
+        for outer in sorted(self._blobs.iterdir()):
+            for inner in sorted(outer.iterdir()):
+                yield inner
+                if int(outer.name + inner.name, 16) < young:
+                    _remove_if_empty(inner)
+            if int(outer.name + "fff", 16) < young:
+                _remove_if_empty(outer)
+
+
+class _LocalWriter:
+    def __init__(self, store: LocalStore, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._held: list[bytes] = []
+        self._size = 0
+        self._descriptor: int | None = None
+        self._written_back = 0
+        self._committed = False
+
+    async def append(self, chunks: Sequence[bytes]) -> None:
+        self._size += sum(map(len, chunks))
+        if self._descriptor is None and self._size <= _SMALL:
+            self._held.extend(chunks)
+            return
+        pending, self._held = [*self._held, *chunks], []
+        await self._store.run(self._write, pending)
+
+    async def commit(self) -> None:
+        if self._descriptor is not None:
+            # Outside the committer: syncing a large file may take seconds, which small ones must not wait for.
+            await self._store.run(os.fsync, self._descriptor)
+        job = _Commit(self._store.incoming_path(self._key), self._store.final_path(self._key), self._descriptor, self._held)
+        try:
+            await self._store.commit(job)
+        finally:
+            self._descriptor = job.descriptor
+        self._held = []
+        self._committed = True
+
+    async def close(self) -> None:
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        if not self._committed:
+            await self._store.delete(self._key)
+        os.close(descriptor)
+
+    def _write(self, chunks: list[bytes]) -> None:
+        if self._descriptor is None:
+            self._descriptor = _create_claimed(self._store.incoming_path(self._key))
+        _write_all(self._descriptor, chunks)
+        if self._size - self._written_back >= _WRITE_BACK:
+            _libc.sync_file_range(
+                self._descriptor, self._written_back, self._size - self._written_back, _SYNC_FILE_RANGE_WRITE
+            )
+            self._written_back = self._size
+
+
+class _Commit(Job):
+    """One blob on its way to durability: already written to ``source``, or small and held in ``chunks``."""
+
+    def __init__(self, source: str, final: str, descriptor: int | None, chunks: list[bytes]) -> None:
+        super().__init__()
+        self.source = source
+        self.final = final
+        self.descriptor = descriptor
+        self.chunks = chunks
+
+    def place(self) -> None:
+        """Put the blob where it belongs, not yet durably."""
+        if self.descriptor is not None:
+            os.rename(self.source, self.final)
+            return
+        self.descriptor = _create_claimed(self.final)
+        _write_all(self.descriptor, self.chunks)
+        os.fsync(self.descriptor)
+
+
+class _Committer:
+    """Makes waiting blobs durable as a group, so that they share the sync of their folder."""
+
+    def __init__(self) -> None:
+        self._known_folders: set[str] = set()
+
+    def commit(self, group: list[_Commit]) -> None:
+        """Place every blob and sync each folder once; a blob that fails carries its own error."""
+        folders: dict[str, list[_Commit]] = {}
+        for job in group:
+            folder = os.path.dirname(job.final)
+            try:
+                _translated(self._place, job, folder)
+            except Exception as error:
+                job.error = error
+            else:
+                folders.setdefault(folder, []).append(job)
+        for folder, jobs in folders.items():
+            try:
+                _translated(_sync_folder, folder)
+            except Exception as error:
+                for job in jobs:
+                    job.error = error
+
+    def _place(self, job: _Commit, folder: str) -> None:
+        if folder not in self._known_folders:
+            self._make_folder(folder)
+        try:
+            job.place()
+        except FileNotFoundError:  # an old empty folder was cleaned away since
+            self._make_folder(folder)
+            job.place()
+
+    def _make_folder(self, folder: str) -> None:
+        os.makedirs(folder, exist_ok=True)
+        parent = os.path.dirname(folder)
+        _sync_folder(parent)
+        _sync_folder(os.path.dirname(parent))
+        # Only the folders of this hour are worth remembering.
+        if len(self._known_folders) > 64:
+            self._known_folders.clear()
+        self._known_folders.add(folder)
+
+
+def _translated(fn: Callable[..., T], *args: object) -> T:
+    try:
+        return fn(*args)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InsufficientStorage() from error
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.EACCES):
+            raise Unavailable(f"The blob store cannot be used at the moment: {error.strerror}.", retry_after=5) from error
+        raise
+
+
+def _create_claimed(path: str) -> int:
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # a sweep took it for an orphan between the two calls
+
+
+def _write_all(descriptor: int, chunks: Sequence[bytes]) -> None:
+    remaining = memoryview(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]
+
+
+def _open_existing(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise BlobMissing(os.path.basename(path)) from None
+
+
+def _read_whole(path: str, start: int, length: int) -> bytes:
+    descriptor = _open_existing(path)
+    try:
+        block = os.pread(descriptor, length, start)
+    finally:
+        os.close(descriptor)
+    if len(block) != length:
+        raise BlobMissing(os.path.basename(path))
+    return block
+
+
+def _size_of(path: str) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        raise BlobMissing(os.path.basename(path)) from None
+
+
+def _sync_folder(folder: str | Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unclaimed(folder: Path) -> list[str]:
+    names = []
+    for entry in os.scandir(folder):
+        descriptor = _claim(entry.path)
+        if descriptor is not None:
+            os.close(descriptor)
+            names.append(entry.name)
+    return names
+
+
+def _claim(path: str) -> int | None:
+    """Return a descriptor that holds the blob alone; None while a live process writes it or has yet to record its owner."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _claim_first(paths: Sequence[str]) -> int | None:
+    return next((descriptor for path in paths if (descriptor := _claim(path)) is not None), None)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _try_write(folder: Path) -> None:
+    path = folder / f".check-{os.getpid()}"
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        _write_all(descriptor, [b"fileferry"])
+    finally:
+        os.close(descriptor)
+        os.unlink(path)

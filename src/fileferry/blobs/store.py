@@ -1,0 +1,96 @@
+"""The interface every blob store keeps, with one contract sentence on every method. It has no code of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a store can do; the rest of the code asks this and never which store it is."""
+
+    open_descriptor: bool
+    """``open_descriptor`` works: a blob can be sent by the kernel, without passing through Python."""
+
+
+class BlobStat(msgspec.Struct, frozen=True):
+    """What a store knows of one committed blob. ``size`` is in bytes."""
+
+    key: str
+    size: int
+
+
+class BlobWriter(Protocol):
+    """One blob being written. Nothing of it is visible before ``commit``; a writer left without commit leaves nothing."""
+
+    async def append(self, chunks: Sequence[bytes]) -> None:
+        """Add bytes at the end. Raises InsufficientStorage when the store is full."""
+        ...
+
+    async def commit(self) -> None:
+        """Make the blob durable and readable under its key; what was appended survives power loss once this returns.
+
+        Raises InsufficientStorage when the store is full. May be called once.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up the claim on the key: an uncommitted blob is removed, a committed one from now on needs an owner.
+
+        Until this is called ``orphans`` does not name the key, so that the owner can be recorded first.
+        """
+        ...
+
+
+class BlobStore(Protocol):
+    """Where bytes live. Keys are UUIDs made by the engine; no string of a client ever is, or is part of, a key.
+
+    Every method may raise Unavailable when the store cannot be reached.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this store can do."""
+        ...
+
+    def open_write(self, key: str) -> BlobWriter:
+        """Start the blob ``key``, which must be new."""
+        ...
+
+    def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """Yield ``length`` bytes from offset ``start`` in pieces of bounded size. Raises BlobMissing before the first piece."""
+        ...
+
+    async def open_descriptor(self, key: str) -> int:
+        """Return a readable file descriptor of the blob, for the caller to close. Raises BlobMissing."""
+        ...
+
+    async def stat(self, key: str) -> BlobStat:
+        """Return the committed blob's size. Raises BlobMissing."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove the blob and give its space back; a missing blob is not an error. Readers already under way finish."""
+        ...
+
+    async def delete_unowned(self, key: str, is_owned: Callable[[], Awaitable[bool]]) -> bool:
+        """Remove the blob if no writer claims it and ``is_owned``, asked while none can, says no; return whether it did."""
+        ...
+
+    def orphans(self) -> AsyncIterator[str]:
+        """Yield keys that hold bytes and that no writer claims; most of them have an owner."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the store takes writes now. Raises Unavailable or InsufficientStorage otherwise."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was started and let go of every resource."""
+        ...
+
+
+class BlobMissing(Exception):
+    """The store has no committed blob under this key."""

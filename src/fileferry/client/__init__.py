@@ -1,0 +1,24 @@
+"""The Python client: ``Client`` and ``AsyncClient``. It knows the server only by HTTP and by the error catalogue."""
+
+from __future__ import annotations
+
+from fileferry.client.asynchronous import AsyncClient
+from fileferry.client.blocking import Client
+from fileferry.client.calls import UNCHANGED
+from fileferry.client.failures import ConnectionFailed, NotConfigured, TimedOut, UnexpectedAnswer
+from fileferry.client.nouns import ApiKey, File, Organization
+from fileferry.client.retrying import RetryPolicy
+
+__all__ = [
+    "UNCHANGED",
+    "ApiKey",
+    "AsyncClient",
+    "Client",
+    "ConnectionFailed",
+    "File",
+    "NotConfigured",
+    "Organization",
+    "RetryPolicy",
+    "TimedOut",
+    "UnexpectedAnswer",
+]

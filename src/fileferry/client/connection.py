@@ -1,0 +1,58 @@
+"""Where a client connects and with what: address, key, timeouts. Holds the secret so that nothing else prints it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import httpx
+
+from fileferry.client.failures import NotConfigured
+
+CONNECT_SECONDS = 10.0
+
+
+class Connection:
+    """A server's address and a key, from arguments or FILEFERRY_URL and FILEFERRY_KEY."""
+
+    def __init__(
+        self, url: str | None, key: str | None, timeout: float, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        self.url = _address(url or environ.get("FILEFERRY_URL") or "")
+        self._key = _usable_key(key or environ.get("FILEFERRY_KEY") or "")
+        self.timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
+        self.headers = {"User-Agent": f"fileferry/{version('fileferry')}"}
+
+    def to(self, path: str) -> str:
+        """Return the whole address of a path of the server; raise NotConfigured when no server is known."""
+        if not self.url:
+            raise NotConfigured()
+        return self.url + path
+
+    def authorization(self) -> dict[str, str]:
+        """Return the header that carries the key; empty without one. Only ever sent to this server."""
+        return {"Authorization": f"Bearer {self._key}"} if self._key else {}
+
+
+def _address(url: str) -> str:
+    if not url:
+        return ""
+    try:
+        parsed = httpx.URL(url.strip())
+    except httpx.InvalidURL:
+        raise NotConfigured("The server's address cannot be read; it looks like https://files.example.com.") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
+        raise NotConfigured("The server's address must look like https://files.example.com.")
+    if parsed.userinfo:
+        raise NotConfigured(
+            "The server's address must hold no user or password; give the key as key= or FILEFERRY_KEY."
+        )
+    return str(parsed).rstrip("/")
+
+
+def _usable_key(key: str) -> str:
+    key = key.strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise NotConfigured("The API key holds characters that no key has.")
+    return key

@@ -1,0 +1,74 @@
+"""Queries of the small tables that are no noun of the API: events, remembered requests, leases and signing secrets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from fileferry.db.schema import events, idempotency, leases, signing_secrets
+
+
+def append_event(
+    conn: Connection, *, organization_id: str, file_id: str, version_id: str | None, type: str, data: Any, now: datetime
+) -> None:
+    """Add a row to the outbox, in the transaction of the change that it tells of."""
+    conn.execute(
+        insert(events),
+        {
+            "organization_id": organization_id,
+            "file_id": file_id,
+            "version_id": version_id,
+            "type": type,
+            "data": data,
+            "created_at": now,
+        },
+    )
+
+
+def find_request(conn: Connection, scope: str, key: str) -> tuple[str, str] | None:
+    """Return fingerprint and version id of the request that used this Idempotency-Key before."""
+    query = select(idempotency.c.fingerprint, idempotency.c.version_id)
+    row = conn.execute(query.where(idempotency.c.scope == scope, idempotency.c.key == key)).first()
+    return None if row is None else (row[0], row[1])
+
+
+def remember_request(
+    conn: Connection, *, scope: str, key: str, fingerprint: str, version_id: str, now: datetime
+) -> None:
+    """Remember which version a request with an Idempotency-Key made."""
+    row = {"scope": scope, "key": key, "fingerprint": fingerprint, "version_id": version_id, "created_at": now}
+    conn.execute(insert(idempotency), row)
+
+
+def forget_requests(conn: Connection, before: datetime) -> int:
+    """Forget requests remembered before ``before``; return how many."""
+    return conn.execute(delete(idempotency).where(idempotency.c.created_at < before)).rowcount
+
+
+def forget_events(conn: Connection, before: datetime) -> int:
+    """Forget events from before ``before``; return how many."""
+    return conn.execute(delete(events).where(events.c.created_at < before)).rowcount
+
+
+def take_lease(conn: Connection, name: str, holder: str, now: datetime, until: datetime) -> bool:
+    """Take or prolong the lease ``name``; False while another holder has it."""
+    free = or_(leases.c.holder == holder, leases.c.until <= now)
+    taken = update(leases).where(leases.c.name == name, free).values(holder=holder, until=until)
+    if conn.execute(taken).rowcount:
+        return True
+    if conn.execute(select(func.count()).where(leases.c.name == name)).scalar_one():
+        return False
+    conn.execute(insert(leases), {"name": name, "holder": holder, "until": until})
+    return True
+
+
+def list_signing_secrets(conn: Connection) -> dict[int, str]:
+    """Return every signing secret, as hex, by its id; the highest id signs."""
+    return {row[0]: row[1] for row in conn.execute(select(signing_secrets.c.id, signing_secrets.c.secret))}
+
+
+def insert_signing_secret(conn: Connection, id: int, secret: str, now: datetime) -> None:
+    """Add a signing secret, as hex."""
+    conn.execute(insert(signing_secrets), {"id": id, "secret": secret, "created_at": now})

@@ -1,0 +1,165 @@
+"""Running transactions: ``await db.read(fn, …)`` and ``await db.write(fn, …)`` for plain functions of a Connection.
+
+The queries themselves live beside this module, by noun; nothing outside ``db`` knows which database runs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+
+from fileferry.errors import InsufficientStorage, Unavailable
+from fileferry.groups import GroupThread, Job
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LARGEST_GROUP = 128
+_READERS = 4
+_BUSY_TIMEOUT_MS = 30_000
+
+
+class Database(Protocol):
+    """What the engine needs of a database."""
+
+    async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` in a read-only transaction and return its result."""
+        ...
+
+    async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` in a transaction; return once it is durable. An exception of ``fn`` undoes its writes and only its.
+
+        Raises InsufficientStorage when the disk is full, Unavailable when the database cannot be reached or is locked.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish the waiting writes and close every connection."""
+        ...
+
+
+class _Write(Job):
+    def __init__(self, call: Callable[[Connection], Any]) -> None:
+        super().__init__()
+        self.call = call
+
+
+class SqliteDatabase:
+    """SQLite behind one writer thread that commits waiting writes as a group, and read-only connections for reads.
+
+    One ``fsync`` of the write-ahead log serves the whole group (``synchronous=FULL``); a savepoint around each write keeps
+    the failure of one from touching the others. Several processes may open the same file: SQLite's lock orders their groups.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._writer_engine = writer_engine(url)
+        self._reader_engine = _reader_engine(url)
+        self._writing = self._writer_engine.connect()
+        self._reading = threading.local()
+        self._opened: list[Connection] = [self._writing]
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
+        self._writer = GroupThread("db-write", self._commit, _LARGEST_GROUP)
+
+    async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` on a read-only connection in a reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, lambda c: fn(c, *args, **kwargs))
+
+    async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` in the writer thread's next group; return after the group's commit."""
+        result: T = await self._writer.submit(_Write(lambda connection: fn(connection, *args, **kwargs)))
+        return result
+
+    async def close(self) -> None:
+        """Let the writer finish its queue, then close everything."""
+        await self._writer.close()
+        self._readers.shutdown()
+        for connection in self._opened:
+            connection.close()
+        self._reader_engine.dispose()
+        self._writer_engine.dispose()
+
+    def _read(self, call: Callable[[Connection], T]) -> T:
+        connection = getattr(self._reading, "connection", None)
+        if connection is None:
+            connection = self._reading.connection = self._reader_engine.connect()
+            self._opened.append(connection)
+        try:
+            with connection.begin():
+                return call(connection)
+        except OperationalError as error:
+            raise _translate(error) from error
+
+    def _commit(self, group: list[_Write]) -> None:
+        try:
+            with self._writing.begin():
+                for job in group:
+                    _run(self._writing, job)
+        except Exception as error:  # the commit failed, or SQLite undid the whole transaction: nothing of the group is durable
+            failure = next((job.error for job in reversed(group) if job.error), _translate(error))
+            for job in group:
+                job.error = job.error or failure
+
+
+def _run(connection: Connection, job: _Write) -> None:
+    savepoint = connection.begin_nested()
+    try:
+        job.result = job.call(connection)
+        savepoint.commit()
+    except Exception as error:
+        job.error = _translate(error)
+        savepoint.rollback()  # raises where SQLite has already undone the whole transaction, as on a full disk
+
+
+def _translate(error: Exception) -> Exception:
+    if not isinstance(error, OperationalError):
+        return error
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return InsufficientStorage()
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        return Unavailable("The database cannot take the request at the moment; repeat it shortly.", retry_after=1)
+    return error
+
+
+def writer_engine(url: str) -> Engine:
+    """Return the engine that writes: SQLite in WAL mode, where a commit is durable once it returns."""
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        # The driver must not open transactions of its own: the "begin" hook below decides what kind they are.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # IMMEDIATE takes the write lock at once, so that a group never fails half-way for want of it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _reader_engine(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine

@@ -1,0 +1,205 @@
+"""Queries of files and their versions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, update
+
+from fileferry.db.schema import files, versions, workspaces
+from fileferry.model import Digests, File, State, StoredFile, Version
+
+_STORED = select(*files.c, *versions.c).join_from(files, versions, versions.c.file_id == files.c.id)
+_CURRENT = select(*files.c, *versions.c).join_from(files, versions, versions.c.id == files.c.current_version_id)
+_FREEABLE = (State.EXPIRED, State.DELETED, State.REJECTED)
+
+
+def next_number(conn: Connection, workspace_id: str, now: datetime) -> int:
+    """Return a version number above every earlier one of the workspace: nanoseconds of ``now``, or the last one plus one."""
+    clock = int(now.timestamp() * 1_000_000) * 1000
+    last = workspaces.c.last_number
+    # Two statements rather than a greatest(): its name differs between databases.
+    advanced = (
+        update(workspaces)
+        .where(workspaces.c.id == workspace_id, last < clock)
+        .values(last_number=clock)
+        .returning(last)
+    )
+    number = conn.execute(advanced).scalar_one_or_none()
+    if number is None:
+        stepped = update(workspaces).where(workspaces.c.id == workspace_id).values(last_number=last + 1).returning(last)
+        number = conn.execute(stepped).scalar_one()
+    return int(number)
+
+
+def insert_file(conn: Connection, file: File, current_version_id: str) -> None:
+    """Add a file whose current version is ``current_version_id``."""
+    conn.execute(
+        insert(files),
+        {
+            "id": file.id,
+            "organization_id": file.organization_id,
+            "workspace_id": file.workspace_id,
+            "name": file.name,
+            "path": file.path,
+            "owns_path": file.owns_path,
+            "current_version_id": current_version_id,
+            "metadata": file.metadata,
+            "created_at": file.created_at,
+            "modified_at": file.modified_at,
+            "expires_at": file.expires_at,
+            "deleted_at": file.deleted_at,
+        },
+    )
+
+
+def insert_version(conn: Connection, version: Version) -> None:
+    """Add a version whose bytes are in the store."""
+    conn.execute(
+        insert(versions),
+        {
+            "id": version.id,
+            "file_id": version.file_id,
+            "number": version.number,
+            "state": version.state.value,
+            "reason": version.reason,
+            "size": version.size,
+            "content_type": version.content_type,
+            "detected_type": version.detected_type,
+            "crc32c": version.digests.crc32c,
+            "sha256": version.digests.sha256,
+            "has_bytes": True,
+            "created_at": version.created_at,
+        },
+    )
+
+
+def update_file(conn: Connection, file_id: str, **values: Any) -> None:
+    """Change columns of one file."""
+    conn.execute(update(files).where(files.c.id == file_id).values(**values))
+
+
+def find(conn: Connection, file_id: str) -> StoredFile | None:
+    """Return the file with its current version."""
+    return _first(conn, _CURRENT.where(files.c.id == file_id))
+
+
+def find_by_version(conn: Connection, version_id: str) -> StoredFile | None:
+    """Return the file with this version of it."""
+    return _first(conn, _STORED.where(versions.c.id == version_id))
+
+
+def find_by_path(conn: Connection, workspace_id: str, path: str) -> StoredFile | None:
+    """Return the living file that owns ``path``."""
+    owner = and_(files.c.workspace_id == workspace_id, files.c.path == path, files.c.owns_path, files.c.deleted_at.is_(None))
+    return _first(conn, _CURRENT.where(owner))
+
+
+def list_newest(
+    conn: Connection, organization_id: str, now: datetime, after_id: str | None, limit: int
+) -> list[StoredFile]:
+    """Return living files of an organization, newest first, those older than ``after_id``."""
+    query = _CURRENT.where(files.c.organization_id == organization_id, *_living(now))
+    if after_id is not None:
+        query = query.where(files.c.id < after_id)
+    return _all(conn, query.order_by(files.c.id.desc()).limit(limit))
+
+
+def list_by_path(
+    conn: Connection, workspace_id: str, prefix: str, now: datetime, after: tuple[str, str] | None, limit: int
+) -> list[StoredFile]:
+    """Return living files of a workspace whose path starts with ``prefix``, by path and id, those past ``after``."""
+    query = _CURRENT.where(files.c.workspace_id == workspace_id, *_living(now))
+    if prefix:
+        query = query.where(files.c.path >= prefix, files.c.path < _after_prefix(prefix))
+    if after is not None:
+        path, file_id = after
+        query = query.where(
+            files.c.path >= path, or_(files.c.path > path, and_(files.c.path == path, files.c.id > file_id))
+        )
+    return _all(conn, query.order_by(files.c.path, files.c.id).limit(limit))
+
+
+def list_expired(conn: Connection, now: datetime, limit: int) -> list[str]:
+    """Return ids of files whose time is over and that are not yet marked so."""
+    overdue = and_(files.c.expires_at.is_not(None), files.c.expires_at <= now, files.c.deleted_at.is_(None))
+    return list(conn.execute(select(files.c.id).where(overdue).order_by(files.c.expires_at).limit(limit)).scalars())
+
+
+def end_versions(conn: Connection, file_id: str, state: State, reason: str | None = None) -> None:
+    """Move every version of a file that has not ended yet to ``state``."""
+    alive = and_(versions.c.file_id == file_id, versions.c.state.not_in([state.value for state in _FREEABLE]))
+    conn.execute(update(versions).where(alive).values(state=state.value, reason=reason))
+
+
+def reject_version(conn: Connection, version_id: str, reason: str) -> None:
+    """Move one version to rejected, saying why."""
+    conn.execute(update(versions).where(versions.c.id == version_id).values(state=State.REJECTED.value, reason=reason))
+
+
+def list_freeable(conn: Connection, limit: int) -> list[str]:
+    """Return ids of ended versions whose bytes may still be in the store."""
+    ended = and_(versions.c.has_bytes, versions.c.state.in_([state.value for state in _FREEABLE]))
+    return list(conn.execute(select(versions.c.id).where(ended).limit(limit)).scalars())
+
+
+def mark_freed(conn: Connection, version_ids: list[str]) -> None:
+    """Record that the bytes of these versions are gone."""
+    conn.execute(update(versions).where(versions.c.id.in_(version_ids)).values(has_bytes=False))
+
+
+def with_bytes(conn: Connection, version_ids: list[str]) -> set[str]:
+    """Return which of these ids are versions that own bytes in the store."""
+    owners = select(versions.c.id).where(versions.c.id.in_(version_ids), versions.c.has_bytes)
+    return set(conn.execute(owners).scalars())
+
+
+def list_ready(conn: Connection, after_id: str, limit: int) -> list[Version]:
+    """Return ready versions in order of id, those past ``after_id``."""
+    query = select(*versions.c).where(versions.c.id > after_id, versions.c.state == State.READY.value)
+    return [_version(row, 0) for row in conn.execute(query.order_by(versions.c.id).limit(limit))]
+
+
+def delete_tombstones(conn: Connection, before: datetime, limit: int) -> int:
+    """Forget files that ended before ``before`` and whose bytes are gone; return how many."""
+    ended = select(files.c.id).where(files.c.deleted_at.is_not(None), files.c.deleted_at < before)
+    keeping = select(versions.c.file_id).where(versions.c.file_id == files.c.id, versions.c.has_bytes)
+    ids = list(conn.execute(ended.where(~keeping.exists()).limit(limit)).scalars())
+    if ids:
+        conn.execute(versions.delete().where(versions.c.file_id.in_(ids)))
+        conn.execute(files.delete().where(files.c.id.in_(ids)))
+    return len(ids)
+
+
+def _living(now: datetime) -> tuple[Any, Any]:
+    return files.c.deleted_at.is_(None), or_(files.c.expires_at.is_(None), files.c.expires_at > now)
+
+
+def _after_prefix(prefix: str) -> str:
+    """Return the least string above every string that starts with ``prefix``."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if ord(prefix[-1]) < 0x10FFFF else prefix + chr(0x10FFFF)
+
+
+def _first(conn: Connection, query: Select[Any]) -> StoredFile | None:
+    row = conn.execute(query).first()
+    return None if row is None else _stored(row)
+
+
+def _all(conn: Connection, query: Select[Any]) -> list[StoredFile]:
+    return [_stored(row) for row in conn.execute(query)]
+
+
+_FILE_COLUMNS = len(files.c)
+
+
+def _stored(row: Row[Any]) -> StoredFile:
+    id, organization_id, workspace_id, name, path, owns_path, _current, metadata, *times = row[:_FILE_COLUMNS]
+    file = File(id, organization_id, workspace_id, name, path, owns_path, metadata, *times)
+    return StoredFile(file, _version(row, _FILE_COLUMNS))
+
+
+def _version(row: Row[Any], offset: int) -> Version:
+    id, file_id, number, state, reason, size, content_type, detected, crc32c, sha256, _has_bytes, created = row[offset:]
+    digests = Digests(crc32c, sha256)
+    return Version(id, file_id, number, State(state), reason, size, content_type, detected, digests, created)

@@ -1,0 +1,87 @@
+"""Queries of API keys and of the digests of their secrets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
+
+from fileferry.db.schema import key_secrets, keys, organizations
+from fileferry.model import Key, Organization, Scope
+
+
+def insert_key(conn: Connection, key: Key) -> None:
+    """Add a key; its secret's digest is added by ``insert_secret``."""
+    conn.execute(
+        insert(keys),
+        {
+            "id": key.id,
+            "organization_id": key.organization_id,
+            "name": key.name,
+            "prefix": key.prefix,
+            "scopes": " ".join(key.scopes),
+            "created_at": key.created_at,
+            "expires_at": key.expires_at,
+            "revoked_at": key.revoked_at,
+        },
+    )
+
+
+def insert_secret(conn: Connection, key_id: str, digest: str) -> None:
+    """Let the secret with this SHA-256 open the key."""
+    conn.execute(insert(key_secrets), {"digest": digest, "key_id": key_id, "expires_at": None})
+
+
+def end_secrets(conn: Connection, key_id: str, at: datetime) -> None:
+    """Let every present secret of the key end at ``at``, or earlier where that was settled."""
+    later = or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > at)
+    conn.execute(update(key_secrets).where(key_secrets.c.key_id == key_id, later).values(expires_at=at))
+
+
+def delete_secrets(conn: Connection, key_id: str) -> None:
+    """Forget every secret of the key."""
+    conn.execute(delete(key_secrets).where(key_secrets.c.key_id == key_id))
+
+
+def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, Organization | None] | None:
+    """Return the living key that the secret with this SHA-256 opens, and its organization."""
+    query = (
+        select(*keys.c, *organizations.c)
+        .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
+        .outerjoin(organizations, organizations.c.id == keys.c.organization_id)
+        .where(
+            key_secrets.c.digest == digest,
+            or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > now),
+            keys.c.revoked_at.is_(None),
+            or_(keys.c.expires_at.is_(None), keys.c.expires_at > now),
+        )
+    )
+    row = conn.execute(query).first()
+    if row is None:
+        return None
+    split = len(keys.c)
+    return _key(row), None if row[split] is None else Organization(*row[split:])
+
+
+def find(conn: Connection, key_id: str) -> Key | None:
+    """Return a key by its id, revoked or not."""
+    row = conn.execute(select(*keys.c).where(keys.c.id == key_id)).first()
+    return None if row is None else _key(row)
+
+
+def list_keys(conn: Connection, organization_id: str, after_id: str, limit: int) -> list[Key]:
+    """Return an organization's keys in order of id, those past ``after_id``."""
+    query = select(*keys.c).where(and_(keys.c.organization_id == organization_id, keys.c.id > after_id))
+    return [_key(row) for row in conn.execute(query.order_by(keys.c.id).limit(limit))]
+
+
+def update_key(conn: Connection, key_id: str, **values: Any) -> None:
+    """Change columns of one key."""
+    conn.execute(update(keys).where(keys.c.id == key_id).values(**values))
+
+
+def _key(row: Row[Any]) -> Key:
+    id, organization_id, name, prefix, scopes, created_at, expires_at, revoked_at = row[: len(keys.c)]
+    held = tuple(Scope(scope) for scope in scopes.split())
+    return Key(id, organization_id, name, prefix, held, created_at, expires_at, revoked_at)

@@ -1,0 +1,181 @@
+"""The tables, as SQLAlchemy Core. Migrations create them; this module is what the queries are written against."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC time, stored as microseconds since 1970: exact, ordered, and the same on every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        """Turn a time into microseconds."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        """Turn microseconds into a time."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData()
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("slug", String(64), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("last_number", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("organization_id", "name"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id")),
+    Column("name", String(255), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("scopes", String(255), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Index("keys_by_organization", "organization_id", "id"),
+)
+
+# A key may have two secrets for a while: the new one, and the rotated one until its grace ends.
+key_secrets = Table(
+    "key_secrets",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("key_id", ForeignKey("keys.id"), nullable=False, index=True),
+    Column("expires_at", Instant),
+)
+
+signing_secrets = Table(
+    "signing_secrets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("secret", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("path", String(1024), nullable=False),
+    Column("owns_path", Boolean, nullable=False),
+    Column("current_version_id", String(36)),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("modified_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("deleted_at", Instant),
+    # A deleted or expired file gives its path free.
+    Index(
+        "files_by_owned_path",
+        "workspace_id",
+        "path",
+        unique=True,
+        sqlite_where=text("owns_path AND deleted_at IS NULL"),
+        postgresql_where=text("owns_path AND deleted_at IS NULL"),
+    ),
+    Index("files_by_path", "workspace_id", "path", "id"),
+    Index("files_by_organization", "organization_id", "id"),
+    Index("files_by_expiry", "expires_at", sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")),
+    Index("files_by_deletion", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("file_id", ForeignKey("files.id"), nullable=False, index=True),
+    Column("number", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("size", BigInteger, nullable=False),
+    Column("content_type", String(255), nullable=False),
+    Column("detected_type", String(255)),
+    Column("crc32c", String(8), nullable=False),
+    Column("sha256", String(64)),
+    # True until the bytes are known to be gone from the store.
+    Column("has_bytes", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(
+        "versions_to_free",
+        "state",
+        sqlite_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
+        postgresql_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
+    ),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("organization_id", String(36), nullable=False),
+    Column("file_id", String(36), nullable=False),
+    Column("version_id", String(36)),
+    Column("type", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False, index=True),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("scope", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("version_id", String(36), nullable=False),
+    Column("created_at", Instant, nullable=False, index=True),
+)
+
+# Work that one process at a time may do, such as sweeping.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", Instant, nullable=False),
+)

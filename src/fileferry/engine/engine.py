@@ -1,0 +1,68 @@
+"""The engine as one object: what the API flows, the wire protocols and the commands call."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy import Connection
+
+from fileferry.blobs.store import BlobStore
+from fileferry.db.database import Database
+from fileferry.db.organizations import find_default_organization
+from fileferry.engine import keys, links, organizations
+from fileferry.engine.files import Files
+from fileferry.engine.keys import Keys
+from fileferry.engine.organizations import Organizations
+from fileferry.engine.sweeper import Sweeper
+from fileferry.engine.uploads import Uploads
+from fileferry.model import Clock
+from fileferry.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """Everything that decides, by noun. Made by ``open_engine``."""
+
+    def __init__(
+        self, database: Database, store: BlobStore, minter: links.Links, settings: Settings, clock: Clock
+    ) -> None:
+        self.database = database
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        self.keys = Keys(database, clock)
+        self.organizations = Organizations(database, clock)
+        self.uploads = Uploads(database, store, settings, clock)
+        self.files = Files(database, store, minter, settings, clock)
+        self.sweeper = Sweeper(database, store, settings, clock)
+
+    async def check(self) -> None:
+        """Return if this process can take uploads now; raises Unavailable or InsufficientStorage otherwise."""
+        await self.database.read(find_default_organization)
+        await self.store.check()
+
+    async def close(self) -> None:
+        """Finish what was started and let go of every resource."""
+        await self.uploads.close()
+        await self.store.close()
+        await self.database.close()
+
+
+async def open_engine(database: Database, store: BlobStore, settings: Settings, clock: Clock) -> Engine:
+    """Return an engine on a migrated database that ``install`` has prepared."""
+    return Engine(database, store, await database.read(links.load), settings, clock)
+
+
+async def install(database: Database, settings: Settings, clock: Clock) -> str | None:
+    """Prepare a migrated database: default organization, signing secret, root key.
+
+    Returns the root key's secret where one was made; it can be shown only now.
+    """
+
+    def prepare(conn: Connection) -> str | None:
+        now = clock()
+        organizations.install_default(conn, now)
+        links.install_signing_secret(conn, now)
+        return keys.install_root_key(conn, settings.root_key, now)
+
+    return await database.write(prepare)

@@ -1,0 +1,163 @@
+"""The sweeper: ends files whose time is over, frees bytes that nothing serves, and finds what a crash left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from fileferry.blobs.store import BlobMissing, BlobStore
+from fileferry.db import bookkeeping, files
+from fileferry.db.database import Database
+from fileferry.engine.uploads import announce, expire, has_expired
+from fileferry.model import Clock, State
+from fileferry.settings import Settings
+
+_PAGE = 200
+_LEASE = "sweeper"
+_log = structlog.get_logger(__name__)
+
+
+class Findings(msgspec.Struct):
+    """What one look at store and database found. Ids are version ids, which are also the keys of blobs."""
+
+    bytes_without_row: list[str] = []
+    rows_without_bytes: list[str] = []
+    ended_with_bytes: int = 0
+    overdue: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to clean."""
+        return self == Findings()
+
+
+class Sweeper:
+    """Sweeps when asked, or at intervals in one process at a time (a database lease)."""
+
+    def __init__(self, database: Database, store: BlobStore, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._holder = str(uuid.uuid4())
+        self.last_findings: Findings | None = None
+
+    async def run(self) -> None:
+        """Sweep at every interval until cancelled; a failed round is logged and the next one tried."""
+        next_scan = self._clock()
+        while True:
+            try:
+                if await self._database.write(self._take_lease):
+                    await self.sweep()
+                    if self._clock() >= next_scan:
+                        await self.scan(fix=True)
+                        next_scan = self._clock() + self._settings.orphan_scan_interval
+            except Exception:
+                _log.exception("sweep_failed")
+            await asyncio.sleep(self._settings.sweep_interval.total_seconds())
+
+    async def sweep(self) -> None:
+        """Expire what is overdue, free the bytes of what has ended, and forget what was kept long enough."""
+        while await self._database.write(self._expire_some):
+            pass
+        while freed := await self._free_some():
+            _log.info("bytes_freed", versions=freed)
+        now = self._clock()
+        await self._repeat(files.delete_tombstones, now - self._settings.tombstone_retention, _PAGE)
+        await self._database.write(bookkeeping.forget_events, now - self._settings.tombstone_retention)
+        await self._database.write(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
+
+    async def scan(self, *, fix: bool) -> Findings:
+        """Compare every blob with the database and every ready version with the store; with ``fix``, mend what differs.
+
+        Bytes without a row are removed; a row without bytes is moved to rejected, ``bytes_missing``.
+        """
+        findings = Findings(
+            bytes_without_row=await self._find_orphans(),
+            rows_without_bytes=await self._find_losses(),
+            ended_with_bytes=len(await self._database.read(files.list_freeable, 1_000_000)),
+            overdue=len(await self._database.read(files.list_expired, self._clock(), 1_000_000)),
+        )
+        self.last_findings = findings
+        if not findings.is_clean:
+            _log.warning("scan", fix=fix, **{name: getattr(findings, name) for name in findings.__struct_fields__})
+        if fix:
+            for key in findings.bytes_without_row:
+                await self._store.delete_unowned(key, partial(self._is_owned, key))
+            for version_id in findings.rows_without_bytes:
+                await self._database.write(self._reject_lost, version_id)
+            await self.sweep()
+        return findings
+
+    def _take_lease(self, conn: Connection) -> bool:
+        now = self._clock()
+        # Long enough to outlast a slow sweep; a dead holder is replaced after three intervals.
+        until = now + max(3 * self._settings.sweep_interval, timedelta(seconds=5))
+        return bookkeeping.take_lease(conn, _LEASE, self._holder, now, until)
+
+    def _expire_some(self, conn: Connection) -> int:
+        now = self._clock()
+        overdue = files.list_expired(conn, now, _PAGE)
+        for file_id in overdue:
+            stored = files.find(conn, file_id)
+            if stored is not None and has_expired(stored.file, now):
+                expire(conn, stored.file, now)
+        return len(overdue)
+
+    async def _free_some(self) -> int:
+        ended = await self._database.read(files.list_freeable, _PAGE)
+        for version_id in ended:
+            await self._store.delete(version_id)
+        if ended:
+            await self._database.write(files.mark_freed, ended)
+        return len(ended)
+
+    async def _find_orphans(self) -> list[str]:
+        orphans: list[str] = []
+        page: list[str] = []
+        async for key in self._store.orphans():
+            page.append(key)
+            if len(page) == _PAGE:
+                orphans += await self._without_row(page)
+                page = []
+        return orphans + await self._without_row(page)
+
+    async def _without_row(self, keys: list[str]) -> list[str]:
+        owned = await self._database.read(files.with_bytes, keys)
+        return [key for key in keys if key not in owned]
+
+    async def _is_owned(self, key: str) -> bool:
+        return bool(await self._database.read(files.with_bytes, [key]))
+
+    async def _find_losses(self) -> list[str]:
+        lost: list[str] = []
+        after = ""
+        while page := await self._database.read(files.list_ready, after, _PAGE):
+            after = page[-1].id
+            for version in page:
+                size = None
+                with contextlib.suppress(BlobMissing):
+                    size = (await self._store.stat(version.id)).size
+                if size != version.size:
+                    lost.append(version.id)
+        return lost
+
+    def _reject_lost(self, conn: Connection, version_id: str) -> None:
+        stored = files.find_by_version(conn, version_id)
+        # It may have ended, and been swept, since it was listed.
+        if stored is None or stored.version.state is not State.READY:
+            return
+        files.reject_version(conn, version_id, "bytes_missing")
+        announce(conn, "file.rejected", stored.file, self._clock(), stored.version)
+
+    async def _repeat(self, fn: Callable[..., int], *args: object) -> None:
+        while await self._database.write(fn, *args):
+            pass

@@ -1,0 +1,224 @@
+"""The nouns of fileferry as frozen records and enums, and how their ids, names, durations and sizes are written. No I/O."""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+import unicodedata
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from fileferry.errors import InvalidExpiry, InvalidName
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+"""Tells the time; the composition root hands it out, so that tests move time instead of sleeping."""
+
+MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 1024
+
+
+class Scope(enum.StrEnum):
+    """A right that a key carries."""
+
+    UPLOAD = "upload"
+    READ = "read"
+    DELETE = "delete"
+    ADMIN = "admin"
+
+
+class State(enum.StrEnum):
+    """Where a version stands on its journey; only the engine moves it."""
+
+    PENDING = "pending"
+    RECEIVED = "received"
+    PROCESSING = "processing"
+    READY = "ready"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+
+
+class Organization(msgspec.Struct, frozen=True):
+    """The tenant; owns everything below it."""
+
+    id: str
+    slug: str
+    name: str
+    is_default: bool
+    created_at: datetime
+
+
+class Workspace(msgspec.Struct, frozen=True):
+    """A tree of paths inside an organization."""
+
+    id: str
+    organization_id: str
+    name: str
+    is_default: bool
+    created_at: datetime
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An API credential; the secret itself is never stored. ``organization_id`` is None for a root key."""
+
+    id: str
+    organization_id: str | None
+    name: str
+    prefix: str
+    scopes: tuple[Scope, ...]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who acts: a key, and the organization it acts in for this request."""
+
+    key: Key
+    organization: Organization
+
+
+class Digests(msgspec.Struct, frozen=True):
+    """What was computed over the bytes of a version, as lower-case hex; CRC32C always, the others when asked for."""
+
+    crc32c: str
+    sha256: str | None = None
+
+
+class File(msgspec.Struct, frozen=True):
+    """A named thing in a workspace with a stable id. ``owns_path`` files are found by their path; hand-offs only by id."""
+
+    id: str
+    organization_id: str
+    workspace_id: str
+    name: str
+    path: str
+    owns_path: bool
+    metadata: dict[str, Any]
+    created_at: datetime
+    modified_at: datetime
+    expires_at: datetime | None
+    deleted_at: datetime | None
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One immutable content of a file. ``number`` grows strictly within a workspace; sizes are bytes."""
+
+    id: str
+    file_id: str
+    number: int
+    state: State
+    reason: str | None
+    size: int
+    content_type: str
+    detected_type: str | None
+    digests: Digests
+    created_at: datetime
+
+    @property
+    def etag(self) -> str:
+        """A strong entity tag, quoted: a version never changes, so its id and checksum name its bytes."""
+        return f'"{self.id.replace("-", "")}-{self.digests.crc32c}"'
+
+
+class StoredFile(msgspec.Struct, frozen=True):
+    """A file together with the version that an answer speaks of."""
+
+    file: File
+    version: Version
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a listing; ``next_cursor`` is None on the last."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+def new_id(now: datetime) -> str:
+    """Return a time-ordered UUID (version 7, RFC 9562 section 5.7) for ``now``."""
+    milliseconds = int(now.timestamp() * 1000)
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | (0x7 << 76)
+    value = value & ~(0x3 << 62) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
+
+
+def utc_now() -> datetime:
+    """Return the time of day, aware, in UTC: the clock that the composition root hands out."""
+    return datetime.now(UTC)
+
+
+_DURATION = re.compile(r"(\d{1,12})(s|m|h|d|w)?")
+_DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = timedelta(days=36500)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read ``30m``, ``24h``, ``7d``, ``2w`` or plain seconds; raise InvalidExpiry for anything else, zero, or over a century."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise InvalidExpiry(f"{text!r} is not a duration: use for example 30m, 24h, 7d or plain seconds.")
+    seconds = int(match[1]) * _DURATION_UNITS[match[2] or "s"]
+    if not 0 < seconds <= _LONGEST.total_seconds():
+        raise InvalidExpiry("The duration must be longer than zero and at most 100 years.")
+    return timedelta(seconds=seconds)
+
+
+_SIZE = re.compile(r"(\d{1,18})\s*(B|[kKMGT]i?B?)?")
+_SIZE_POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_size(text: str) -> int:
+    """Read a size in bytes: ``1048576``, ``64MiB`` (binary) or ``5GB`` (decimal); raise ValueError otherwise."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a size: use bytes, or for example 64MiB or 5GB.")
+    number, unit = int(match[1]), (match[2] or "B").upper()
+    if unit == "B":
+        return number
+    base: int = 1024 if unit[1:2] == "I" else 1000
+    return number * int(base ** _SIZE_POWERS[unit[0]])
+
+
+def format_time(moment: datetime) -> str:
+    """Write a time as RFC 3339 in UTC with milliseconds, for example ``2026-11-21T09:30:00.000Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def clean_name(name: str) -> str:
+    """Return a client's file name made safe to show: the last path segment, NFC, without control characters.
+
+    Raises InvalidName when nothing is left or it is longer than 255 bytes of UTF-8.
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    return _clean_segment(last)
+
+
+def clean_path(path: str) -> str:
+    """Return a path in its stored form: NFC segments joined by ``/``, no leading slash.
+
+    Raises InvalidName for empty, ``.`` or ``..`` segments, control characters, and paths over 1,024 bytes.
+    """
+    segments = [_clean_segment(segment) for segment in path.removeprefix("/").split("/")]
+    cleaned = "/".join(segments)
+    if len(cleaned.encode()) > MAX_PATH_BYTES:
+        raise InvalidName(f"The path is longer than {MAX_PATH_BYTES} bytes.")
+    return cleaned
+
+
+def _clean_segment(segment: str) -> str:
+    segment = unicodedata.normalize("NFC", segment)
+    if segment in ("", ".", ".."):
+        raise InvalidName("A path needs a name between its slashes; '.' and '..' are not names.")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in segment):
+        raise InvalidName("A name may not contain control characters.")
+    if len(segment.encode()) > MAX_NAME_BYTES:
+        raise InvalidName(f"A name may not be longer than {MAX_NAME_BYTES} bytes of UTF-8.")
+    return segment

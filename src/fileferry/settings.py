@@ -1,0 +1,121 @@
+"""Every setting, its default and its unit, read from ``FILEFERRY_…`` environment variables. Nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fileferry.errors import InvalidExpiry
+from fileferry.model import parse_duration, parse_size
+
+PREFIX = "FILEFERRY_"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message names the variable and says what it takes."""
+
+
+class Bytes(int):
+    """A size in bytes; written as ``64MiB``, ``5GB`` or a plain number."""
+
+
+class Duration(timedelta):
+    """A length of time; written as ``30s``, ``15m``, ``24h``, ``7d`` or plain seconds."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings. Each field is the variable ``FILEFERRY_`` + its name in upper case."""
+
+    data: Path = Path("data")
+    """Folder of the embedded database and of local blobs."""
+    base_url: str | None = None
+    """Public address of this service, for the URLs it hands out; without it the request's Host header decides."""
+    database_url: str | None = None
+    """Default: SQLite in the data folder."""
+    store: str | None = None
+    """Where blobs live, ``file:///folder``; default: the data folder."""
+    root_key: str | None = None
+    """Fixes the first admin key; without it one is made at first start and printed once."""
+
+    max_file_size: Bytes = Bytes(50 * 1024**3)
+    """Largest file accepted."""
+    max_json_upload: Bytes = Bytes(16 * 1024**2)
+    """Largest body of a JSON/base64 upload, which is held in memory."""
+    max_metadata: Bytes = Bytes(16 * 1024)
+    """Largest metadata object, as JSON."""
+    max_retention: Duration | None = None
+    """Longest life a file may ask for; also the life of files that ask for none."""
+
+    public_cache: Duration = Duration(seconds=60)
+    """How long caches may keep what a public URL serves; never longer than the file lives. Deleting cannot reach caches."""
+    body_idle_timeout: Duration = Duration(seconds=60)
+    """An upload that sends nothing for this long is given up (408)."""
+    shutdown_grace: Duration = Duration(seconds=30)
+    """How long running transfers may go on after SIGTERM."""
+    sweep_interval: Duration = Duration(seconds=30)
+    """How often expired and deleted files give their bytes back."""
+    orphan_scan_interval: Duration = Duration(hours=6)
+    """How often the whole store is compared with the database; also done at every start."""
+    tombstone_retention: Duration = Duration(days=30)
+    """How long a deleted or expired file still answers 410 rather than 404."""
+    idempotency_retention: Duration = Duration(hours=24)
+    """How long an Idempotency-Key is remembered."""
+
+    log_level: str = "info"
+    """debug, info, warning or error."""
+    log_format: str = "json"
+    """json, or console for people."""
+
+    def resolved_database_url(self) -> str:
+        """Return the SQLAlchemy URL in force; raise SettingsError for a database that is not supported."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data.absolute() / 'fileferry.db'}"
+        if not self.database_url.startswith("sqlite:///"):
+            raise SettingsError("FILEFERRY_DATABASE_URL: only sqlite:///PATH is supported by this release.")
+        return self.database_url
+
+    def resolved_store_folder(self) -> Path:
+        """Return the folder of the local blob store; raise SettingsError for a store that is not supported."""
+        if self.store is None:
+            return self.data.absolute()
+        if not self.store.startswith("file:///"):
+            raise SettingsError("FILEFERRY_STORE: only file:///FOLDER is supported by this release.")
+        return Path(self.store.removeprefix("file://"))
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read settings from ``environ``; raise SettingsError naming the first variable that cannot be used."""
+    values = {
+        field.name: environ[variable]
+        for field in msgspec.structs.fields(Settings)
+        if (variable := PREFIX + field.name.upper()) in environ
+    }
+    try:
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"A {PREFIX}… setting cannot be used: {error}") from error
+    settings.resolved_database_url()
+    settings.resolved_store_folder()
+    return settings
+
+
+def _decode(kind: type[Any], value: Any) -> Any:
+    if kind is Bytes:
+        return Bytes(parse_size(value))
+    if kind is Duration:
+        return _decode_duration(value)
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _decode_duration(value: str) -> Duration:
+    try:
+        return Duration(seconds=parse_duration(value).total_seconds())
+    except InvalidExpiry as error:
+        raise ValueError(str(error)) from error

@@ -146,5 +146,3 @@ async def doctor(*, fix: bool) -> Findings:
     await prepare(settings)
     async with opened(settings) as engine:
         return await engine.sweeper.scan(fix=fix)
-
-

@@ -113,7 +113,9 @@ class InvalidDigest(BadRequest):
     """A digest header does not parse or names no known algorithm."""
 
     code = "invalid_digest"
-    title = "A digest header cannot be read, or names no algorithm this server verifies (sha-256, sha-512, md5, crc32c)."
+    title = (
+        "A digest header cannot be read, or names no algorithm this server verifies (sha-256, sha-512, md5, crc32c)."
+    )
 
 
 class DigestMismatch(BadRequest):

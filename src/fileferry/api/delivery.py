@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any
 from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, route
@@ -37,59 +36,6 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, X-Request-ID",
     "Access-Control-Max-Age": "86400",
 }
-
-
-@route("/f/{token:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-async def fetch(request: AnyRequest, engine: Engine, token: str) -> Any:
-    """Fetch a file by its public URL, without a key. ``?download=1`` offers it for saving whatever its type."""
-    stored = await engine.files.open_public(token)
-    return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)})
-
-
-@route("/f/{token:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
-async def preflight(token: str) -> Response[None]:
-    """Tell a browser that a page of any origin may read public URLs, without credentials."""
-    return Response(None, status_code=200, headers=_PREFLIGHT)
-
-
-def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
-    answer = problems.render(request, error)
-    answer.headers.update({**_SAFETY, **_ANY_ORIGIN, "Cache-Control": "no-store"})
-    return answer
-
-
-router = Router(
-    "/", route_handlers=[fetch, preflight], exception_handlers={Exception: _render_problem}, include_in_schema=True
-)
-
-
-def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str]) -> Any:
-    """Return the ASGI application that answers with the version's bytes, or the part of them that the request asks for.
-
-    Conditions are judged in the order of RFC 9110 section 13.2.2; raises PreconditionFailed and RangeNotSatisfiable.
-    """
-    version = stored.version
-    headers = {
-        **headers,
-        **_SAFETY,
-        **_representation(request, stored),
-        "ETag": version.etag,
-        "Last-Modified": format_datetime(version.created_at, usegmt=True),
-        "Accept-Ranges": "bytes",
-    }
-    if not _is_modified(request, version.etag, version.created_at):
-        kept = {name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Disposition")}
-        return Answer(304, kept, None)
-    start, length, status = 0, version.size, 200
-    part = _range(request, version.etag, version.created_at, version.size)
-    if part is not None:
-        start, length = part
-        status = 206
-        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{version.size}"
-    headers["Content-Length"] = str(length)
-    if request.method == "HEAD" or length == 0:
-        return Answer(status, headers, None)
-    return Answer(status, headers, engine.files.read(stored, start, length))
 
 
 class Answer:
@@ -124,6 +70,59 @@ class Answer:
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
+
+
+@route("/f/{token:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
+    """Fetch a file by its public URL, without a key. ``?download=1`` offers it for saving whatever its type."""
+    stored = await engine.files.open_public(token)
+    return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)})
+
+
+@route("/f/{token:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
+async def preflight(token: str) -> Response[None]:
+    """Tell a browser that a page of any origin may read public URLs, without credentials."""
+    return Response(None, status_code=200, headers=_PREFLIGHT)
+
+
+def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
+    answer = problems.render(request, error)
+    answer.headers.update({**_SAFETY, **_ANY_ORIGIN, "Cache-Control": "no-store"})
+    return answer
+
+
+router = Router(
+    "/", route_handlers=[fetch, preflight], exception_handlers={Exception: _render_problem}, include_in_schema=True
+)
+
+
+def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str]) -> Answer:
+    """Return the ASGI application that answers with the version's bytes, or the part of them that the request asks for.
+
+    Conditions are judged in the order of RFC 9110 section 13.2.2; raises PreconditionFailed and RangeNotSatisfiable.
+    """
+    version = stored.version
+    headers = {
+        **headers,
+        **_SAFETY,
+        **_representation(request, stored),
+        "ETag": version.etag,
+        "Last-Modified": format_datetime(version.created_at, usegmt=True),
+        "Accept-Ranges": "bytes",
+    }
+    if not _is_modified(request, version.etag, version.created_at):
+        kept = {name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Disposition")}
+        return Answer(304, kept, None)
+    start, length, status = 0, version.size, 200
+    part = _range(request, version.etag, version.created_at, version.size)
+    if part is not None:
+        start, length = part
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{version.size}"
+    headers["Content-Length"] = str(length)
+    if request.method == "HEAD" or length == 0:
+        return Answer(status, headers, None)
+    return Answer(status, headers, engine.files.read(stored, start, length))
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -223,5 +222,3 @@ def _date(value: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(UTC) if moment.tzinfo else None
-
-

@@ -65,7 +65,8 @@ async def _drain(receive: Receive) -> None:
 
 def _has_body(scope: Message) -> bool:
     return any(
-        (name == b"content-length" and value != b"0") or name == b"transfer-encoding" for name, value in scope["headers"]
+        (name == b"content-length" and value != b"0") or name == b"transfer-encoding"
+        for name, value in scope["headers"]
     )
 
 

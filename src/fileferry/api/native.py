@@ -9,7 +9,7 @@ import msgspec
 from litestar import HttpMethod, Response, Router, delete, get, patch, post, route
 from litestar.params import Parameter
 
-from fileferry.api.delivery import deliver
+from fileferry.api.delivery import Answer, deliver
 from fileferry.api.requests import (
     AnyRequest,
     body_of,
@@ -204,7 +204,7 @@ async def delete_file(engine: Engine, principal: Principal, file_id: str) -> Non
 
 
 @route("/files/{file_id:str}/content", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-async def get_content(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Any:
+async def get_content(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Answer:
     """Fetch the current bytes of a file with a key; ranges and conditions as on the public URL."""
     stored = await engine.files.open(principal, file_id)
     return deliver(request, engine, stored, {"Cache-Control": "private, no-cache"})
@@ -224,7 +224,9 @@ async def list_keys(engine: Engine, principal: Principal, cursor: Cursor = None,
     """List the organization's API keys, revoked ones too."""
     after = decode_cursor(cursor, 1)
     page = await engine.keys.list(principal, after[0] if after else "", parse_limit(limit))
-    return KeyPage([_key_object(key) for key in page.items], encode_cursor(page.next_cursor) if page.next_cursor else None)
+    return KeyPage(
+        [_key_object(key) for key in page.items], encode_cursor(page.next_cursor) if page.next_cursor else None
+    )
 
 
 @get("/keys/{key_id:str}")

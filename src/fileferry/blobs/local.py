@@ -77,7 +77,9 @@ class LocalStore:
                         raise BlobMissing(key)
                     start += len(block)
                     if start < end:
-                        ahead = asyncio.ensure_future(self.run(os.pread, descriptor, min(_READ_BLOCK, end - start), start))
+                        ahead = asyncio.ensure_future(
+                            self.run(os.pread, descriptor, min(_READ_BLOCK, end - start), start)
+                        )
                     yield block
             finally:
                 # The read ahead must be over before its descriptor is closed and the number reused.
@@ -182,7 +184,9 @@ class _LocalWriter:
         if self._descriptor is not None:
             # Outside the committer: syncing a large file may take seconds, which small ones must not wait for.
             await self._store.run(os.fsync, self._descriptor)
-        job = _Commit(self._store.incoming_path(self._key), self._store.final_path(self._key), self._descriptor, self._held)
+        job = _Commit(
+            self._store.incoming_path(self._key), self._store.final_path(self._key), self._descriptor, self._held
+        )
         try:
             await self._store.commit(job)
         finally:
@@ -203,9 +207,7 @@ class _LocalWriter:
             self._descriptor = _create_claimed(self._store.incoming_path(self._key))
         _write_all(self._descriptor, chunks)
         if self._size - self._written_back >= _WRITE_BACK:
-            _libc.sync_file_range(
-                self._descriptor, self._written_back, self._size - self._written_back, _SYNC_FILE_RANGE_WRITE
-            )
+            _start_write_back(self._descriptor, self._written_back, self._size - self._written_back)
             self._written_back = self._size
 
 
@@ -226,7 +228,13 @@ class _Commit(Job):
             return
         self.descriptor = _create_claimed(self.final)
         _write_all(self.descriptor, self.chunks)
-        os.fsync(self.descriptor)
+        # Every file's blocks are on their way before the first sync waits, so that one journal commit serves the group.
+        _start_write_back(self.descriptor, 0, 0)
+
+    def sync(self) -> None:
+        """Make a small blob's bytes durable; those of a large one were synced before it came here."""
+        if self.chunks and self.descriptor is not None:
+            os.fsync(self.descriptor)
 
 
 class _Committer:
@@ -237,23 +245,19 @@ class _Committer:
 
     def commit(self, group: list[_Commit]) -> None:
         """Place every blob and sync each folder once; a blob that fails carries its own error."""
+        placed = [job for job in group if _attempt(job, self._place, job)]
+        synced = [job for job in placed if _attempt(job, job.sync)]
         folders: dict[str, list[_Commit]] = {}
-        for job in group:
-            folder = os.path.dirname(job.final)
-            try:
-                _translated(self._place, job, folder)
-            except Exception as error:
-                job.error = error
-            else:
-                folders.setdefault(folder, []).append(job)
+        for job in synced:
+            folders.setdefault(os.path.dirname(job.final), []).append(job)
         for folder, jobs in folders.items():
-            try:
-                _translated(_sync_folder, folder)
-            except Exception as error:
-                for job in jobs:
-                    job.error = error
+            first, *others = jobs
+            if not _attempt(first, _sync_folder, folder):
+                for job in others:
+                    job.error = first.error
 
-    def _place(self, job: _Commit, folder: str) -> None:
+    def _place(self, job: _Commit) -> None:
+        folder = os.path.dirname(job.final)
         if folder not in self._known_folders:
             self._make_folder(folder)
         try:
@@ -273,6 +277,15 @@ class _Committer:
         self._known_folders.add(folder)
 
 
+def _attempt(job: _Commit, step: Callable[..., None], *args: object) -> bool:
+    try:
+        _translated(step, *args)
+    except Exception as error:
+        job.error = error
+        return False
+    return True
+
+
 def _translated(fn: Callable[..., T], *args: object) -> T:
     try:
         return fn(*args)
@@ -280,8 +293,15 @@ def _translated(fn: Callable[..., T], *args: object) -> T:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InsufficientStorage() from error
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.EACCES):
-            raise Unavailable(f"The blob store cannot be used at the moment: {error.strerror}.", retry_after=5) from error
+            raise Unavailable(
+                f"The blob store cannot be used at the moment: {error.strerror}.", retry_after=5
+            ) from error
         raise
+
+
+def _start_write_back(descriptor: int, offset: int, length: int) -> None:
+    """Begin to write dirty pages to the disk without waiting (sync_file_range(2)); a length of 0 is all. Only a hint."""
+    _libc.sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
 
 
 def _create_claimed(path: str) -> int:

@@ -1,4 +1,4 @@
-"""The client for asyncio programs: ``AsyncClient``. What it sends and how it reads answers is in ``calls``; here it waits."""
+"""The client for asyncio programs, ``AsyncClient``. What it sends and how it reads answers is in ``calls``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from typing import IO, TypeVar, overload
 
 import httpx
 
-from fileferry.client import calls
+from fileferry.client import calls, refusal
+from fileferry.client.blocking import Progress
 from fileferry.client.calls import UNCHANGED, Call, Lifetime, Unchanged
 from fileferry.client.connection import Connection
 from fileferry.client.downloads import OpenFile, Receiving, Sink, partial_file
 from fileferry.client.failures import ConnectionFailed, error_from, failure_from, unreadable
 from fileferry.client.nouns import ApiKey, File, Organization, Page
 from fileferry.client.proof import check_upload
-from fileferry.client.retrying import Attempts, RetryPolicy
+from fileferry.client.retrying import PATIENT, Attempts, RetryPolicy
 from fileferry.client.sources import AsyncIterableSource, Readable, Sending, Source, source_of
 from fileferry.errors import DigestMismatch, FerryError, Gone, NotFound
 
@@ -42,7 +43,7 @@ class AsyncClient:
         key: str | None = None,
         *,
         timeout: float = 60.0,
-        retries: RetryPolicy = RetryPolicy(),
+        retries: RetryPolicy = PATIENT,
     ) -> None:
         self._connection = Connection(url, key, timeout)
         self._retries = retries
@@ -251,12 +252,25 @@ class AsyncClient:
         try:
             response = await self._http.request(call.method, url, headers=headers, json=call.json, content=content)
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise failure_from(error, url) from error
+            failure = failure_from(error, url)
+            if sending is not None and isinstance(failure, ConnectionFailed) and refusal.is_worth_asking(sending):
+                failure = await self._refusal(call.method, url, headers, sending) or failure
+            raise failure from error
         if response.is_error:
             raise error_from(response)
         if not response.is_success:
             raise unreadable(response, "an answer of fileferry's")
         return response
+
+    async def _refusal(self, method: str, url: str, headers: Mapping[str, str], sending: Sending) -> FerryError | None:
+        asked = refusal.question_headers(headers, sending)
+        try:
+            response = await self._http.request(
+                method, url, headers=asked, content=refusal.one_byte(), timeout=refusal.SECONDS
+            )
+        except httpx.RequestError:
+            return None
+        return error_from(response) if response.is_error else None
 
     async def _download(
         self, url: str, headers: Mapping[str, str], sink: Sink, file: File | None, progress: Progress | None

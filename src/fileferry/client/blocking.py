@@ -1,4 +1,4 @@
-"""The client for ordinary programs: ``Client``. What it sends and how it reads answers is in ``calls``; here it waits."""
+"""The client for ordinary programs, ``Client``. What it sends and how it reads answers is in ``calls``."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from fileferry.client.downloads import OpenFile, Receiving, Sink, partial_file
 from fileferry.client.failures import ConnectionFailed, error_from, failure_from, unreadable
 from fileferry.client.nouns import ApiKey, File, Organization, Page
 from fileferry.client.proof import check_upload
-from fileferry.client.retrying import Attempts, RetryPolicy
-from fileferry.client.sources import Readable, Sending, Source, source_of
+from fileferry.client.retrying import PATIENT, Attempts, RetryPolicy
+from fileferry.client.sources import Readable, Sending, source_of
 from fileferry.errors import DigestMismatch, FerryError, Gone, NotFound
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Client:
         key: str | None = None,
         *,
         timeout: float = 60.0,
-        retries: RetryPolicy = RetryPolicy(),
+        retries: RetryPolicy = PATIENT,
     ) -> None:
         self._connection = Connection(url, key, timeout)
         self._retries = retries

@@ -102,7 +102,8 @@ def update_file(
     if not isinstance(name, Unchanged):
         changes["name"] = name
     if not isinstance(expires_in, Unchanged):
-        changes["expires_in"] = None if expires_in is None else _lifetime_text(expires_in)
+        # Only expires_at has a null that means "keep".
+        changes |= {"expires_at": None} if expires_in is None else {"expires_in": _lifetime_text(expires_in)}
     if not isinstance(expires_at, Unchanged):
         changes["expires_at"] = None if expires_at is None else _moment_text(expires_at)
     if not isinstance(metadata, Unchanged):
@@ -132,8 +133,9 @@ def create_key(
     name: str, *, scopes: Iterable[str], organization: str | None, expires_in: Lifetime | None
 ) -> Call[ApiKey]:
     """Return the making of a key; never repeated after a lost answer, which would leave a key nobody holds."""
-    body: dict[str, object] = {"name": name, "scopes": list(scopes), **_given(organization=organization)}
-    return Call(method="POST", path="/api/keys", read=_key, json=body | _expiry(expires_in, None), repeatable=False)
+    path = _with("/api/keys", _given(organization=organization))
+    body: dict[str, object] = {"name": name, "scopes": list(scopes)}
+    return Call(method="POST", path=path, read=_key, json=body | _expiry(expires_in, None), repeatable=False)
 
 
 def list_keys(*, cursor: str | None) -> Call[Page[ApiKey]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from importlib.metadata import version
 
 import httpx
@@ -16,11 +15,9 @@ CONNECT_SECONDS = 10.0
 class Connection:
     """A server's address and a key, from arguments or FILEFERRY_URL and FILEFERRY_KEY."""
 
-    def __init__(
-        self, url: str | None, key: str | None, timeout: float, environ: Mapping[str, str] = os.environ
-    ) -> None:
-        self.url = _address(url or environ.get("FILEFERRY_URL") or "")
-        self._key = _usable_key(key or environ.get("FILEFERRY_KEY") or "")
+    def __init__(self, url: str | None, key: str | None, timeout: float) -> None:
+        self.url = _address(url or os.environ.get("FILEFERRY_URL") or "")
+        self._key = _usable_key(key or os.environ.get("FILEFERRY_KEY") or "")
         self.timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
         self.headers = {"User-Agent": f"fileferry/{version('fileferry')}"}
 
@@ -45,9 +42,7 @@ def _address(url: str) -> str:
     if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
         raise NotConfigured("The server's address must look like https://files.example.com.")
     if parsed.userinfo:
-        raise NotConfigured(
-            "The server's address must hold no user or password; give the key as key= or FILEFERRY_KEY."
-        )
+        raise NotConfigured("The server's address must hold no user or password; the key is given by itself.")
     return str(parsed).rstrip("/")
 
 

@@ -60,7 +60,7 @@ class PartialFile:
         self._origin = hashlib.sha256(origin.encode()).hexdigest()
 
     def held(self) -> tuple[int, str]:
-        """Return the part's size and ETag; the last byte is left out, so that a part that is whole can be resumed too."""
+        """Return the part's size less one byte, so that a whole part can be resumed too, and its ETag."""
         try:
             origin, _, etag = self._label.read_text().partition("\n")
         except (OSError, ValueError):
@@ -206,9 +206,7 @@ class Receiving:
         wrong = self._expected is not None and self._sha256.hexdigest() != self._expected
         if wrong or (self.total is not None and self.received > self.total):
             self._restart("")
-            raise DigestMismatch(
-                "The bytes received are not the file's: their SHA-256 or size differs. Nothing was kept."
-            )
+            raise DigestMismatch("The bytes received are not the file's: SHA-256 or size differs. Nothing was kept.")
         self._sink.commit()
 
     def _restart(self, etag: str) -> None:

@@ -1,4 +1,4 @@
-"""What the client raises beyond the catalogue: no answer, an answer nobody expected, or a client that was set up wrongly.
+"""What the client raises beyond the catalogue: no answer, an answer nobody expected, a client set up wrongly.
 
 Errors that the server answers are the classes of ``fileferry.errors``; this module also rebuilds those from an answer.
 """
@@ -134,6 +134,6 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 
 
 def _retry_class(status: int, said: object) -> Retry:
-    if isinstance(said, str) and said in Retry:
-        return Retry(said)
+    if said in {"never", "now", "after"}:
+        return Retry(str(said))
     return Retry.AFTER if status >= 500 or status in (408, 429) else Retry.NEVER

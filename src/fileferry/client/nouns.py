@@ -74,7 +74,7 @@ class Page(Generic[T]):
 
 
 def file_from(said: Mapping[str, Any]) -> File:
-    """Return the file that a native file object describes; raise KeyError, TypeError or ValueError for anything else."""
+    """Return the file that a native file object describes; raise KeyError, TypeError or ValueError otherwise."""
     return File(
         url=said["url"],
         file_id=said["id"],

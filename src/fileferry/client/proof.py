@@ -1,4 +1,4 @@
-"""Whether the server holds what was sent: compares its answer to an upload with what the client counted and digested."""
+"""Whether the server holds what was sent: compares its answer with what the client counted and digested."""
 
 from __future__ import annotations
 

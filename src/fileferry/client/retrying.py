@@ -11,7 +11,7 @@ from fileferry.errors import FerryError, Retry
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how long one call is repeated: exponential backoff with full jitter, never less than Retry-After."""
+    """How often one call is repeated, after exponential backoff with full jitter that is never below Retry-After."""
 
     attempts: int = 5
     """Attempts in a row without progress, the first included."""
@@ -25,6 +25,10 @@ class RetryPolicy:
     def begin(self) -> Attempts:
         """Return the attempts of one call."""
         return Attempts(self)
+
+
+PATIENT = RetryPolicy()
+"""What a client does unless told otherwise."""
 
 
 class Attempts:

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from fileferry.errors import SizeMismatch
 
@@ -193,18 +193,16 @@ class Sending:
 
 
 def source_of(readable: Readable) -> Source:
-    """Return the source for what a caller handed over; raise TypeError for what holds no bytes, OSError for a bad path."""
+    """Return the source for what a caller gave; raise TypeError for what holds no bytes, OSError for a bad path."""
     if isinstance(readable, str | os.PathLike):
         return PathSource(readable)
     if isinstance(readable, bytes | bytearray | memoryview):
         return BytesSource(readable)
     if hasattr(readable, "read"):
-        return HandleSource(readable)
+        return HandleSource(cast(IO[bytes], readable))
     if isinstance(readable, Iterable):
         return IterableSource(readable)
-    raise TypeError(
-        f"Cannot upload {type(readable).__name__}: give a path, bytes, a binary file or an iterable of bytes."
-    )
+    raise TypeError(f"Cannot upload {type(readable).__name__}: give a path, bytes, a binary file or chunks.")
 
 
 def _until_the_end(file: IO[bytes]) -> Iterator[bytes]:

@@ -10,12 +10,15 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from fileferry.db.schema import events, idempotency, leases, signing_secrets
 
 
+_INSERT_EVENT = insert(events)
+
+
 def append_event(
     conn: Connection, *, organization_id: str, file_id: str, version_id: str | None, type: str, data: Any, now: datetime
 ) -> None:
     """Add a row to the outbox, in the transaction of the change that it tells of."""
     conn.execute(
-        insert(events),
+        _INSERT_EVENT,
         {
             "organization_id": organization_id,
             "file_id": file_id,

@@ -35,6 +35,7 @@ class Database(Protocol):
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in a transaction; return once it is durable. An exception of ``fn`` undoes its writes and only its.
+        ``fn`` may be called again after it was undone, so it must have no effect but on the connection.
 
         Raises InsufficientStorage when the disk is full, Unavailable when the database cannot be reached or is locked.
         """
@@ -54,8 +55,8 @@ class _Write(Job):
 class SqliteDatabase:
     """SQLite behind one writer thread that commits waiting writes as a group, and read-only connections for reads.
 
-    One ``fsync`` of the write-ahead log serves the whole group (``synchronous=FULL``); a savepoint around each write keeps
-    the failure of one from touching the others. Several processes may open the same file: SQLite's lock orders their groups.
+    One ``fsync`` of the write-ahead log serves the whole group (``synchronous=FULL``). Where a write of a group fails, the
+    group runs again with a savepoint around each, so that the others are not touched: a write may be called twice. Several processes may open the same file: SQLite's lock orders their groups.
     """
 
     def __init__(self, url: str) -> None:
@@ -69,7 +70,9 @@ class SqliteDatabase:
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` on a read-only connection in a reader thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, lambda c: fn(c, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, self._read, lambda c: fn(c, *args, **kwargs)
+        )
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in the writer thread's next group; return after the group's commit."""
@@ -100,8 +103,17 @@ class SqliteDatabase:
         try:
             with self._writing.begin():
                 for job in group:
+                    job.result = job.call(self._writing)
+        except Exception:
+            self._commit_apart(group)
+
+    def _commit_apart(self, group: list[_Write]) -> None:
+        """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone."""
+        try:
+            with self._writing.begin():
+                for job in group:
                     _run(self._writing, job)
-        except Exception as error:  # the commit failed, or SQLite undid the whole transaction: nothing of the group is durable
+        except Exception as error:  # the commit failed, or SQLite undid the whole transaction: nothing of it is durable
             failure = next((job.error for job in reversed(group) if job.error), _translate(error))
             for job in group:
                 job.error = job.error or failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, update
 
 from fileferry.db.schema import files, versions, workspaces
 from fileferry.model import Digests, File, State, StoredFile, Version
@@ -15,28 +15,45 @@ _CURRENT = select(*files.c, *versions.c).join_from(files, versions, versions.c.i
 _FREEABLE = (State.EXPIRED, State.DELETED, State.REJECTED)
 
 
+# Statements of the hot paths are built once; building one costs more than running it.
+_ADVANCE = (
+    update(workspaces)
+    .where(workspaces.c.id == bindparam("workspace"), workspaces.c.last_number < bindparam("clock"))
+    .values(last_number=bindparam("clock"))
+    .returning(workspaces.c.last_number)
+)
+_STEP = (
+    update(workspaces)
+    .where(workspaces.c.id == bindparam("workspace"))
+    .values(last_number=workspaces.c.last_number + 1)
+    .returning(workspaces.c.last_number)
+)
+_INSERT_FILE = insert(files)
+_INSERT_VERSION = insert(versions)
+_BY_FILE = _CURRENT.where(files.c.id == bindparam("file"))
+_BY_VERSION = _STORED.where(versions.c.id == bindparam("version"))
+_BY_PATH = _CURRENT.where(
+    files.c.workspace_id == bindparam("workspace"),
+    files.c.path == bindparam("path"),
+    files.c.owns_path,
+    files.c.deleted_at.is_(None),
+)
+
+
 def next_number(conn: Connection, workspace_id: str, now: datetime) -> int:
     """Return a version number above every earlier one of the workspace: nanoseconds of ``now``, or the last one plus one."""
     clock = int(now.timestamp() * 1_000_000) * 1000
-    last = workspaces.c.last_number
     # Two statements rather than a greatest(): its name differs between databases.
-    advanced = (
-        update(workspaces)
-        .where(workspaces.c.id == workspace_id, last < clock)
-        .values(last_number=clock)
-        .returning(last)
-    )
-    number = conn.execute(advanced).scalar_one_or_none()
+    number = conn.execute(_ADVANCE, {"workspace": workspace_id, "clock": clock}).scalar_one_or_none()
     if number is None:
-        stepped = update(workspaces).where(workspaces.c.id == workspace_id).values(last_number=last + 1).returning(last)
-        number = conn.execute(stepped).scalar_one()
+        number = conn.execute(_STEP, {"workspace": workspace_id}).scalar_one()
     return int(number)
 
 
 def insert_file(conn: Connection, file: File, current_version_id: str) -> None:
     """Add a file whose current version is ``current_version_id``."""
     conn.execute(
-        insert(files),
+        _INSERT_FILE,
         {
             "id": file.id,
             "organization_id": file.organization_id,
@@ -57,7 +74,7 @@ def insert_file(conn: Connection, file: File, current_version_id: str) -> None:
 def insert_version(conn: Connection, version: Version) -> None:
     """Add a version whose bytes are in the store."""
     conn.execute(
-        insert(versions),
+        _INSERT_VERSION,
         {
             "id": version.id,
             "file_id": version.file_id,
@@ -82,18 +99,17 @@ def update_file(conn: Connection, file_id: str, **values: Any) -> None:
 
 def find(conn: Connection, file_id: str) -> StoredFile | None:
     """Return the file with its current version."""
-    return _first(conn, _CURRENT.where(files.c.id == file_id))
+    return _first(conn, _BY_FILE, file=file_id)
 
 
 def find_by_version(conn: Connection, version_id: str) -> StoredFile | None:
     """Return the file with this version of it."""
-    return _first(conn, _STORED.where(versions.c.id == version_id))
+    return _first(conn, _BY_VERSION, version=version_id)
 
 
 def find_by_path(conn: Connection, workspace_id: str, path: str) -> StoredFile | None:
     """Return the living file that owns ``path``."""
-    owner = and_(files.c.workspace_id == workspace_id, files.c.path == path, files.c.owns_path, files.c.deleted_at.is_(None))
-    return _first(conn, _CURRENT.where(owner))
+    return _first(conn, _BY_PATH, workspace=workspace_id, path=path)
 
 
 def list_newest(
@@ -181,8 +197,8 @@ def _after_prefix(prefix: str) -> str:
     return prefix[:-1] + chr(ord(prefix[-1]) + 1) if ord(prefix[-1]) < 0x10FFFF else prefix + chr(0x10FFFF)
 
 
-def _first(conn: Connection, query: Select[Any]) -> StoredFile | None:
-    row = conn.execute(query).first()
+def _first(conn: Connection, query: Select[Any], **parameters: str) -> StoredFile | None:
+    row = conn.execute(query, parameters).first()
     return None if row is None else _stored(row)
 
 

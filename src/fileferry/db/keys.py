@@ -5,10 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, select, update
 
-from fileferry.db.schema import key_secrets, keys, organizations
+from fileferry.db.schema import Instant, key_secrets, keys, organizations
 from fileferry.model import Key, Organization, Scope
+
+
+_NOW = bindparam("now", type_=Instant)
+_BY_DIGEST = (
+    select(*keys.c, *organizations.c)
+    .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
+    .outerjoin(organizations, organizations.c.id == keys.c.organization_id)
+    .where(
+        key_secrets.c.digest == bindparam("digest"),
+        or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > _NOW),
+        keys.c.revoked_at.is_(None),
+        or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW),
+    )
+)
 
 
 def insert_key(conn: Connection, key: Key) -> None:
@@ -46,18 +60,7 @@ def delete_secrets(conn: Connection, key_id: str) -> None:
 
 def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, Organization | None] | None:
     """Return the living key that the secret with this SHA-256 opens, and its organization."""
-    query = (
-        select(*keys.c, *organizations.c)
-        .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
-        .outerjoin(organizations, organizations.c.id == keys.c.organization_id)
-        .where(
-            key_secrets.c.digest == digest,
-            or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > now),
-            keys.c.revoked_at.is_(None),
-            or_(keys.c.expires_at.is_(None), keys.c.expires_at > now),
-        )
-    )
-    row = conn.execute(query).first()
+    row = conn.execute(_BY_DIGEST, {"digest": digest, "now": now}).first()
     if row is None:
         return None
     split = len(keys.c)

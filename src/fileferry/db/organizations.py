@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, bindparam, insert, or_, select
 
 from fileferry.db.schema import organizations, workspaces
 from fileferry.model import Organization, Workspace
@@ -15,6 +15,12 @@ _WORKSPACE = select(
     workspaces.c.name,
     workspaces.c.is_default,
     workspaces.c.created_at,
+)
+
+
+_DEFAULT = select(*organizations.c).where(organizations.c.is_default)
+_DEFAULT_WORKSPACE = _WORKSPACE.where(
+    workspaces.c.organization_id == bindparam("organization"), workspaces.c.is_default
 )
 
 
@@ -38,7 +44,7 @@ def find_organization(conn: Connection, id_or_slug: str) -> Organization | None:
 
 def find_default_organization(conn: Connection) -> Organization | None:
     """Return the organization that a root key acts in unless told otherwise."""
-    row = conn.execute(select(*organizations.c).where(organizations.c.is_default)).first()
+    row = conn.execute(_DEFAULT).first()
     return None if row is None else Organization(*row)
 
 
@@ -61,8 +67,7 @@ def find_workspace(conn: Connection, organization_id: str, id_or_name: str) -> W
 
 def find_default_workspace(conn: Connection, organization_id: str) -> Workspace:
     """Return the workspace that every organization has."""
-    query = _WORKSPACE.where(workspaces.c.organization_id == organization_id, workspaces.c.is_default)
-    return Workspace(*conn.execute(query).one())
+    return Workspace(*conn.execute(_DEFAULT_WORKSPACE, {"organization": organization_id}).one())
 
 
 def _columns(record: Organization | Workspace) -> dict[str, Any]:

@@ -72,7 +72,9 @@ class Keys:
         """Make a key of the principal's organization; return it and its secret, which is not kept and cannot be shown again."""
         policy.authorize(principal, Scope.ADMIN)
         if not scopes:
-            raise InvalidParameter("Give the key at least one scope: upload, read, delete or admin.", parameter="scopes")
+            raise InvalidParameter(
+                "Give the key at least one scope: upload, read, delete or admin.", parameter="scopes"
+            )
         now = self._clock()
         secret = new_secret()
         expires_at = None if expires_in is None else now + expires_in

@@ -42,7 +42,9 @@ def check_metadata(settings: Settings, metadata: dict[str, Any]) -> None:
         raise InvalidMetadata(f"metadata may be at most {largest} bytes of JSON.", limit=largest)
 
 
-def expiry(settings: Settings, now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:
+def expiry(
+    settings: Settings, now: datetime, expires_in: timedelta | None, expires_at: datetime | None
+) -> datetime | None:
     """Return when a file ends: what was asked for, within what policy allows; None keeps it.
 
     Raises InvalidExpiry when both are given, the time has passed, or it is later than policy allows.

@@ -179,8 +179,9 @@ class Incoming:
         if self._announced is not None and self.size != self._announced:
             raise SizeMismatch(f"{self._announced} bytes were announced and {self.size} arrived; nothing was stored.")
         self._hasher.verify(self._declared)
+        types = self._types(new)
         await self._writer.commit()
-        received = await self._uploads.database.write(self._record, new)
+        received = await self._uploads.database.write(self._record, new, types)
         if received.stored.version.id != self._version_id:  # a repeated request: the first one's file stands
             await self._uploads.store.delete(self._version_id)
         return received
@@ -208,13 +209,21 @@ class Incoming:
         self._hasher.update(self._batch)
         await self._writer.append(self._batch)
 
-    def _record(self, conn: Connection, new: NewFile) -> Received:
-        fingerprint = self._fingerprint(new)
+    def _types(self, new: NewFile) -> tuple[str, str | None]:
+        """Return the media type to record and the one that the bytes show."""
+        content_type = processing.effective_type(new.content_type, new.path)
+        detected = processing.detect_type(self._head, content_type)
+        if content_type == processing.GENERIC_TYPE:
+            content_type = detected or content_type
+        return content_type, detected
+
+    def _record(self, conn: Connection, new: NewFile, types: tuple[str, str | None]) -> Received:
+        fingerprint = self._fingerprint(new) if new.idempotency_key is not None else ""
         if new.idempotency_key is not None:
             earlier = bookkeeping.find_request(conn, self._principal.key.id, new.idempotency_key)
             if earlier is not None:
                 return _replay(conn, earlier, fingerprint)
-        received = self._insert(conn, new)
+        received = self._insert(conn, new, types)
         if new.idempotency_key is not None:
             bookkeeping.remember_request(
                 conn,
@@ -226,7 +235,7 @@ class Incoming:
             )
         return received
 
-    def _insert(self, conn: Connection, new: NewFile) -> Received:
+    def _insert(self, conn: Connection, new: NewFile, types: tuple[str, str | None]) -> Received:
         now = self._uploads.clock()
         organization_id = self._principal.organization.id
         workspace = find_workspace(conn, organization_id, new.workspace)
@@ -249,7 +258,7 @@ class Incoming:
             expires_at=policy.expiry(self._uploads.settings, now, new.expires_in, new.expires_at),
             deleted_at=None,
         )
-        version = self._version(file, files.next_number(conn, workspace.id, now), new.content_type, now)
+        version = self._version(file, files.next_number(conn, workspace.id, now), types, now)
         if current is None:
             files.insert_file(conn, file, version.id)
         else:
@@ -265,11 +274,8 @@ class Incoming:
         announce(conn, "file.ready", file, now, version)
         return Received(StoredFile(file, version), is_new_file=current is None)
 
-    def _version(self, file: File, number: int, declared_type: str | None, now: datetime) -> Version:
-        content_type = processing.effective_type(declared_type, file.name)
-        detected = processing.detect_type(self._head, content_type)
-        if content_type == processing.GENERIC_TYPE:
-            content_type = detected or content_type
+    def _version(self, file: File, number: int, types: tuple[str, str | None], now: datetime) -> Version:
+        content_type, detected_type = types
         return Version(
             id=self._version_id,
             file_id=file.id,
@@ -278,7 +284,7 @@ class Incoming:
             reason=None,
             size=self.size,
             content_type=content_type,
-            detected_type=detected,
+            detected_type=detected_type,
             digests=self._hasher.digests(),
             created_at=now,
         )

@@ -1,0 +1,53 @@
+# Everything a developer or CI runs. `make` alone lists it.
+
+VENV   ?= .venv
+PYTHON := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+JOBS   ?= auto
+PORT   ?= 8080
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test soak check format bench services lock clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(STAMP) ## Make the virtual environment from requirements.lock
+	@:
+
+run: setup ## Start the server on 127.0.0.1:$PORT (8080) with its data in ./data, and hand a first file over
+	@$(PYTHON) scripts/first_upload.py --port $(PORT)
+
+test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure
+	@$(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
+
+soak: setup ## Run the long trials: many gigabytes, many kills
+	@$(PYTHON) -m pytest -m soak $(ARGS)
+
+check: setup ## Check format, lint, types and the direction of imports
+	@$(PYTHON) -m ruff format --check --quiet .
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m mypy scripts tests/conftest.py tests/support
+	@$(VENV)/bin/lint-imports --no-logo
+
+format: setup ## Format the code and mend what ruff can mend
+	@$(PYTHON) -m ruff check --fix --quiet .
+	@$(PYTHON) -m ruff format .
+
+bench: setup ## Measure fileferry beside its alternatives
+	@$(PYTHON) -m benchmarks $(ARGS)
+
+services: ## Install with apt what tests need beyond Python
+	@scripts/services.sh
+
+lock: setup ## Write requirements.lock anew from pyproject.toml
+	@scripts/lock.sh $(PYTHON)
+
+clean: ## Remove the virtual environment and every cache; ./data stays
+	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	@scripts/setup.sh $(VENV)
+	@touch $@

@@ -1,0 +1,234 @@
+"""Turns one run's measurements into the Markdown of docs/benchmarks.md: medians, ratios, and where the aims stand."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.scenarios import Measurement
+
+BEGIN = "<!-- begin: written by make bench -->"
+END = "<!-- end: written by make bench -->"
+OURS = "fileferry"
+MEBIBYTE = 1024 * 1024
+
+
+class ServerFacts(msgspec.Struct, frozen=True):
+    """A server of the run; ``absence`` says why it took no part."""
+
+    name: str
+    version: str | None
+    setup: str
+    absence: str | None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Everything one run found out; docs/benchmarks/latest.json is this."""
+
+    machine: dict[str, str]
+    rounds: int
+    seconds: float
+    large_bytes: int
+    servers: list[ServerFacts]
+    measurements: list[Measurement]
+    idle_memory: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """How a scenario is shown; CPU time is multiplied by ``cpu_scale`` to be in ``cpu_unit``."""
+
+    scenario: str
+    title: str
+    unit: str
+    cpu_unit: str
+    cpu_scale: float
+
+
+TOPICS = (
+    Topic("upload-large", "Upload of a large file, one connection", "MB/s", "s per GB", 1),
+    Topic(
+        "upload-large-synced", "The same, until every byte is on disk (`sync` after the answer)", "MB/s", "s per GB", 1
+    ),
+    Topic("download-large", "Download of a large file, one connection", "MB/s", "s per GB", 1),
+    Topic("upload-small", "Upload of 10 KiB, 16 connections", "files/s", "ms per file", 1000),
+    Topic("download-small", "Download of 10 KiB, 16 connections", "files/s", "ms per file", 1000),
+)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """fileferry's rate in a scenario is to be at least ``factor`` times the peer's."""
+
+    scenario: str
+    peer: str
+    factor: float
+    sentence: str
+
+
+AIMS = (
+    Aim("upload-large", "nginx", 1.0, "Large upload at least as fast as nginx, with checksum and fsync"),
+    Aim("upload-small", "copyparty", 1.0, "10 KiB uploads ahead of copyparty, with fsync"),
+    Aim("upload-small", "@tus/server", 1.0, "10 KiB uploads ahead of @tus/server, with fsync"),
+    Aim("upload-small", "rclone", 0.5, "10 KiB uploads at least half of rclone, with fsync"),
+    Aim("download-large", "nginx", 0.8, "Large download within 20 % of nginx"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One server's line in one topic. ``ratios`` are fileferry's rate over this one's, round by round."""
+
+    server: str
+    route: str
+    rates: Sequence[float]
+    ratios: Sequence[float]
+    cpu_seconds: float
+    peak_memory: float
+    latency: tuple[float, float] | None
+    problem: str | None
+
+    @property
+    def rate(self) -> float:
+        """The median rate; 0 when there is none."""
+        return statistics.median(self.rates) if self.rates else 0.0
+
+
+def rows(run: Run, scenario: str) -> list[Row]:
+    """Return the lines of a scenario in the order of the servers, fileferry's first way in before its others."""
+    keys = list(dict.fromkeys((m.server, m.route) for m in run.measurements if m.scenario == scenario))
+    keys.sort(key=lambda key: [server.name for server in run.servers].index(key[0]))
+    reference: dict[int, float] = {}
+    for m in run.measurements:
+        if m.scenario == scenario and m.server == OURS and m.rate is not None:
+            reference.setdefault(m.round, m.rate)
+    return [_row(run, scenario, server, route, reference) for server, route in keys]
+
+
+def _row(run: Run, scenario: str, server: str, route: str, reference: dict[int, float]) -> Row:
+    found = [m for m in run.measurements if (m.scenario, m.server, m.route) == (scenario, server, route)]
+    problem = next((m.problem for m in found if m.problem), None)
+    rates = [m.rate for m in found if m.rate is not None]
+    latencies = [(m.p50_ms, m.p99_ms) for m in found if m.p50_ms is not None and m.p99_ms is not None]
+    return Row(
+        server,
+        route,
+        rates if problem is None else [],
+        [reference[m.round] / m.rate for m in found if m.rate and m.round in reference],
+        _median([m.cpu_seconds for m in found if m.cpu_seconds is not None]),
+        _median([m.peak_memory for m in found if m.peak_memory is not None]),
+        (_median([p50 for p50, _ in latencies]), _median([p99 for _, p99 in latencies])) if latencies else None,
+        problem,
+    )
+
+
+def markdown(run: Run, plot: str) -> str:
+    """Return the generated part of the page; ``plot`` is the path of the picture, relative to the page."""
+    sections = [
+        _summary(run),
+        f"![fileferry and its alternatives, bar by bar]({plot})",
+        "### Aims\n\n" + "\n".join(_aims(run)),
+        *("\n".join(_table(run, topic)) for topic in TOPICS),
+        "### Servers\n\n" + "\n".join(_servers(run)),
+        "### Machine\n\n" + "\n".join(_facts(run)),
+    ]
+    return "\n\n".join(sections)
+
+
+def insert(page: Path, text: str) -> None:
+    """Replace what stands between the markers of ``page``; raise ValueError when they are not there."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} lacks the lines {BEGIN!r} and {END!r}.")
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
+def _summary(run: Run) -> str:
+    return (
+        f"{run.rounds} rounds on {run.machine['date']}; the large file has {run.large_bytes / MEBIBYTE:,.0f} MiB, each "
+        f"flood of small ones lasts {run.seconds:.0f} s. Rates are medians (lowest–highest); MB is 1,000,000 bytes. "
+        "“fileferry ÷” after a rate is fileferry's rate divided by the server's, taken round by round: above 1 "
+        "fileferry is faster. After a peak of memory it is fileferry's peak over the server's: below 1 it needs less."
+    )
+
+
+def _aims(run: Run) -> Iterator[str]:
+    yield "| aim | wanted | measured | |"
+    yield "|---|---|---|---|"
+    for aim in AIMS:
+        found = next(
+            (row for row in rows(run, aim.scenario) if row.server == aim.peer and row.rates and row.ratios), None
+        )
+        if found is None:
+            yield f"| {aim.sentence} | ≥ {aim.factor:g} × | – | not measured |"
+            continue
+        ratio = statistics.median(found.ratios)
+        verdict = "met" if ratio >= aim.factor else "**missed**"
+        yield f"| {aim.sentence} | ≥ {aim.factor:g} × | {_spread(found.ratios)} × | {verdict} |"
+
+
+def _table(run: Run, topic: Topic) -> Iterator[str]:
+    found = rows(run, topic.scenario)
+    yield f"### {topic.title}\n"
+    yield (
+        f"| server | {topic.unit} | fileferry ÷ | p50 / p99, ms | CPU, {topic.cpu_unit} "
+        "| peak memory, MiB | fileferry ÷ |"
+    )
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    ours = next((row.peak_memory for row in found if row.server == OURS), 0.0)
+    for row in found:
+        cells = [f"invalid: {_cell(row.problem)}"] if row.problem else _numbers(row, topic, ours)
+        yield _line(f"{row.server}, {row.route}", cells)
+    for server in run.servers:
+        if server.absence is not None:
+            yield _line(server.name, [server.absence])
+
+
+def _numbers(row: Row, topic: Topic, ours: float) -> list[str]:
+    return [
+        f"{row.rate:,.0f} ({min(row.rates):,.0f}–{max(row.rates):,.0f})",
+        _spread(row.ratios) if row.ratios else "–",
+        f"{row.latency[0]:.1f} / {row.latency[1]:.1f}" if row.latency else "–",
+        f"{row.cpu_seconds * topic.cpu_scale:.2f}",
+        f"{row.peak_memory / MEBIBYTE:.0f}",
+        f"{ours / row.peak_memory:.2f}" if ours and row.peak_memory else "–",
+    ]
+
+
+def _line(label: str, cells: list[str]) -> str:
+    return "| " + " | ".join([label, *cells, *["–"] * (6 - len(cells))]) + " |"
+
+
+def _servers(run: Run) -> Iterator[str]:
+    yield "| server | version | idle memory, MiB | how it is run |"
+    yield "|---|---|--:|---|"
+    for server in run.servers:
+        idle = f"{run.idle_memory[server.name] / MEBIBYTE:.0f}" if server.name in run.idle_memory else "–"
+        yield f"| {server.name} | {server.absence or server.version} | {idle} | {server.setup} |"
+
+
+def _facts(run: Run) -> Iterator[str]:
+    yield "| | |"
+    yield "|---|---|"
+    for name, value in run.machine.items():
+        yield f"| {name} | {value} |"
+
+
+def _spread(values: Sequence[float]) -> str:
+    middle = f"{statistics.median(values):.2f}"
+    return (
+        middle if len(values) == 1 or min(values) == max(values) else f"{middle} ({min(values):.2f}–{max(values):.2f})"
+    )
+
+
+def _median(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else 0.0
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

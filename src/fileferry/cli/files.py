@@ -1,0 +1,142 @@
+"""``put``, ``get``, ``ls`` and ``rm``: files from and to the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from fileferry.cli.meter import metered
+from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
+from fileferry.client import Client, File
+
+
+def put(
+    sources: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files to upload; - is standard input.")],
+    name: Annotated[str | None, typer.Option(help="Name of the new file; for - the default is stdin.")] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(help="Path of the file, which gets a new version if it exists; a folder/ when there are many."),
+    ] = None,
+    expires: Annotated[str | None, typer.Option(metavar="24h", help="Delete after 30m, 24h, 7d or seconds.")] = None,
+    content_type: Annotated[str | None, typer.Option(help="Media type; guessed from the name by default.")] = None,
+    meta: Annotated[list[str] | None, typer.Option(metavar="K=V|JSON", help="Metadata; may be repeated.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Upload files and print their URLs, one per line, in the order given. Stops at the first that fails."""
+    if len(sources) > 1 and name is not None:
+        raise typer.BadParameter("one name cannot serve many files", param_hint="--name")
+    if len(sources) > 1 and path is not None and not path.endswith("/"):
+        raise typer.BadParameter("for many files it must be a folder: end it with /", param_hint="--path")
+    metadata = _metadata(meta or [])
+    with session(url, key) as client:
+        for source in sources:
+            own_name = name or ("stdin" if source == "-" else os.path.basename(source))
+            with metered(own_name) as progress:
+                file = client.upload(
+                    sys.stdin.buffer if source == "-" else source,
+                    name=own_name,
+                    path=path + own_name if path and path.endswith("/") else path,
+                    expires_in=expires,
+                    content_type=content_type,
+                    metadata=metadata,
+                    progress=progress,
+                )
+            print(json_line(file) if as_json else file.url, flush=True)
+
+
+def get(
+    source: Annotated[str, typer.Argument(metavar="ID|URL", help="A file's id or its URL.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; - is standard output.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Download a file, verify it, and resume an interrupted download. Replaces only a FILE that -o names."""
+    with session(url, key) as client:
+        if output == "-":
+            with metered(source) as progress:
+                client.download(source, sys.stdout.buffer, progress=progress)
+            return
+        destination = Path(output) if output else _unused(_name_of(client, source))
+        with metered(destination.name) as progress:
+            client.download(source, destination, progress=progress)
+        note(f"Saved {destination}")
+
+
+def ls(
+    prefix: Annotated[str | None, typer.Argument(help="Only files whose path starts so.")] = None,
+    as_json: Json = False,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Print size, times, status and URL as well.")] = False,
+    workspace: Annotated[str | None, typer.Option(help="Another workspace than the default one.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """List files, one per line: id and path, or with --long id, size, status, created, expires, path and URL."""
+    line_of = _long_line if long else _short_line
+    with session(url, key) as client:
+        for file in client.list(prefix, workspace=workspace):
+            print(
+                json_line(file) if as_json else _long_line(file) if long else f"{file.file_id}\t{printable(file.path)}"
+            )
+
+
+def rm(
+    file_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the files.")],
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Delete files: their URLs stop working at once. Stops at the first that fails."""
+    with session(url, key) as client:
+        for file_id in file_ids:
+            client.delete(file_id)
+
+
+def _metadata(given: list[str]) -> dict[str, Any] | None:
+    metadata: dict[str, Any] = {}
+    for text in given:
+        if text.lstrip().startswith("{"):
+            try:
+                metadata |= json.loads(text)
+            except ValueError as error:
+                raise typer.BadParameter(f"not valid JSON: {error}", param_hint="--meta") from None
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{text!r} is neither name=value nor a JSON object", param_hint="--meta")
+        metadata[name] = value
+    return metadata or None
+
+
+def _name_of(client: Client, source: str) -> str:
+    """Return the bare name of what is downloaded, so that no server chooses a folder of ours."""
+    path = unquote(urlsplit(source).path) if "://" in source else client.get(source).name
+    name = re.split(r"[/\\]", path)[-1]
+    if name in {"", ".", ".."} or "\0" in name:
+        fail("The file has no name that could be used here: name the destination with -o.", FAILED)
+    return name
+
+
+def _unused(name: str) -> Path:
+    path = Path(name)
+    if path.exists() or path.is_symlink():
+        fail(f"{name} exists already: name the destination with -o.", FAILED)
+    return path
+
+
+def _short_line(file: File) -> str:
+    return f"{file.file_id}\t{printable(file.path)}"
+
+
+def _long_line(file: File) -> str:
+    created, expires = moment_text(file.created_at), moment_text(file.expires_at)
+    return "\t".join([file.file_id, str(file.size), file.status, created, expires, printable(file.path), file.url])

@@ -1,0 +1,58 @@
+"""``keys``: API keys from the command line. A secret goes to stdout alone, so that ``KEY=$(…)`` works."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fileferry.cli.session import Json, Key, Url, json_line, moment_text, note, printable, session
+
+app = typer.Typer(help="Make, list, renew and revoke API keys.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, not its secret.")]
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[list[str], typer.Option(metavar="upload|read|delete|admin", help="A right; may be repeated.")],
+    org: Annotated[str | None, typer.Option(help="Id or slug of the organization; root key only.")] = None,
+    expires: Annotated[str | None, typer.Option(metavar="90d", help="Valid for so long; for good by default.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Make a key and print its secret, which is shown only now."""
+    with session(url, key) as client:
+        made = client.create_key(name, scopes=scope, organization=org, expires_in=expires)
+        print(made.secret, flush=True)
+        note(f"Key {made.key_id} with {', '.join(made.scopes)}; expires: {moment_text(made.expires_at)}")
+
+
+@app.command("list")
+def list_keys(as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """List keys, one per line: id, prefix, scopes, created, expires, revoked and name."""
+    with session(url, key) as client:
+        for found in client.list_keys():
+            times = [moment_text(at) for at in (found.created_at, found.expires_at, found.revoked_at)]
+            line = "\t".join([found.key_id, found.prefix, ",".join(found.scopes), *times, printable(found.name)])
+            print(json_line(found) if as_json else line)
+
+
+@app.command()
+def revoke(key_id: KeyId, url: Url = None, key: Key = None) -> None:
+    """Revoke a key: it stops working at once."""
+    with session(url, key) as client:
+        client.revoke_key(key_id)
+
+
+@app.command()
+def rotate(
+    key_id: KeyId,
+    grace: Annotated[str | None, typer.Option(metavar="24h", help="How long the old secret works on.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Give a key a new secret and print it, which is shown only now."""
+    with session(url, key) as client:
+        print(client.rotate_key(key_id, grace=grace).secret, flush=True)

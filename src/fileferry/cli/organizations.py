@@ -1,0 +1,33 @@
+"""``orgs``: organizations from the command line; needs the root key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fileferry.cli.session import Json, Key, Url, json_line, printable, session
+
+app = typer.Typer(help="Make and list organizations.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.command()
+def create(
+    slug: Annotated[str, typer.Argument(help="Short name for addresses.")],
+    name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
+    organization_id: Annotated[str | None, typer.Option("--id", metavar="UUID", help="Fixes the id.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Make an organization and print its id."""
+    with session(url, key) as client:
+        print(client.create_organization(slug, name=name, organization_id=organization_id).organization_id)
+
+
+@app.command("list")
+def list_organizations(as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """List organizations, one per line: id, slug and name."""
+    with session(url, key) as client:
+        for found in client.list_organizations():
+            line = f"{found.organization_id}\t{found.slug}\t{printable(found.name)}"
+            print(json_line(found) if as_json else line)

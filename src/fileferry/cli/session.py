@@ -1,0 +1,89 @@
+"""What every client command shares: the options that name the server, and how a failure becomes an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from fileferry.client import Client
+from fileferry.errors import FerryError, Retry
+
+FAILED = 1
+FAILED_FOR_NOW = os.EX_TEMPFAIL
+INTERRUPTED = 130
+
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The server. Default: FILEFERRY_URL.")]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key", metavar="KEY", help="The API key. Default: FILEFERRY_KEY, which other users of the machine cannot see."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+
+
+@contextlib.contextmanager
+def session(url: str | None, key: str | None) -> Iterator[Client]:
+    """Open a client; end the command with one line on stderr and its exit status when something expected goes wrong."""
+    try:
+        with Client(url, key) as client:
+            yield client
+    except FerryError as error:
+        fail(_line_of(error), FAILED if error.retry is Retry.NEVER else FAILED_FOR_NOW)
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), FAILED)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def fail(line: str, status: int) -> NoReturn:
+    """End the command with ``line`` on stderr and this exit status."""
+    print(f"fileferry: {printable(line)}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def note(line: str) -> None:
+    """Say something beside the result, on stderr."""
+    print(printable(line), file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Return ``text`` on one line and without what could steer a terminal: names come from strangers."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def json_line(noun: Any) -> str:
+    """Return a file, key or organization as one line of JSON; times are RFC 3339 in UTC."""
+    return json.dumps(dataclasses.asdict(noun), default=_json_value)
+
+
+def moment_text(moment: datetime | None) -> str:
+    """Return a time as RFC 3339 in UTC to the second, ``-`` for none."""
+    return "-" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _line_of(error: FerryError) -> str:
+    known = [error.code]
+    if error.retry_after is not None:
+        known.append(f"retry after {error.retry_after:g} s")
+    if error.request_id:
+        known.append(f"request {error.request_id}")
+    return f"{error.detail} [{', '.join(known)}]"
+
+
+def _json_value(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,54 @@
+"""Fixtures that every test may use: a shared server, servers with settings of their own, and HTTP clients for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import httpx
+import pytest
+
+from support.live_server import LiveServer
+
+pytest_plugins = ["pytester", "support.skips"]
+
+
+class MakeServer(Protocol):
+    """Starts a server of the test's own: ``make_server(max_file_size="1MiB", workers=2)``; it ends with the test."""
+
+    def __call__(self, *, workers: int = 1, **settings: str) -> LiveServer:
+        """Return the server once it is ready."""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """The server with default settings that all tests of a process share: never stop it, never assume it is empty."""
+    live = LiveServer(tmp_path_factory.mktemp("server"))
+    try:
+        live.start()
+        yield live
+    finally:
+        live.close()
+
+
+@pytest.fixture
+def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer]:
+    """A factory of servers that a test may configure, stop and kill."""
+    made: list[LiveServer] = []
+
+    def make(*, workers: int = 1, **settings: str) -> LiveServer:
+        live = LiveServer(tmp_path_factory.mktemp("server"), settings, workers=workers)
+        made.append(live)
+        live.start()
+        return live
+
+    yield make
+    for live in made:
+        live.close()
+
+
+@pytest.fixture
+def http(server: LiveServer) -> Iterator[httpx.Client]:
+    """A client of the shared server that carries the root key."""
+    with server.client() as client:
+        yield client

@@ -1,0 +1,1 @@
+"""What tests share: the live server, and what becomes of skips."""

@@ -1,0 +1,65 @@
+"""A pytest plugin: tests skip where a service is missing, and the summary says so; `--no-skips` lets no skip pass."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator
+
+import pytest
+
+SERVICES = {"curl": "curl"}
+"""What `@pytest.mark.service(name)` may name, and its program on the PATH; scripts/services.sh installs them."""
+
+MISSING = "missing service"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--no-skips`, which `make test STRICT=1` passes."""
+    parser.addoption("--no-skips", action="store_true", help="a skipped test fails the run")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose service is not installed."""
+    for mark in item.iter_markers("service"):
+        (name,) = mark.args
+        if not shutil.which(SERVICES[name]):
+            item.user_properties.append((MISSING, name))
+            pytest.skip(f"{name} is not installed: run `make services`")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a skipped test under `--no-skips`; an expected failure is no skip."""
+    report = yield
+    if item.config.getoption("--no-skips") and report.skipped and not hasattr(report, "wasxfail"):
+        _fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Fail a module that skips itself whole under `--no-skips`."""
+    report = yield
+    if collector.config.getoption("--no-skips") and report.skipped:
+        _fail(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the services that tests missed, and the command that installs them."""
+    reports = [report for outcome in ("skipped", "failed", "error") for report in terminalreporter.getreports(outcome)]
+    properties = [pair for report in reports for pair in getattr(report, "user_properties", [])]
+    missing = sorted({str(value) for name, value in properties if name == MISSING})
+    if missing:
+        terminalreporter.section("services that are not installed")
+        terminalreporter.write_line(f"{', '.join(missing)}: run `make services`")
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"--no-skips: {reason}"

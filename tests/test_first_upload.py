@@ -1,0 +1,102 @@
+"""`make run`, as a newcomer sees it: a server, a first file behind a URL, and a curl line that works when pasted."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "first_upload.py"
+
+
+class FirstRun:
+    """A run of the script, read up to its last instruction."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        command = [sys.executable, str(SCRIPT), "--port", str(port), "--data", str(data)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert self.process.stdout
+        self.output = ""
+        for line in self.process.stdout:
+            self.output += line
+            if "Ctrl-C stops it." in line:
+                return
+        raise AssertionError(f"The script ended before it said what to do:\n{self.output}")
+
+    def said(self, label: str) -> str:
+        match = re.search(rf"^ *{label} +(\S.*)$", self.output, re.MULTILINE)
+        assert match, self.output
+        return match[1]
+
+    def stopped_by(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def first_run(tmp_path: Path) -> Iterator[Callable[[], FirstRun]]:
+    with socket.socket() as reservation:
+        # Bound but not listening, so that nobody else is given the port.
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind(("127.0.0.1", 0))
+        runs: list[FirstRun] = []
+
+        def run() -> FirstRun:
+            runs.append(FirstRun(tmp_path / "data", reservation.getsockname()[1]))
+            return runs[-1]
+
+        yield run
+        for started in runs:
+            if started.process.poll() is None:
+                started.stopped_by(signal.SIGTERM)
+
+
+def test_the_printed_url_serves_the_sample_to_anyone(first_run: Callable[[], FirstRun], tmp_path: Path) -> None:
+    answer = httpx.get(first_run().said("file"), trust_env=False)
+    assert answer.status_code == 200
+    assert answer.content == (tmp_path / "data" / "hello.txt").read_bytes()
+
+
+@pytest.mark.service("curl")
+def test_the_printed_curl_line_does_the_same(first_run: Callable[[], FirstRun], tmp_path: Path) -> None:
+    line = "curl " + first_run().said("curl")
+    pasted = subprocess.run(["sh", "-c", line + " --noproxy '*' -sS"], capture_output=True, text=True, timeout=30)
+    assert pasted.returncode == 0, pasted.stderr
+    answer = httpx.get(pasted.stdout.strip(), trust_env=False)
+    assert answer.content == (tmp_path / "data" / "hello.txt").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_frees_the_port(first_run: Callable[[], FirstRun], number: signal.Signals) -> None:
+    run = first_run()
+    assert run.stopped_by(number) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(run.said("file"), trust_env=False)
+
+
+def test_the_key_stays_the_same_and_private(first_run: Callable[[], FirstRun], tmp_path: Path) -> None:
+    first = first_run()
+    first.stopped_by(signal.SIGTERM)
+    assert first_run().said("key") == first.said("key")
+    assert (tmp_path / "data" / "root-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_used_port_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = str(occupied.getsockname()[1])
+        command = [sys.executable, str(SCRIPT), "--port", port, "--data", str(tmp_path)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert f"127.0.0.1:{port}" in result.stderr
+    assert "PORT=" in result.stderr

@@ -143,7 +143,7 @@ class FileChanges(msgspec.Struct, forbid_unknown_fields=True):
     name: str | msgspec.UnsetType = msgspec.UNSET
     metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     expires_in: str | int | None = None
-    expires_at: str | None | msgspec.UnsetType = msgspec.UNSET
+    expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 @post(["/upload", "/upload/{path:path}"])

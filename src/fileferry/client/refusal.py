@@ -16,8 +16,8 @@ SECONDS = 2.0
 
 
 def is_worth_asking(sending: Sending) -> bool:
-    """Return whether much was still to come, so that the question can never be a whole upload."""
-    return sending.sent > 1 and sending.sent != sending.total
+    """Return whether the upload broke off midway; its size is then more than the question's one byte."""
+    return sending.sent > 1 and not sending.ended
 
 
 def question_headers(asked: Mapping[str, str], sending: Sending) -> dict[str, str]:

@@ -159,6 +159,8 @@ class Sending:
         self._sha256 = hashlib.sha256()
         self.total = source.size
         self.sent = 0
+        self.ended = False
+        """Whether the source gave all it had."""
 
     @property
     def sha256(self) -> str:
@@ -175,6 +177,7 @@ class Sending:
         for chunk in self._source.chunks():
             self._count(chunk)
             yield chunk
+        self.ended = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the chunks of any source; blocking ones are read and digested in threads."""
@@ -182,6 +185,7 @@ class Sending:
             async for chunk in self._source.chunks():
                 self._count(chunk)
                 yield chunk
+            self.ended = True
             return
         chunks = iter(self)
         while (block := await asyncio.to_thread(next, chunks, None)) is not None:

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from fileferry.db.schema import events, idempotency, leases, signing_secrets
 
-
 _INSERT_EVENT = insert(events)
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, se
 from fileferry.db.schema import Instant, key_secrets, keys, organizations
 from fileferry.model import Key, Organization, Scope
 
-
 _NOW = bindparam("now", type_=Instant)
 _BY_DIGEST = (
     select(*keys.c, *organizations.c)

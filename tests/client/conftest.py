@@ -1,0 +1,20 @@
+"""Fixtures of the client's tests: each of the two clients, and an environment that sends nothing through a proxy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from clients import Awaiting, Blocking
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("FILEFERRY_URL", raising=False)
+    monkeypatch.delenv("FILEFERRY_KEY", raising=False)
+
+
+@pytest.fixture(params=[Blocking, Awaiting], ids=["Client", "AsyncClient"])
+def connect(request: pytest.FixtureRequest) -> Any:
+    return request.param

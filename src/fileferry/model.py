@@ -91,12 +91,20 @@ class Digests(msgspec.Struct, frozen=True):
     sha256: str | None = None
 
 
+class Extent(msgspec.Struct, frozen=True, array_like=True):
+    """A run of bytes inside a blob: a version that was uploaded in pieces may be several of them, in order."""
+
+    offset: int
+    length: int
+
+
 class File(msgspec.Struct, frozen=True):
     """A named thing in a workspace with a stable id. ``owns_path`` files are found by their path; hand-offs only by id."""
 
     id: str
     organization_id: str
     workspace_id: str
+    folder_id: str | None
     name: str
     path: str
     owns_path: bool
@@ -119,6 +127,8 @@ class Version(msgspec.Struct, frozen=True):
     content_type: str
     detected_type: str | None
     digests: Digests
+    blob_key: str
+    extents: tuple[Extent, ...] | None
     created_at: datetime
 
     @property

@@ -29,11 +29,12 @@ class Awaiting:
     """The asynchronous client, a loop per call."""
 
     def __init__(self, url: str, key: str | None = "ff_test", **options: Any) -> None:
-        self._open = lambda: AsyncClient(url, key, **{"retries": HASTY, "timeout": 5.0, **options})
+        self._arguments = url, key
+        self._options: dict[str, Any] = {"retries": HASTY, "timeout": 5.0, **options}
 
     def __getattr__(self, name: str) -> Any:
         async def call(*args: Any, **kwargs: Any) -> Any:
-            async with self._open() as client:
+            async with AsyncClient(*self._arguments, **self._options) as client:
                 result = getattr(client, name)(*args, **kwargs)
                 return [item async for item in result] if inspect.isasyncgen(result) else await result
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import email.utils
 import io
+import json
 import logging
+import os
+import subprocess
+import sys
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_server import FaultyServer, accepted, content, file_object, lost, plain, refused, refused_early
+from clients import Awaiting, Blocking
+from faulty_server import FaultyServer, Handler, accepted, content, file_object, lost, plain, refused, refused_early
 
 import fileferry
 from fileferry import RetryPolicy
+from fileferry.client.downloads import partial_file
 from fileferry.errors import CATALOGUE, Retry
 
 BODY = bytes(range(256)) * 40
@@ -50,8 +56,6 @@ def test_an_iterator_is_not_sent_again(connect: Any) -> None:
 
 
 def test_an_asynchronous_iterator_is_streamed() -> None:
-    from clients import Awaiting
-
     async def chunks() -> Any:
         yield b"ab"
         yield b"c"
@@ -62,9 +66,9 @@ def test_an_asynchronous_iterator_is_streamed() -> None:
 
 
 def test_unavailable_is_repeated_and_not_found_is_not(connect: Any) -> None:
-    with FaultyServer([refused(503, "unavailable"), plain(502), refused(404, "not_found")]) as server:
-        with pytest.raises(fileferry.NotFound):
-            connect(server.url).get("f1")
+    script = [refused(503, "unavailable"), plain(502), refused(404, "not_found")]
+    with FaultyServer(script) as server, pytest.raises(fileferry.NotFound):
+        connect(server.url).get("f1")
     assert len(server.seen) == 3
 
 
@@ -84,21 +88,18 @@ def test_retry_after_is_waited_for(connect: Any, written: str) -> None:
 
 
 def test_a_retry_after_beyond_patience_is_the_callers_to_wait_for(connect: Any) -> None:
-    with FaultyServer([refused(429, "rate_limited", {"Retry-After": "3600"})]) as server:
-        with pytest.raises(fileferry.RateLimited) as caught:
-            connect(server.url).get("f1")
+    script = [refused(429, "rate_limited", {"Retry-After": "3600"})]
+    with FaultyServer(script) as server, pytest.raises(fileferry.RateLimited) as caught:
+        connect(server.url).get("f1")
     assert caught.value.retry_after == 3600
     assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
 def test_every_error_of_the_catalogue_comes_back_as_its_class(code: str) -> None:
-    from clients import Blocking
-
     kind = CATALOGUE[code]
-    with FaultyServer([refused(kind.status, code, limit=10)]) as server:
-        with pytest.raises(kind) as caught:
-            Blocking(server.url, retries=RetryPolicy(attempts=1)).get("f1")
+    with FaultyServer([refused(kind.status, code, limit=10)]) as server, pytest.raises(kind) as caught:
+        Blocking(server.url, retries=RetryPolicy(attempts=1)).get("f1")
     error = caught.value
     assert type(error) is kind
     assert (error.detail, error.request_id, error.fields) == ("So it is.", "r-1", {"limit": 10})
@@ -112,9 +113,11 @@ def test_an_error_envelope_is_read_too(connect: Any) -> None:
 
 
 def test_an_error_that_this_release_does_not_know_keeps_its_code_and_retry_class(connect: Any) -> None:
-    with FaultyServer([refused(418, "teapot", retry="never")]) as server:
-        with pytest.raises(fileferry.UnexpectedAnswer) as caught:
-            connect(server.url).get("f1")
+    with (
+        FaultyServer([refused(418, "teapot", retry="never")]) as server,
+        pytest.raises(fileferry.UnexpectedAnswer) as caught,
+    ):
+        connect(server.url).get("f1")
     assert (caught.value.code, caught.value.status, caught.value.retry) == ("teapot", 418, Retry.NEVER)
 
 
@@ -132,10 +135,29 @@ def test_an_early_refusal_of_a_large_upload_is_its_own_error(connect: Any, size:
 
 
 def test_a_wrong_digest_in_the_answer_deletes_the_file(connect: Any) -> None:
-    with FaultyServer([accepted(sha256="0" * 64), plain(204)]) as server:
-        with pytest.raises(fileferry.DigestMismatch):
-            connect(server.url).upload(b"abc", name="a.txt")
+    with FaultyServer([accepted(sha256="0" * 64), plain(204)]) as server, pytest.raises(fileferry.DigestMismatch):
+        connect(server.url).upload(b"abc", name="a.txt")
     assert [(seen.method, seen.path) for seen in server.seen][1:] == [("DELETE", "/api/files/f1")]
+
+
+def test_a_wrong_digest_of_a_new_version_leaves_the_older_ones(connect: Any) -> None:
+    def replaced(handler: Handler, body: bytes) -> None:
+        handler.answer(200, json.dumps(file_object(body) | {"sha256": "0" * 64}).encode())
+
+    with FaultyServer([replaced]) as server, pytest.raises(fileferry.DigestMismatch):
+        connect(server.url).upload(b"abc", path="a.txt")
+    assert [seen.method for seen in server.seen] == ["PUT"]
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_no_upload(connect: Any, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(bytes(4_000_000))
+
+    def shrink(done: int, total: int | None) -> None:
+        os.truncate(path, 3_000_000)
+
+    with FaultyServer([accepted()]) as server, pytest.raises(fileferry.SizeMismatch):
+        connect(server.url).upload(path, progress=shrink)
 
 
 def test_a_delete_whose_answer_was_lost_succeeds(connect: Any) -> None:
@@ -197,11 +219,13 @@ def test_bytes_in_memory_survive_a_broken_connection_too(connect: Any) -> None:
 
 
 def test_one_destination_takes_one_download_at_a_time(connect: Any, tmp_path: Path) -> None:
-    from fileferry.client.downloads import partial_file
-
-    with FaultyServer([content(BODY)]) as server, partial_file(tmp_path / "a.bin", "elsewhere"):
-        with pytest.raises(fileferry.Conflict):
-            connect(server.url).download("f1", tmp_path / "a.bin")
+    destination = tmp_path / "a.bin"
+    with (
+        FaultyServer([content(BODY)]) as server,
+        partial_file(destination, "elsewhere"),
+        pytest.raises(fileferry.Conflict),
+    ):
+        connect(server.url).download("f1", destination)
 
 
 def test_the_key_is_not_sent_to_a_url(connect: Any) -> None:
@@ -218,8 +242,6 @@ def test_a_name_cannot_leave_the_upload_address(connect: Any, name: str) -> None
 
 
 def test_a_list_asks_for_its_pages_one_by_one(connect: Any) -> None:
-    import json
-
     first = json.dumps({"files": [file_object(b"a")], "next_cursor": "c 1"}).encode()
     last = json.dumps({"files": [file_object(b"b")], "next_cursor": None}).encode()
     with FaultyServer([plain(200, first), plain(200, last)]) as server:
@@ -231,17 +253,42 @@ def test_a_list_asks_for_its_pages_one_by_one(connect: Any) -> None:
 
 
 def test_no_error_text_log_or_repr_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
-    from clients import Blocking
-
     secret = "ff_verysecretindeed"
     caplog.set_level(logging.DEBUG)
-    texts = [repr(fileferry.Client("http://127.0.0.1:9", secret)), repr(fileferry.AsyncClient("http://127.0.0.1:9", secret))]
+    texts = [
+        repr(fileferry.Client("http://127.0.0.1:9", secret)),
+        repr(fileferry.AsyncClient("http://127.0.0.1:9", secret)),
+    ]
     with FaultyServer([lost, refused(401, "unauthorized"), plain(500)]) as server:
-        for url, key in [(server.url, secret), (server.url, secret), ("http://127.0.0.1:9", secret), (server.url, secret + "\né")]:
+        for url, key in [
+            (server.url, secret),
+            (server.url, secret),
+            ("http://127.0.0.1:9", secret),
+            (server.url, secret + "\né"),
+        ]:
             with pytest.raises(fileferry.FerryError) as caught:
                 Blocking(url, key, retries=RetryPolicy(attempts=1)).get("f1")
             texts += ["".join(traceback.format_exception(caught.value)), repr(caught.value)]
     assert not [text for text in [*texts, caplog.text] if "verysecret" in text]
+
+
+@pytest.mark.parametrize("said", [b'{"code": ["x"]}', b'{"error": {"code": {}}}', b'{"error": "no"}', b"[1]"])
+def test_a_refusal_in_any_shape_is_a_typed_error(connect: Any, said: bytes) -> None:
+    with FaultyServer([plain(400, said)]) as server, pytest.raises(fileferry.UnexpectedAnswer) as caught:
+        connect(server.url).get("f1")
+    assert caught.value.status == 400
+
+
+def test_importing_the_package_loads_no_http_client_until_one_is_asked_for() -> None:
+    program = (
+        "import sys, fileferry; assert 'httpx' not in sys.modules; fileferry.Client; assert 'httpx' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(getattr(fileferry, name) for name in fileferry.__all__)
+    assert {kind.__name__ for kind in CATALOGUE.values()} <= set(fileferry.__all__)
 
 
 def test_a_client_without_a_server_says_what_to_set(connect: Any) -> None:

@@ -29,7 +29,8 @@ from fileferry.api.requests import (
 )
 from fileferry.engine.engine import Engine
 from fileferry.engine.files import Changes
-from fileferry.engine.uploads import NewFile, Received
+from fileferry.engine.uploads import NewFile
+from fileferry.engine.versions import Received
 from fileferry.errors import BadRequest, InvalidName, InvalidParameter
 from fileferry.model import Key, Organization, Principal, Scope, StoredFile, clean_name, clean_path, format_time
 

@@ -16,7 +16,7 @@ from litestar import Request
 
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
-from fileferry.engine.uploads import Preconditions
+from fileferry.engine.versions import Preconditions
 from fileferry.errors import (
     BadRequest,
     FileTooLarge,

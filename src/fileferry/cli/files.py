@@ -85,9 +85,7 @@ def ls(
     line_of = _long_line if long else _short_line
     with session(url, key) as client:
         for file in client.list(prefix, workspace=workspace):
-            print(
-                json_line(file) if as_json else _long_line(file) if long else f"{file.file_id}\t{printable(file.path)}"
-            )
+            print(json_line(file) if as_json else line_of(file))
 
 
 def rm(

@@ -36,6 +36,7 @@ def session(url: str | None, key: str | None) -> Iterator[Client]:
     try:
         with Client(url, key) as client:
             yield client
+            sys.stdout.flush()
     except FerryError as error:
         fail(_line_of(error), FAILED if error.retry is Retry.NEVER else FAILED_FOR_NOW)
     except BrokenPipeError:

@@ -65,13 +65,14 @@ def error_from(response: httpx.Response) -> FerryError:
         "request_id": said.get("request_id") or response.headers.get("X-Request-Id"),
     }
     detail = said.get("detail") or said.get("message")
-    kind = CATALOGUE.get(said.get("code", ""))
-    if kind is not None and isinstance(said.get("code"), str):
+    code = str(said.get("code") or UnexpectedAnswer.code)
+    kind = CATALOGUE.get(code)
+    if kind is not None:
         error = kind(str(detail) if detail else None, **known)
     else:
         error = UnexpectedAnswer(
             str(detail or f"The server answered {response.status_code} {response.reason_phrase}".strip() + "."),
-            code=str(said.get("code") or UnexpectedAnswer.code),
+            code=code,
             status=response.status_code,
             retry=_retry_class(response.status_code, said.get("retry")),
             **known,
@@ -134,6 +135,6 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 
 
 def _retry_class(status: int, said: object) -> Retry:
-    if said in {"never", "now", "after"}:
+    if said in ("never", "now", "after"):
         return Retry(str(said))
     return Retry.AFTER if status >= 500 or status in (408, 429) else Retry.NEVER

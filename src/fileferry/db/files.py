@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, union_all, update
 
-from fileferry.db.schema import files, versions, workspaces
-from fileferry.model import Digests, File, State, StoredFile, Version
+from fileferry.db.schema import files, uploads, versions, workspaces
+from fileferry.model import Digests, Extent, File, State, StoredFile, Version
 
 _STORED = select(*files.c, *versions.c).join_from(files, versions, versions.c.file_id == files.c.id)
 _CURRENT = select(*files.c, *versions.c).join_from(files, versions, versions.c.id == files.c.current_version_id)
@@ -58,6 +58,7 @@ def insert_file(conn: Connection, file: File, current_version_id: str) -> None:
             "id": file.id,
             "organization_id": file.organization_id,
             "workspace_id": file.workspace_id,
+            "folder_id": file.folder_id,
             "name": file.name,
             "path": file.path,
             "owns_path": file.owns_path,
@@ -86,6 +87,8 @@ def insert_version(conn: Connection, version: Version) -> None:
             "detected_type": version.detected_type,
             "crc32c": version.digests.crc32c,
             "sha256": version.digests.sha256,
+            "blob_key": version.blob_key,
+            "extents": None if version.extents is None else [[e.offset, e.length] for e in version.extents],
             "has_bytes": True,
             "created_at": version.created_at,
         },
@@ -155,20 +158,21 @@ def reject_version(conn: Connection, version_id: str, reason: str) -> None:
 
 
 def list_freeable(conn: Connection, limit: int) -> list[str]:
-    """Return ids of ended versions whose bytes may still be in the store."""
+    """Return the blob keys of ended versions whose bytes may still be in the store."""
     ended = and_(versions.c.has_bytes, versions.c.state.in_([state.value for state in _FREEABLE]))
-    return list(conn.execute(select(versions.c.id).where(ended).limit(limit)).scalars())
+    return list(conn.execute(select(versions.c.blob_key).where(ended).limit(limit)).scalars())
 
 
-def mark_freed(conn: Connection, version_ids: list[str]) -> None:
-    """Record that the bytes of these versions are gone."""
-    conn.execute(update(versions).where(versions.c.id.in_(version_ids)).values(has_bytes=False))
+def mark_freed(conn: Connection, blob_keys: list[str]) -> None:
+    """Record that these blobs are gone."""
+    conn.execute(update(versions).where(versions.c.blob_key.in_(blob_keys)).values(has_bytes=False))
 
 
-def with_bytes(conn: Connection, version_ids: list[str]) -> set[str]:
-    """Return which of these ids are versions that own bytes in the store."""
-    owners = select(versions.c.id).where(versions.c.id.in_(version_ids), versions.c.has_bytes)
-    return set(conn.execute(owners).scalars())
+def with_bytes(conn: Connection, blob_keys: list[str]) -> set[str]:
+    """Return which of these blobs belong to a version, or to an upload that has not ended."""
+    of_versions = select(versions.c.blob_key).where(versions.c.blob_key.in_(blob_keys), versions.c.has_bytes)
+    of_uploads = select(uploads.c.blob_key).where(uploads.c.blob_key.in_(blob_keys))
+    return set(conn.execute(union_all(of_versions, of_uploads)).scalars())
 
 
 def list_ready(conn: Connection, after_id: str, limit: int) -> list[Version]:
@@ -210,12 +214,27 @@ _FILE_COLUMNS = len(files.c)
 
 
 def _stored(row: Row[Any]) -> StoredFile:
-    id, organization_id, workspace_id, name, path, owns_path, _current, metadata, *times = row[:_FILE_COLUMNS]
-    file = File(id, organization_id, workspace_id, name, path, owns_path, metadata, *times)
+    id, organization_id, workspace_id, folder_id, name, path, owns_path, _current, metadata, *times = row[
+        :_FILE_COLUMNS
+    ]
+    file = File(id, organization_id, workspace_id, folder_id, name, path, owns_path, metadata, *times)
     return StoredFile(file, _version(row, _FILE_COLUMNS))
 
 
 def _version(row: Row[Any], offset: int) -> Version:
-    id, file_id, number, state, reason, size, content_type, detected, crc32c, sha256, _has_bytes, created = row[offset:]
-    digests = Digests(crc32c, sha256)
-    return Version(id, file_id, number, State(state), reason, size, content_type, detected, digests, created)
+    id, file_id, number, state, reason, size, content_type, detected, crc32c, sha256, *rest = row[offset:]
+    blob_key, extents, _has_bytes, created = rest
+    return Version(
+        id=id,
+        file_id=file_id,
+        number=number,
+        state=State(state),
+        reason=reason,
+        size=size,
+        content_type=content_type,
+        detected_type=detected,
+        digests=Digests(crc32c, sha256),
+        blob_key=blob_key,
+        extents=None if extents is None else tuple(Extent(*extent) for extent in extents),
+        created_at=created,
+    )

@@ -101,6 +101,7 @@ files = Table(
     Column("id", String(36), primary_key=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("folder_id", ForeignKey("folders.id")),
     Column("name", String(255), nullable=False),
     Column("path", String(1024), nullable=False),
     Column("owns_path", Boolean, nullable=False),
@@ -121,6 +122,7 @@ files = Table(
     ),
     Index("files_by_path", "workspace_id", "path", "id"),
     Index("files_by_organization", "organization_id", "id"),
+    Index("files_by_folder", "folder_id", "id"),
     Index("files_by_expiry", "expires_at", sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")),
     Index("files_by_deletion", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
 )
@@ -138,6 +140,9 @@ versions = Table(
     Column("detected_type", String(255)),
     Column("crc32c", String(8), nullable=False),
     Column("sha256", String(64)),
+    Column("blob_key", String(36), nullable=False, unique=True),
+    # Where in the blob the bytes are, as [[offset, length], …]; null for the whole of it.
+    Column("extents", JSON(none_as_null=True)),
     # True until the bytes are known to be gone from the store.
     Column("has_bytes", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -147,6 +152,65 @@ versions = Table(
         sqlite_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
         postgresql_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
     ),
+)
+
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("path", String(1024), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("workspace_id", "path"),
+)
+
+# A version that does not exist yet: what was promised for it, and what has arrived.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("folder_id", ForeignKey("folders.id")),
+    Column("key_id", ForeignKey("keys.id"), nullable=False),
+    Column("file_id", String(36), nullable=False, unique=True),
+    Column("version_id", String(36), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("path", String(1024), nullable=False),
+    Column("content_type", String(255)),
+    Column("metadata", JSON, nullable=False),
+    Column("lifetime", BigInteger),
+    Column("expires_at", Instant),
+    Column("size", BigInteger),
+    Column("max_size", BigInteger, nullable=False),
+    Column("digests", JSON, nullable=False),
+    Column("part_size", BigInteger),
+    Column("multipart_id", String(36)),
+    # Where in the blob the next piece goes that has no place of its own.
+    Column("tail", BigInteger, nullable=False),
+    Column("url_expires_at", Instant, nullable=False),
+    Column("touched_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    # The blob that parts are gathered in, or that holds what was received.
+    Column("blob_key", String(36)),
+    # What was received, as the engine's Content in JSON; null until then.
+    Column("content", JSON(none_as_null=True)),
+    Index("uploads_by_blob", "blob_key"),
+    Index("uploads_by_touch", "state", "touched_at"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("upload_id", ForeignKey("uploads.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # How often sending it was begun: only the first attempt gets the part's own place in the blob.
+    Column("attempts", Integer, nullable=False),
+    Column("offset", BigInteger),
+    Column("size", BigInteger),
+    Column("md5", String(32)),
+    Column("crc32c", String(8)),
+    Column("received_at", Instant),
 )
 
 events = Table(

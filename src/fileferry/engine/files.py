@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,12 +12,11 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import files
 from fileferry.db.database import Database
-from fileferry.engine import policy
+from fileferry.engine import policy, versions
 from fileferry.engine.links import Links
 from fileferry.engine.organizations import find_workspace
-from fileferry.engine.uploads import announce, has_expired
 from fileferry.errors import Conflict, Gone, InternalError, NotFound, NotReady
-from fileferry.model import Clock, Page, Principal, Scope, State, StoredFile
+from fileferry.model import Clock, Extent, Page, Principal, Scope, State, StoredFile, Version
 from fileferry.settings import Settings
 
 
@@ -90,17 +89,9 @@ class Files:
     async def read(self, stored: StoredFile, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield ``length`` bytes of a version from offset ``start``."""
         try:
-            async for block in self._store.read(stored.version.id, start, length):
-                yield block
-        except BlobMissing as error:
-            raise await self._lost(stored) from error
-
-    async def descriptor(self, stored: StoredFile) -> int | None:
-        """Return an open file descriptor of a version's bytes where the store has such, for the caller to close."""
-        if not self._store.capabilities.open_descriptor:
-            return None
-        try:
-            return await self._store.open_descriptor(stored.version.id)
+            for extent in _within(stored.version, start, length):
+                async for block in self._store.read(stored.version.blob_key, extent.offset, extent.length):
+                    yield block
         except BlobMissing as error:
             raise await self._lost(stored) from error
 
@@ -113,7 +104,7 @@ class Files:
         if stored is None:
             raise NotFound("There is no file with this id, or this key may not see it.")
         policy.authorize(principal, scope, stored.file.organization_id)
-        if has_expired(stored.file, self._clock()):
+        if versions.has_expired(stored.file, self._clock()):
             raise Gone("This file has expired.")
         if stored.file.deleted_at is not None:
             raise NotFound("This file was deleted.")
@@ -146,13 +137,10 @@ class Files:
 
     def _delete(self, conn: Connection, principal: Principal, file_id: str) -> None:
         stored = self._find(conn, principal, file_id, Scope.DELETE)
-        now = self._clock()
-        files.update_file(conn, file_id, deleted_at=now)
-        files.end_versions(conn, file_id, State.DELETED)
-        announce(conn, "file.deleted", stored.file, now)
+        versions.delete(conn, stored.file, self._clock())
 
     def _servable(self, stored: StoredFile) -> StoredFile:
-        if stored.file.deleted_at is not None or has_expired(stored.file, self._clock()):
+        if stored.file.deleted_at is not None or versions.has_expired(stored.file, self._clock()):
             raise Gone()
         if stored.version.state is State.REJECTED:
             raise Gone("This file was rejected and is not served.")
@@ -166,3 +154,14 @@ class Files:
         if again is None or again.version.state is not State.READY:
             return Gone()
         return InternalError("The bytes of this file are missing from the store; see 'fileferry doctor'.")
+
+
+def _within(version: Version, start: int, length: int) -> Iterator[Extent]:
+    """Yield where in the blob the version's bytes from ``start`` on are, ``length`` of them."""
+    position = 0
+    for extent in version.extents or (Extent(0, version.size),):
+        first = max(start, position)
+        last = min(start + length, position + extent.length)
+        if first < last:
+            yield Extent(extent.offset + first - position, last - first)
+        position += extent.length

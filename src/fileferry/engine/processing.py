@@ -66,6 +66,15 @@ def effective_type(declared: str | None, name: str) -> str:
     return _ALIASES.get(media_type, media_type)
 
 
+def judge_types(head: bytes, declared: str | None, name: str) -> tuple[str, str | None]:
+    """Return the media type to record and the one that the first bytes show, where they show one."""
+    content_type = effective_type(declared, name)
+    detected = detect_type(head, content_type)
+    if content_type == GENERIC_TYPE:
+        content_type = detected or content_type
+    return content_type, detected
+
+
 def contradicts(declared: str, detected: str | None) -> bool:
     """Whether the bytes show that the declared type is wrong in a way that matters to whoever opens the file."""
     if declared == detected:

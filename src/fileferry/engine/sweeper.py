@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import bookkeeping, files
 from fileferry.db.database import Database
-from fileferry.engine.uploads import announce, expire, has_expired
-from fileferry.model import Clock, State
+from fileferry.engine import versions
+from fileferry.model import Clock, State, Version
 from fileferry.settings import Settings
 
 _PAGE = 200
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Findings(msgspec.Struct):
-    """What one look at store and database found. Ids are version ids, which are also the keys of blobs."""
+    """What one look at store and database found: keys of blobs, ids of versions, and how much the next sweep has to do."""
 
     bytes_without_row: list[str] = []
     rows_without_bytes: list[str] = []
@@ -108,14 +108,14 @@ class Sweeper:
         overdue = files.list_expired(conn, now, _PAGE)
         for file_id in overdue:
             stored = files.find(conn, file_id)
-            if stored is not None and has_expired(stored.file, now):
-                expire(conn, stored.file, now)
+            if stored is not None and versions.has_expired(stored.file, now):
+                versions.expire(conn, stored.file, now)
         return len(overdue)
 
     async def _free_some(self) -> int:
         ended = await self._database.read(files.list_freeable, _PAGE)
-        for version_id in ended:
-            await self._store.delete(version_id)
+        for blob_key in ended:
+            await self._store.delete(blob_key)
         if ended:
             await self._database.write(files.mark_freed, ended)
         return len(ended)
@@ -145,8 +145,8 @@ class Sweeper:
             for version in page:
                 size = None
                 with contextlib.suppress(BlobMissing):
-                    size = (await self._store.stat(version.id)).size
-                if size != version.size:
+                    size = (await self._store.stat(version.blob_key)).size
+                if size is None or size < _least_size(version):
                     lost.append(version.id)
         return lost
 
@@ -155,9 +155,13 @@ class Sweeper:
         # It may have ended, and been swept, since it was listed.
         if stored is None or stored.version.state is not State.READY:
             return
-        files.reject_version(conn, version_id, "bytes_missing")
-        announce(conn, "file.rejected", stored.file, self._clock(), stored.version)
+        versions.reject(conn, stored, "bytes_missing", self._clock())
 
     async def _repeat(self, fn: Callable[..., int], *args: object) -> None:
         while await self._database.write(fn, *args):
             pass
+
+
+def _least_size(version: Version) -> int:
+    """How large the blob must be for the version's bytes to be all there."""
+    return max((extent.offset + extent.length for extent in version.extents or ()), default=version.size)

@@ -1,0 +1,225 @@
+"""The command line, as a shell sees it: what is on stdout, what is on stderr, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support.live_server import LiveServer
+
+Result = subprocess.CompletedProcess[bytes]
+
+
+class Shell:
+    """Runs ``fileferry`` in a folder of its own."""
+
+    def __init__(self, folder: Path, url: str, key: str) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, "FILEFERRY_URL": url, "FILEFERRY_KEY": key, "NO_PROXY": "127.0.0.1"}
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> Result:
+        command = [sys.executable, "-m", "fileferry", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, input=stdin, capture_output=True, timeout=60
+        )
+
+    def out(self, *arguments: str, stdin: bytes = b"") -> str:
+        result = self.run(*arguments, stdin=stdin)
+        assert result.returncode == 0, result.stderr.decode()
+        return result.stdout.decode()
+
+    def refused(self, *arguments: str) -> tuple[int, str]:
+        result = self.run(*arguments)
+        assert result.stdout == b""
+        assert b"Traceback" not in result.stderr
+        return result.returncode, result.stderr.decode()
+
+
+@pytest.fixture
+def shell(server: LiveServer, tmp_path: Path) -> Shell:
+    return Shell(tmp_path, server.url, server.root_key)
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """The address of a port where nobody listens, for as long as the test runs."""
+    with socket.socket() as reservation:
+        reservation.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{reservation.getsockname()[1]}"
+
+
+def test_put_prints_the_url_alone(shell: Shell) -> None:
+    (shell.folder / "a.txt").write_bytes(b"hello")
+    result = shell.run("put", "a.txt")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert httpx.get(result.stdout.decode().strip(), trust_env=False).content == b"hello"
+
+
+def test_put_prints_one_url_per_file_in_order(shell: Shell) -> None:
+    for name in "ab":
+        (shell.folder / name).write_text(name)
+    urls = shell.out("put", "a", "b").splitlines()
+    assert [httpx.get(url, trust_env=False).text for url in urls] == ["a", "b"]
+
+
+def test_put_reads_standard_input(shell: Shell) -> None:
+    file = json.loads(shell.out("put", "-", "--json", stdin=b"piped"))
+    assert (file["name"], file["size"]) == ("stdin", 5)
+
+
+def test_put_takes_name_expiry_type_and_metadata(shell: Shell) -> None:
+    options = [
+        "--name",
+        "b.dat",
+        "--expires",
+        "24h",
+        "--content-type",
+        "text/csv",
+        "--meta",
+        "a=1",
+        "--meta",
+        '{"b": 2}',
+    ]
+    file = json.loads(shell.out("put", "-", "--json", *options, stdin=b"x"))
+    assert (file["name"], file["content_type"], file["metadata"]) == ("b.dat", "text/csv", {"a": "1", "b": 2})
+    assert file["expires_at"].endswith("Z")
+
+
+def test_put_to_a_path_makes_versions_of_one_file(shell: Shell) -> None:
+    path = f"{shell.folder.name}/report.txt"
+    files = [json.loads(shell.out("put", "-", "--json", "--path", path, stdin=body)) for body in (b"1", b"2")]
+    assert [file["path"] for file in files] == [path, path]
+    assert files[0]["file_id"] == files[1]["file_id"]
+
+
+def test_get_by_id_and_by_url_brings_the_bytes_back(shell: Shell) -> None:
+    file = json.loads(shell.out("put", "-", "--name", "c.bin", "--json", stdin=b"\x00\xff"))
+    shell.out("get", file["file_id"])
+    assert (shell.folder / "c.bin").read_bytes() == b"\x00\xff"
+    shell.out("get", file["url"], "-o", "d.bin")
+    assert (shell.folder / "d.bin").read_bytes() == b"\x00\xff"
+    assert shell.run("get", file["file_id"], "-o", "-").stdout == b"\x00\xff"
+
+
+def test_get_by_url_needs_neither_server_nor_key(shell: Shell) -> None:
+    url = shell.out("put", "-", stdin=b"x").strip()
+    del shell.environment["FILEFERRY_URL"], shell.environment["FILEFERRY_KEY"]
+    assert shell.out("get", url, "-o", "-") == "x"
+
+
+def test_get_replaces_nothing_that_was_not_named(shell: Shell) -> None:
+    file_id = json.loads(shell.out("put", "-", "--name", "c.bin", "--json", stdin=b"new"))["file_id"]
+    (shell.folder / "c.bin").write_bytes(b"old")
+    status, said = shell.refused("get", file_id)
+    assert (status, (shell.folder / "c.bin").read_bytes()) == (1, b"old")
+    assert "-o" in said
+    shell.out("get", file_id, "-o", "c.bin")
+    assert (shell.folder / "c.bin").read_bytes() == b"new"
+
+
+def test_ls_finds_what_put_left_and_rm_removes_it(shell: Shell) -> None:
+    prefix = f"{shell.folder.name}/"
+    file = json.loads(shell.out("put", "-", "--path", prefix + "a", "--json", stdin=b"abc"))
+    assert shell.out("ls", prefix) == f"{file['file_id']}\t{prefix}a\n"
+    assert json.loads(shell.out("ls", prefix, "--json")) == file
+    assert shell.out("ls", prefix, "--long").split("\t")[1:3] == ["3", "ready"]
+    assert shell.out("rm", file["file_id"]) == ""
+    assert shell.out("ls", prefix) == ""
+
+
+def test_keys_are_made_renewed_and_revoked(shell: Shell) -> None:
+    secret = shell.out("keys", "create", "worker", "--scope", "upload", "--scope", "read").strip()
+    assert secret.startswith("ff_")
+    listed = [json.loads(line) for line in shell.out("keys", "list", "--json").splitlines()]
+    (key_id,) = [key["key_id"] for key in listed if secret.startswith(key["prefix"])]
+    renewed = shell.out("keys", "rotate", key_id, "--grace", "1h").strip()
+    for usable in (secret, renewed):
+        shell.out("put", "-", "--key", usable, stdin=b"x")
+    shell.out("keys", "revoke", key_id)
+    status, said = shell.refused("ls", "--key", renewed)
+    assert status == 1
+    assert "unauthorized" in said
+    assert renewed not in said
+
+
+def test_an_organization_has_the_id_that_was_fixed(shell: Shell) -> None:
+    chosen = "0190a000-0000-7000-8000-00000000abcd"
+    assert shell.out("orgs", "create", "fixed", "--id", chosen, "--name", "Fixed").strip() == chosen
+    assert f"{chosen}\tfixed\tFixed" in shell.out("orgs", "list").splitlines()
+
+
+def test_a_final_failure_is_one_line_with_code_and_request_id_and_status_1(shell: Shell) -> None:
+    status, said = shell.refused("rm", "0190a000-0000-7000-8000-000000000000")
+    assert status == 1
+    assert len(said.splitlines()) == 1
+    assert "not_found" in said
+    assert "request " in said
+
+
+def test_a_failure_that_may_pass_has_status_75(shell: Shell, nobody: str) -> None:
+    status, said = shell.refused("ls", "--url", nobody)
+    assert (status, len(said.splitlines())) == (75, 1)
+    assert "connection_failed" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["put"],
+        ["put", "a", "b", "--name", "c"],
+        ["put", "a", "b", "--path", "c"],
+        ["put", "a", "--meta", "b"],
+        ["bogus"],
+    ],
+)
+def test_wrong_use_has_status_2(shell: Shell, arguments: list[str]) -> None:
+    assert shell.refused(*arguments)[0] == 2
+
+
+def test_a_missing_local_file_is_one_line(shell: Shell) -> None:
+    status, said = shell.refused("put", "missing.txt")
+    assert (status, len(said.splitlines())) == (1, 1)
+    assert "missing.txt" in said
+
+
+def test_a_reader_that_has_enough_is_no_traceback(shell: Shell) -> None:
+    for number in range(2):
+        shell.out("put", "-", "--path", f"{shell.folder.name}/{number}", stdin=b"x")
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "fileferry", "ls"]
+    result = subprocess.run(command, env=shell.environment, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, b"")
+
+
+def test_ctrl_c_has_status_130_and_no_traceback(shell: Shell) -> None:
+    command = [sys.executable, "-m", "fileferry", "put", "-"]
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=shell.environment, **pipes) as process:
+        assert process.stdin
+        # More than the pipe holds: once it is written, the command has begun to read.
+        process.stdin.write(bytes(1_000_000))
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        process.stdin.close()
+        said = process.stderr.read() if process.stderr else b""
+        assert process.wait(30) == 130
+    assert b"Traceback" not in said
+
+
+def test_the_module_is_the_installed_command(shell: Shell) -> None:
+    installed = Path(sys.executable).with_name("fileferry")
+    result = subprocess.run([installed, "--help"], capture_output=True, timeout=60)
+    assert result.returncode == 0
+    assert b"75" in result.stdout

@@ -19,9 +19,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from fileferry import settings as configuration
-from fileferry.api import auth, delivery, direct, health, native, problems
-from fileferry.api.lingering import Lingering
-from fileferry.api.requests import AnyRequest
+from fileferry.api import auth, delivery, direct, health, native
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
@@ -30,6 +28,9 @@ from fileferry.engine.sweeper import Findings
 from fileferry.model import Clock, utc_now
 from fileferry.settings import Settings
 from fileferry.telemetry import Application, Telemetry, configure_logging
+from fileferry.web import problems
+from fileferry.web.lingering import Lingering
+from fileferry.web.requests import AnyRequest
 
 _log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""The one error catalogue: every way fileferry says no, with its code, HTTP status, retry class and a sentence that says what to do.
+"""The one error catalogue: every way fileferry says no, with its code, HTTP status, retry class and what to do.
 
 The server raises these, each API flow renders them in its own envelope, and the client raises them again from the answer.
 """

@@ -64,6 +64,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.faulty.take(self)
 
+    def do_PUT(self) -> None:
+        self.server.faulty.take(self)
+
     def do_DELETE(self) -> None:
         self.server.faulty.take(self)
 

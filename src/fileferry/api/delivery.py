@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, route
 
-from fileferry.api import problems
-from fileferry.api.requests import AnyRequest, entity_tags
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing import GENERIC_TYPE, SIGNED_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
+from fileferry.web import problems
+from fileferry.web.requests import AnyRequest, entity_tags
 
 # What a browser may show by itself; everything else is offered for saving.
 _INLINE_TYPES = SIGNED_TYPES | {TEXT_TYPE}

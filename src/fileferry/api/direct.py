@@ -12,23 +12,6 @@ import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from fileferry.api import problems
-from fileferry.api.requests import (
-    AnyRequest,
-    body_of,
-    content_length,
-    declared_digests,
-    decode_cursor,
-    encode_cursor,
-    idempotency_key,
-    parse_expires_at,
-    parse_expires_in,
-    parse_limit,
-    parse_metadata,
-    public_url,
-    refuse_encoded,
-    small_body_of,
-)
 from fileferry.engine.digests import Algorithm, Hasher
 from fileferry.engine.engine import Engine
 from fileferry.engine.uploads import Incoming, NewFile
@@ -44,6 +27,23 @@ from fileferry.errors import (
 )
 from fileferry.model import Principal, StoredFile, clean_name, format_time
 from fileferry.telemetry import request_id
+from fileferry.web import problems
+from fileferry.web.requests import (
+    AnyRequest,
+    body_of,
+    content_length,
+    declared_digests,
+    decode_cursor,
+    encode_cursor,
+    idempotency_key,
+    parse_expires_at,
+    parse_expires_in,
+    parse_limit,
+    parse_metadata,
+    public_url,
+    refuse_encoded,
+    small_body_of,
+)
 
 _UNNAMED = "file"
 _FIELDS = ("filename", "content_type", "expires_in", "expires_at", "metadata")

@@ -10,7 +10,13 @@ from litestar import HttpMethod, Response, Router, delete, get, patch, post, rou
 from litestar.params import Parameter
 
 from fileferry.api.delivery import Answer, deliver
-from fileferry.api.requests import (
+from fileferry.engine.engine import Engine
+from fileferry.engine.files import Changes
+from fileferry.engine.uploads import NewFile
+from fileferry.engine.versions import Received
+from fileferry.errors import BadRequest, InvalidName, InvalidParameter
+from fileferry.model import Key, Organization, Principal, Scope, StoredFile, clean_name, clean_path, format_time
+from fileferry.web.requests import (
     AnyRequest,
     body_of,
     content_length,
@@ -27,12 +33,6 @@ from fileferry.api.requests import (
     refuse_encoded,
     small_body_of,
 )
-from fileferry.engine.engine import Engine
-from fileferry.engine.files import Changes
-from fileferry.engine.uploads import NewFile
-from fileferry.engine.versions import Received
-from fileferry.errors import BadRequest, InvalidName, InvalidParameter
-from fileferry.model import Key, Organization, Principal, Scope, StoredFile, clean_name, clean_path, format_time
 
 _JSON_LIMIT = 1024 * 1024
 

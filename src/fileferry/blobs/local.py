@@ -61,6 +61,17 @@ class LocalStore:
         """Start a new blob; small ones touch the disk only at commit."""
         return _LocalWriter(self, key)
 
+    def open_region(self, key: str, offset: int) -> BlobWriter:
+        """Start writing inside the file that gathers the pieces of a blob; it is sparse until they have come."""
+        return _RegionWriter(self, key, offset)
+
+    async def assemble(self, key: str) -> None:
+        """Rename the file into place and sync the folder."""
+        try:
+            await self._committer.submit(_Commit(self.incoming_path(key), self.final_path(key), None, []))
+        except FileNotFoundError as error:
+            raise BlobMissing(key) from error
+
     async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield the range in blocks of at most 512 KiB, reading one block ahead of the consumer."""
         if length <= _READ_BLOCK:
@@ -138,6 +149,17 @@ class LocalStore:
         """Hand a finished blob to the committer and wait until it is durable."""
         await self._committer.submit(job)
 
+    def open_shared(self, key: str) -> int:
+        """Open, or make, the file that gathers the pieces of a blob, and claim it beside others."""
+        path = self.incoming_path(key)
+        with contextlib.suppress(FileExistsError):
+            descriptor = _create_claimed(path)
+            _sync_folder(self._incoming)
+            return descriptor
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
+
     def incoming_path(self, key: str) -> str:
         """Where the blob is while bytes arrive."""
         return f"{self._incoming}/{key}"
@@ -184,9 +206,8 @@ class _LocalWriter:
         if self._descriptor is not None:
             # Outside the committer: syncing a large file may take seconds, which small ones must not wait for.
             await self._store.run(os.fsync, self._descriptor)
-        job = _Commit(
-            self._store.incoming_path(self._key), self._store.final_path(self._key), self._descriptor, self._held
-        )
+        source = None if self._descriptor is None else self._store.incoming_path(self._key)
+        job = _Commit(source, self._store.final_path(self._key), self._descriptor, self._held)
         try:
             await self._store.commit(job)
         finally:
@@ -211,10 +232,49 @@ class _LocalWriter:
             self._written_back = self._size
 
 
+class _RegionWriter:
+    """Writes from one offset of a shared file on; small regions reach the disk only at commit."""
+
+    def __init__(self, store: LocalStore, key: str, offset: int) -> None:
+        self._store = store
+        self._key = key
+        self._offset = offset
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._descriptor: int | None = None
+
+    async def append(self, chunks: Sequence[bytes]) -> None:
+        self._held.extend(chunks)
+        self._held_size += sum(map(len, chunks))
+        if self._held_size > _SMALL:
+            await self._store.run(self._write_held)
+
+    async def commit(self) -> None:
+        await self._store.run(self._finish)
+
+    async def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _write_held(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = self._store.open_shared(self._key)
+            os.lseek(self._descriptor, self._offset, os.SEEK_SET)
+        _write_all(self._descriptor, self._held)
+        _start_write_back(self._descriptor, self._offset, self._held_size)
+        self._offset += self._held_size
+        self._held, self._held_size = [], 0
+        return self._descriptor
+
+    def _finish(self) -> None:
+        os.fdatasync(self._write_held())
+
+
 class _Commit(Job):
     """One blob on its way to durability: already written to ``source``, or small and held in ``chunks``."""
 
-    def __init__(self, source: str, final: str, descriptor: int | None, chunks: list[bytes]) -> None:
+    def __init__(self, source: str | None, final: str, descriptor: int | None, chunks: list[bytes]) -> None:
         super().__init__()
         self.source = source
         self.final = final
@@ -223,8 +283,8 @@ class _Commit(Job):
 
     def place(self) -> None:
         """Put the blob where it belongs, not yet durably."""
-        if self.descriptor is not None:
-            os.rename(self.source, self.final)
+        if self.source is not None:
+            _rename_once(self.source, self.final)
             return
         self.descriptor = _create_claimed(self.final)
         _write_all(self.descriptor, self.chunks)
@@ -233,7 +293,7 @@ class _Commit(Job):
 
     def sync(self) -> None:
         """Make a small blob's bytes durable; those of a large one were synced before it came here."""
-        if self.chunks and self.descriptor is not None:
+        if self.source is None and self.descriptor is not None:
             os.fsync(self.descriptor)
 
 
@@ -297,6 +357,14 @@ def _translated(fn: Callable[..., T], *args: object) -> T:
                 f"The blob store cannot be used at the moment: {error.strerror}.", retry_after=5
             ) from error
         raise
+
+
+def _rename_once(source: str, final: str) -> None:
+    """Rename ``source`` to ``final`` unless that was done before; raises FileNotFoundError where neither is there."""
+    try:
+        os.rename(source, final)
+    except FileNotFoundError:
+        os.stat(final, follow_symlinks=False)
 
 
 def _start_write_back(descriptor: int, offset: int, length: int) -> None:

@@ -59,6 +59,19 @@ class BlobStore(Protocol):
         """Start the blob ``key``, which must be new."""
         ...
 
+    def open_region(self, key: str, offset: int) -> BlobWriter:
+        """Start writing at ``offset`` of the unfinished blob ``key``, which the first region makes.
+
+        Several regions may be open at once, also in other processes; the caller sees to it that they do not overlap. Their
+        ``commit`` makes the region durable but not the blob readable; closed without, what it wrote is left to be overwritten
+        or never read.
+        """
+        ...
+
+    async def assemble(self, key: str) -> None:
+        """Make an unfinished blob readable as it is, copying nothing; one that is already so stays so. Raises BlobMissing."""
+        ...
+
     def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield ``length`` bytes from offset ``start`` in pieces of bounded size. Raises BlobMissing before the first piece."""
         ...

@@ -14,6 +14,9 @@ import httpx
 
 from fileferry.errors import CATALOGUE, FerryError, Retry
 
+PASSING = {408, 429, 500, 502, 503, 504}
+"""Statuses that may be different the next time, where the answer does not say so itself."""
+
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "message", "code", "retry", "retry_after", "request_id"}
 
 
@@ -137,4 +140,4 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 def _retry_class(status: int, said: object) -> Retry:
     if said in ("never", "now", "after"):
         return Retry(str(said))
-    return Retry.AFTER if status >= 500 or status in (408, 429) else Retry.NEVER
+    return Retry.AFTER if status in PASSING else Retry.NEVER

@@ -56,7 +56,8 @@ class SqliteDatabase:
     """SQLite behind one writer thread that commits waiting writes as a group, and read-only connections for reads.
 
     One ``fsync`` of the write-ahead log serves the whole group (``synchronous=FULL``). Where a write of a group fails, the
-    group runs again with a savepoint around each, so that the others are not touched: a write may be called twice. Several processes may open the same file: SQLite's lock orders their groups.
+    group runs again with a savepoint around each, so that the others are not touched: a write may be called twice. Several
+    processes may open the same file: SQLite's lock orders their groups.
     """
 
     def __init__(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""What a principal may do, and the limits in force: the intersection of server, organization and key. One function for every verb."""
+"""What a principal may do, and the limits in force: the intersection of server, organization and key."""
 
 from __future__ import annotations
 

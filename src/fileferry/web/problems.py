@@ -15,9 +15,9 @@ from litestar.exceptions import (
     ValidationException,
 )
 
-from fileferry.api.requests import AnyRequest
 from fileferry.errors import BadRequest, FerryError, InternalError, InvalidParameter, MethodNotAllowed, NotFound
 from fileferry.telemetry import request_id
+from fileferry.web.requests import AnyRequest
 
 _log = structlog.get_logger(__name__)
 

@@ -25,14 +25,19 @@ def facts(folder: Path) -> dict[str, str]:
     }
 
 
+def free_memory() -> int:
+    """Return the bytes of memory that programs could still take."""
+    return int(_field("/proc/meminfo", "MemAvailable").split()[0]) * 1024
+
+
 def warm_memory(size: int) -> None:
-    """Touch ``size`` bytes of free memory and give them back, so that the next ``size`` bytes of page cache are at hand.
+    """Touch ``size`` bytes of free memory and give them back, so that page cache is quick to get for what comes next.
 
     A virtual machine may hand its free memory to the host within seconds, and getting a page back costs ten times what
     writing it does: without this, a server's rate would depend on what ran before it.
     """
     block = b"\1" * (1024 * 1024)
-    with mmap.mmap(-1, size) as memory:
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         for offset in range(0, size, len(block)):
             memory.write(block[: size - offset])
 

@@ -23,6 +23,8 @@ CONNECTIONS = 16
 SEEDED = 256
 """How many files the small downloads go round."""
 
+_SMALL_WARMTH = 1024**3
+
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One number of one server in one round; ``problem`` says why there is none."""
@@ -75,6 +77,8 @@ def large_files(trial: Trial) -> Iterator[Measurement]:
         answers.append(answer)
         return _Outcome(size / answer.seconds / 1e6, size / 1e9)
 
+    # More than will be written: not all of it stays at hand.
+    machine.warm_memory(min(4 * size, machine.free_memory() // 2))
     uploaded = _measure(trial, "upload-large", route.label, upload)
     yield uploaded
     if uploaded.problem:
@@ -118,6 +122,7 @@ def small_uploads(trial: Trial) -> Iterator[Measurement]:
         def upload(route: Route = route) -> _Outcome:
             return _flood(trial, route.method, [route.target], route.headers_for(SMALL_BYTES), route.body(content))
 
+        machine.warm_memory(min(_SMALL_WARMTH, machine.free_memory() // 2))
         yield _measure(trial, "upload-small", route.label, upload)
 
 
@@ -148,9 +153,8 @@ def _flood(trial: Trial, method: str, targets: list[str], headers: dict[str, str
 
 
 def _measure(trial: Trial, scenario: str, route: str, work: Callable[[], _Outcome]) -> Measurement:
-    # What an earlier load left behind, in pages to be written or in memory given away, may not slow this one down.
+    # Nothing that an earlier load left to be written may slow this one down.
     os.sync()
-    machine.warm_memory(trial.payload.stat().st_size * 5 // 4)
     trial.server.reset_peak_memory()
     cpu_before = trial.server.cpu_seconds()
     try:

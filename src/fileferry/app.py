@@ -19,7 +19,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from fileferry import settings as configuration
-from fileferry.api import auth, delivery, direct, health, native
+from fileferry.api import auth, delivery, direct, health, meeting, native, presigned
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
@@ -31,6 +31,7 @@ from fileferry.telemetry import Application, Telemetry, configure_logging
 from fileferry.web import problems
 from fileferry.web.lingering import Lingering
 from fileferry.web.requests import AnyRequest
+from fileferry.wire import dispatch
 
 _log = structlog.get_logger(__name__)
 
@@ -55,7 +56,15 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
                 await asyncio.gather(sweeping, return_exceptions=True)
 
     application = Litestar(
-        route_handlers=[health.router, direct.router, native.router, delivery.router],
+        route_handlers=[
+            health.router,
+            direct.router,
+            presigned.router,
+            meeting.router,
+            native.router,
+            dispatch.router,
+            delivery.router,
+        ],
         dependencies={
             "engine": Provide(_engine_of, sync_to_thread=False),
             "principal": Provide(auth.authenticate),

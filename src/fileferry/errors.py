@@ -132,6 +132,13 @@ class SizeMismatch(BadRequest):
     title = "The body does not have the declared size; nothing was stored."
 
 
+class InvalidPart(BadRequest):
+    """A part of a multipart upload is missing, stale or out of order; ``part_number`` names it."""
+
+    code = "invalid_part"
+    title = "A part of the upload is missing, was replaced, or is out of order."
+
+
 class ConflictingCredentials(BadRequest):
     """More than one credential, and they disagree."""
 
@@ -263,6 +270,17 @@ class RateLimited(FerryError):
 
     code, status, retry = "rate_limited", 429, Retry.AFTER
     title = "Too many requests; repeat after the time in Retry-After."
+
+
+class ProtocolUnknown(FerryError):
+    """An upload protocol that this server does not speak; nothing was read."""
+
+    code, status, retry = "protocol_unknown", 501, Retry.NEVER
+    title = "This upload protocol is not spoken here."
+
+    def __init__(self, protocol: str | None = None, **rest: Any) -> None:
+        known = "use a plain PUT, or S3 multipart parts"
+        super().__init__(f"{protocol} is not spoken on this URL: {known}." if protocol else None, **rest)
 
 
 class Unavailable(FerryError):

@@ -137,6 +137,83 @@ class Version(msgspec.Struct, frozen=True):
         return f'"{self.id.replace("-", "")}-{self.digests.crc32c}"'
 
 
+class Folder(msgspec.Struct, frozen=True):
+    """An addressable prefix of a workspace; ``path`` has no slash at either end."""
+
+    id: str
+    workspace_id: str
+    path: str
+    created_at: datetime
+
+
+class UploadState(enum.StrEnum):
+    """Where an upload stands: taking bytes, holding all of them, or over."""
+
+    OPEN = "open"
+    RECEIVED = "received"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    EXPIRED = "expired"
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that does not exist yet: what was promised for it, and what has arrived. Sizes are bytes.
+
+    ``size`` is the exact one promised, None where only ``max_size`` is known. ``digests`` are those promised, as hex by
+    algorithm. ``lifetime`` (seconds) or ``expires_at`` end the file. ``content`` is what the engine knows of the bytes
+    once all are there.
+    """
+
+    id: str
+    organization_id: str
+    workspace_id: str
+    folder_id: str | None
+    key_id: str
+    file_id: str
+    version_id: str
+    state: UploadState
+    path: str
+    at_path: bool
+    if_match: list[str]
+    must_be_new: bool
+    content_type: str | None
+    metadata: dict[str, Any]
+    lifetime: int | None
+    expires_at: datetime | None
+    size: int | None
+    max_size: int
+    digests: dict[str, str]
+    part_size: int | None
+    multipart_id: str | None
+    tail: int
+    url_expires_at: datetime
+    touched_at: datetime
+    created_at: datetime
+    blob_key: str | None
+    content: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The file's name: the last segment of its path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def multipart_name(self) -> str:
+        """The ``uploadId`` of its parts: any upload may be sent in parts, whether its ticket spoke of them or not."""
+        return self.multipart_id or self.id
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A numbered piece of an upload that has arrived. ``offset`` is where in the blob it lies; digests are hex."""
+
+    number: int
+    offset: int
+    size: int
+    md5: str
+    crc32c: str
+    received_at: datetime
+
+
 class StoredFile(msgspec.Struct, frozen=True):
     """A file together with the version that an answer speaks of."""
 

@@ -53,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     public_cache: Duration = Duration(seconds=60)
     """How long caches may keep what a public URL serves; never longer than the file lives. Deleting cannot reach caches."""
+    upload_url_lifetime: Duration = Duration(hours=24)
+    """How long a signed upload URL may be used to begin sending."""
+    upload_idle_timeout: Duration = Duration(days=7)
+    """An upload with a ticket that is not completed or confirmed is swept this long after its last bytes arrived."""
     body_idle_timeout: Duration = Duration(seconds=60)
     """An upload that sends nothing for this long is given up (408)."""
     shutdown_grace: Duration = Duration(seconds=30)

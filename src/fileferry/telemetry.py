@@ -37,6 +37,10 @@ RECEIVED = Counter("fileferry_received_bytes_total", "Bytes of request bodies re
 SENT = Counter("fileferry_sent_bytes_total", "Bytes of response bodies sent.")
 RUNNING = Gauge("fileferry_requests_running", "HTTP requests being answered.", multiprocess_mode="livesum")
 
+UPLOADS = Gauge(
+    "fileferry_uploads", "Uploads with a ticket that have not ended.", ["state"], multiprocess_mode="mostrecent"
+)
+
 
 def request_id() -> str:
     """Return the id of the request being answered; empty outside of one."""

@@ -112,12 +112,6 @@ async def list_files(
     return DirectPage(files, encode_cursor(page.next_cursor) if page.next_cursor else None)
 
 
-@get("/files/{file_id:str}")
-async def get_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> DirectFile:
-    """Inspect a file."""
-    return _file(request, engine, await engine.files.get(principal, file_id))
-
-
 @delete("/files/{file_id:str}")
 async def delete_file(engine: Engine, principal: Principal, file_id: str) -> None:
     """Remove a file's public access at once, and its bytes soon after."""
@@ -144,9 +138,14 @@ def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response
 
 router = Router(
     "/v1",
-    route_handlers=[upload, list_files, get_file, delete_file],
+    route_handlers=[upload, list_files, delete_file],
     exception_handlers={Exception: render_error},
 )
+
+
+async def show_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Response[DirectFile]:
+    """Inspect a file."""
+    return Response(_file(request, engine, await engine.files.get(principal, file_id)))
 
 
 async def _receive_multipart(request: AnyRequest, engine: Engine, principal: Principal, boundary: str) -> StoredFile:

@@ -10,12 +10,26 @@ from litestar import HttpMethod, Response, Router, delete, get, patch, post, rou
 from litestar.params import Parameter
 
 from fileferry.api.delivery import Answer, deliver
+from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
 from fileferry.engine.files import Changes
+from fileferry.engine.tickets import Promise, part_count
 from fileferry.engine.uploads import NewFile
 from fileferry.engine.versions import Received
-from fileferry.errors import BadRequest, InvalidName, InvalidParameter
-from fileferry.model import Key, Organization, Principal, Scope, StoredFile, clean_name, clean_path, format_time
+from fileferry.errors import InvalidName, InvalidParameter
+from fileferry.model import (
+    Folder,
+    Key,
+    Organization,
+    Part,
+    Principal,
+    Scope,
+    StoredFile,
+    Upload,
+    clean_name,
+    clean_path,
+    format_time,
+)
 from fileferry.web.requests import (
     AnyRequest,
     body_of,
@@ -24,6 +38,7 @@ from fileferry.web.requests import (
     decode_cursor,
     encode_cursor,
     idempotency_key,
+    json_body,
     parse_expires_at,
     parse_expires_in,
     parse_limit,
@@ -31,10 +46,8 @@ from fileferry.web.requests import (
     preconditions,
     public_url,
     refuse_encoded,
-    small_body_of,
+    upload_url,
 )
-
-_JSON_LIMIT = 1024 * 1024
 
 Cursor = Annotated[str | None, Parameter(description="The next_cursor of the page before.")]
 Limit = Annotated[str | None, Parameter(description="How many to return, 1 to 1000; 100 by default.")]
@@ -71,6 +84,71 @@ class FilePage(msgspec.Struct):
 
     files: list[FileObject]
     next_cursor: str | None
+
+
+class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is to be uploaded: a hand-off called ``name``, in ``folder`` (an id) or not, or the file at ``path``.
+
+    ``size`` is exact; without it anything up to ``max_size`` may come (bytes). ``sha256`` (hex) must match in the end.
+    ``parts`` asks for parts, of ``part_size`` bytes where given.
+    """
+
+    name: str | None = None
+    path: str | None = None
+    folder: str | None = None
+    workspace: str | None = None
+    content_type: str | None = None
+    metadata: dict[str, Any] = {}
+    expires_in: str | int | None = None
+    expires_at: str | None = None
+    size: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+    max_size: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    parts: bool = False
+    part_size: Annotated[int, msgspec.Meta(ge=1, le=2**40)] | None = None
+
+
+class ReceivedPart(msgspec.Struct):
+    """A part that has arrived. ``etag`` is the MD5 of its bytes, as hex."""
+
+    part_number: int
+    size: int
+    etag: str
+
+
+class UploadObject(msgspec.Struct, kw_only=True):
+    """An upload with its ticket: PUT the bytes to ``url`` before ``url_expires_at``, then complete it.
+
+    With parts, part N of ``part_count`` (each ``part_size`` bytes but the last) goes to ``part_url`` + ``&partNumber=N``.
+    """
+
+    id: str
+    file_id: str
+    state: str
+    name: str
+    path: str
+    size: int | None
+    max_size: int
+    url: str
+    url_expires_at: str
+    part_url: str
+    part_size: int | None
+    part_count: int | None
+    parts: list[ReceivedPart]
+    created_at: str
+
+
+class UploadedPart(msgspec.Struct, forbid_unknown_fields=True):
+    """A part that the client sent, and the ETag that it got for it."""
+
+    part_number: int
+    etag: str
+
+
+class UploadCompletion(msgspec.Struct, forbid_unknown_fields=True):
+    """Which parts make the file, in order; all that have arrived where none are listed."""
+
+    parts: list[UploadedPart] | None = None
 
 
 class KeyObject(msgspec.Struct, kw_only=True):
@@ -113,6 +191,28 @@ class OrganizationPage(msgspec.Struct):
     """A page of organizations."""
 
     organizations: list[OrganizationObject]
+    next_cursor: str | None
+
+
+class NewFolder(msgspec.Struct, forbid_unknown_fields=True):
+    """A folder to make."""
+
+    path: str
+
+
+class FolderObject(msgspec.Struct):
+    """A folder: an addressable prefix of a workspace."""
+
+    id: str
+    path: str
+    workspace_id: str
+    created_at: str
+
+
+class FolderPage(msgspec.Struct):
+    """A page of folders."""
+
+    folders: list[FolderObject]
     next_cursor: str | None
 
 
@@ -159,6 +259,94 @@ async def put_at_path(request: AnyRequest, engine: Engine, principal: Principal)
     return await _upload(request, engine, principal, at_path=True)
 
 
+@post("/uploads")
+async def create_upload(request: AnyRequest, engine: Engine, principal: Principal) -> UploadObject:
+    """Ask for a ticket: a signed URL that takes the bytes without the key, whole or in parts."""
+    asked = await json_body(request, engine, NewUpload)
+    if (asked.name is None) == (asked.path is None) or (asked.path is not None and asked.folder is not None):
+        raise InvalidParameter("Give either a name, with a folder or without, or a path.", parameter="name")
+    promise = Promise(
+        path=clean_name(asked.name) if asked.name is not None else clean_path(asked.path or ""),
+        at_path=asked.path is not None,
+        folder_id=asked.folder,
+        workspace=asked.workspace,
+        content_type=asked.content_type,
+        metadata=asked.metadata,
+        expires_in=parse_expires_in(asked.expires_in),
+        expires_at=parse_expires_at(asked.expires_at),
+        size=asked.size,
+        max_size=asked.max_size,
+        digests={Algorithm.SHA256: bytes.fromhex(asked.sha256)} if asked.sha256 else {},
+        part_size=asked.part_size or 0 if asked.parts or asked.part_size else None,
+        preconditions=preconditions(request),
+    )
+    (upload,) = await engine.tickets.open(principal, [promise])
+    return _upload_object(request, engine, upload, [])
+
+
+@get("/uploads/{upload_id:str}")
+async def get_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
+    """See how far an upload is, with a fresh signed URL: all that is needed to go on after a crash."""
+    upload = await engine.tickets.get(principal, upload_id)
+    return _upload_object(request, engine, upload, await engine.tickets.parts(upload))
+
+
+@post("/uploads/{upload_id:str}/urls", status_code=200)
+async def renew_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
+    """Get a fresh signed URL for an upload."""
+    return _upload_object(request, engine, await engine.tickets.get(principal, upload_id), [])
+
+
+@post("/uploads/{upload_id:str}/complete", status_code=200)
+async def complete_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> FileObject:
+    """Make the file of what has arrived; copies no bytes, and completing again is no error."""
+    asked = await json_body(request, engine, UploadCompletion)
+    upload = await engine.tickets.get(principal, upload_id)
+    listed = None if asked.parts is None else [(part.part_number, part.etag) for part in asked.parts]
+    return file_object(request, engine, await engine.tickets.complete(upload, listed))
+
+
+@delete("/uploads/{upload_id:str}")
+async def abort_upload(engine: Engine, principal: Principal, upload_id: str) -> None:
+    """End an upload that is not complete, and free its bytes."""
+    await engine.tickets.abort(await engine.tickets.get(principal, upload_id))
+
+
+@get("/folders")
+async def list_folders(
+    engine: Engine,
+    principal: Principal,
+    workspace: str | None = None,
+    cursor: Cursor = None,
+    limit: Limit = None,
+) -> FolderPage:
+    """List the folders of a workspace by path."""
+    after = decode_cursor(cursor, 1)
+    found, further = await engine.folders.list(principal, workspace, after[0] if after else "", parse_limit(limit))
+    return FolderPage([_folder_object(folder) for folder in found], encode_cursor(further) if further else None)
+
+
+@post("/folders")
+async def create_folder(
+    request: AnyRequest, engine: Engine, principal: Principal, workspace: str | None = None
+) -> FolderObject:
+    """Make the folder at a path; where it is there already, the answer is that one."""
+    asked = await json_body(request, engine, NewFolder)
+    return _folder_object(await engine.folders.create(principal, asked.path, workspace))
+
+
+@get("/folders/{folder_id:str}")
+async def get_folder(engine: Engine, principal: Principal, folder_id: str) -> FolderObject:
+    """Inspect a folder."""
+    return _folder_object(await engine.folders.get(principal, folder_id))
+
+
+@delete("/folders/{folder_id:str}")
+async def delete_folder(engine: Engine, principal: Principal, folder_id: str) -> None:
+    """Delete an empty folder."""
+    await engine.folders.delete(principal, folder_id)
+
+
 @get("/files")
 async def list_files(
     request: AnyRequest,
@@ -187,7 +375,7 @@ async def get_file(request: AnyRequest, engine: Engine, principal: Principal, fi
 @patch("/files/{file_id:str}")
 async def patch_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
     """Change a file's name, metadata or expiry."""
-    asked = await _json(request, engine, FileChanges)
+    asked = await json_body(request, engine, FileChanges)
     expires_at = asked.expires_at
     changes = Changes(
         name=asked.name if asked.name is msgspec.UNSET else clean_name(asked.name),
@@ -214,7 +402,7 @@ async def get_content(request: AnyRequest, engine: Engine, principal: Principal,
 @post("/keys")
 async def create_key(request: AnyRequest, engine: Engine, principal: Principal) -> NewKeyObject:
     """Make an API key of the organization; its secret is in the answer and nowhere else."""
-    asked = await _json(request, engine, NewKey)
+    asked = await json_body(request, engine, NewKey)
     return _with_secret(
         *await engine.keys.create(principal, asked.name, tuple(asked.scopes), parse_expires_in(asked.expires_in))
     )
@@ -245,7 +433,7 @@ async def revoke_key(engine: Engine, principal: Principal, key_id: str) -> None:
 @post("/keys/{key_id:str}/rotate")
 async def rotate_key(request: AnyRequest, engine: Engine, principal: Principal, key_id: str) -> NewKeyObject:
     """Give an API key a new secret; the present one stays good for ``grace``."""
-    asked = await _json(request, engine, Rotation)
+    asked = await json_body(request, engine, Rotation)
     grace = parse_expires_in(asked.grace) or timedelta(0)
     return _with_secret(*await engine.keys.rotate(principal, key_id, grace))
 
@@ -253,7 +441,7 @@ async def rotate_key(request: AnyRequest, engine: Engine, principal: Principal, 
 @post("/organizations")
 async def create_organization(request: AnyRequest, engine: Engine, principal: Principal) -> OrganizationObject:
     """Make an organization; needs the root key."""
-    asked = await _json(request, engine, NewOrganization)
+    asked = await json_body(request, engine, NewOrganization)
     return _organization_object(await engine.organizations.create(principal, asked.slug, asked.name, asked.id))
 
 
@@ -279,6 +467,15 @@ router = Router(
     route_handlers=[
         hand_off,
         put_at_path,
+        create_upload,
+        get_upload,
+        renew_upload,
+        complete_upload,
+        abort_upload,
+        list_folders,
+        create_folder,
+        get_folder,
+        delete_folder,
         list_files,
         get_file,
         patch_file,
@@ -332,16 +529,6 @@ def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Respon
     return Response(answer, status_code=status, headers=headers)
 
 
-async def _json(request: AnyRequest, engine: Engine, kind: type[Any]) -> Any:
-    body = await small_body_of(request, _JSON_LIMIT, engine.settings.body_idle_timeout)
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except msgspec.ValidationError as error:
-        raise InvalidParameter(f"{error}.") from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadRequest("The body is not valid JSON.") from error
-
-
 def file_object(request: AnyRequest, engine: Engine, stored: StoredFile) -> FileObject:
     """Return a file as the native API shows it."""
     file, version = stored.file, stored.version
@@ -365,6 +552,30 @@ def file_object(request: AnyRequest, engine: Engine, stored: StoredFile) -> File
         modified_at=format_time(file.modified_at),
         expires_at=_optional_time(file.expires_at),
     )
+
+
+def _upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: list[Part]) -> UploadObject:
+    counted = upload.part_size is not None and upload.size is not None
+    return UploadObject(
+        id=upload.id,
+        file_id=upload.file_id,
+        state=upload.state,
+        name=upload.name,
+        path=upload.path,
+        size=upload.size,
+        max_size=upload.max_size,
+        url=upload_url(request, engine, upload),
+        url_expires_at=format_time(engine.tickets.url_expiry()),
+        part_url=upload_url(request, engine, upload, uploadId=upload.multipart_name),
+        part_size=upload.part_size,
+        part_count=part_count(upload) if counted else None,
+        parts=[ReceivedPart(part.number, part.size, part.md5) for part in parts],
+        created_at=format_time(upload.created_at),
+    )
+
+
+def _folder_object(folder: Folder) -> FolderObject:
+    return FolderObject(folder.id, folder.path, folder.workspace_id, format_time(folder.created_at))
 
 
 def _key_fields(key: Key) -> dict[str, Any]:

@@ -125,6 +125,12 @@ def list_newest(
     return _all(conn, query.order_by(files.c.id.desc()).limit(limit))
 
 
+def list_in_folder(conn: Connection, folder_id: str, now: datetime, after_id: str, limit: int) -> list[StoredFile]:
+    """Return living files of a folder in order of id, those past ``after_id``."""
+    query = _CURRENT.where(files.c.folder_id == folder_id, files.c.id > after_id, *_living(now))
+    return _all(conn, query.order_by(files.c.id).limit(limit))
+
+
 def list_by_path(
     conn: Connection, workspace_id: str, prefix: str, now: datetime, after: tuple[str, str] | None, limit: int
 ) -> list[StoredFile]:

@@ -177,6 +177,9 @@ uploads = Table(
     Column("version_id", String(36), nullable=False),
     Column("state", String(16), nullable=False),
     Column("path", String(1024), nullable=False),
+    Column("at_path", Boolean, nullable=False),
+    Column("if_match", JSON, nullable=False),
+    Column("must_be_new", Boolean, nullable=False),
     Column("content_type", String(255)),
     Column("metadata", JSON, nullable=False),
     Column("lifetime", BigInteger),
@@ -196,6 +199,7 @@ uploads = Table(
     # What was received, as the engine's Content in JSON; null until then.
     Column("content", JSON(none_as_null=True)),
     Index("uploads_by_blob", "blob_key"),
+    Index("uploads_by_multipart", "multipart_id"),
     Index("uploads_by_touch", "state", "touched_at"),
 )
 

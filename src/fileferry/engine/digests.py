@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 import google_crc32c
@@ -17,10 +19,32 @@ from fileferry.model import Digests
 class Algorithm(enum.StrEnum):
     """The digest algorithms that are verified, by their RFC 9530 names."""
 
+    CRC32 = "crc32"
     CRC32C = "crc32c"
     MD5 = "md5"
+    SHA1 = "sha"
     SHA256 = "sha-256"
     SHA512 = "sha-512"
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, chunk: bytes) -> None:
+        self._value = zlib.crc32(chunk, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
+
+
+_FACTORIES: dict[Algorithm, Callable[[], Any]] = {
+    Algorithm.CRC32: _Crc32,
+    Algorithm.MD5: partial(hashlib.md5, usedforsecurity=False),
+    Algorithm.SHA1: partial(hashlib.sha1, usedforsecurity=False),
+    Algorithm.SHA256: hashlib.sha256,
+    Algorithm.SHA512: hashlib.sha512,
+}
 
 
 class Hasher:
@@ -29,9 +53,7 @@ class Hasher:
     def __init__(self, wanted: Iterable[Algorithm] = ()) -> None:
         self._crc32c = 0
         self._others: dict[Algorithm, Any] = {
-            algorithm: hashlib.new(algorithm.replace("-", ""), usedforsecurity=False)
-            for algorithm in wanted
-            if algorithm is not Algorithm.CRC32C
+            algorithm: _FACTORIES[algorithm]() for algorithm in wanted if algorithm is not Algorithm.CRC32C
         }
 
     def update(self, chunks: Iterable[bytes]) -> None:
@@ -57,3 +79,36 @@ class Hasher:
         """Return what is kept of a version's digests."""
         sha256 = self.value(Algorithm.SHA256).hex() if Algorithm.SHA256 in self._others else None
         return Digests(self.value(Algorithm.CRC32C).hex(), sha256)
+
+
+# CRC-32C is reflected: bit 31 stands for x**0, and this is the polynomial without its x**32 (RFC 3720 appendix B.4).
+_POLYNOMIAL = 0x82F63B78
+_ONE = 1 << 31
+
+
+def combine_crc32c(first: int, second: int, second_size: int) -> int:
+    """Return the CRC32C of two runs of bytes one after the other, from those of each; sizes in bytes, no byte is read."""
+    return _multiply(_shift(second_size), first) ^ second
+
+
+def _multiply(a: int, b: int) -> int:
+    """Multiply two polynomials modulo that of CRC-32C."""
+    product = 0
+    while a:
+        if a & _ONE:
+            product ^= b
+        a = (a << 1) & 0xFFFFFFFF
+        b = b >> 1 ^ _POLYNOMIAL if b & 1 else b >> 1
+    return product
+
+
+@lru_cache(maxsize=64)
+def _shift(size: int) -> int:
+    """Return x ** (8 * size) modulo the polynomial: what ``size`` further bytes do to a CRC."""
+    result, power, bits = _ONE, _ONE >> 1, 8 * size
+    while bits:
+        if bits & 1:
+            result = _multiply(result, power)
+        power = _multiply(power, power)
+        bits >>= 1
+    return result

@@ -10,9 +10,11 @@ from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
 from fileferry.engine import keys, links, organizations
 from fileferry.engine.files import Files
+from fileferry.engine.folders import Folders
 from fileferry.engine.keys import Keys
 from fileferry.engine.organizations import Organizations
 from fileferry.engine.sweeper import Sweeper
+from fileferry.engine.tickets import Tickets
 from fileferry.engine.uploads import Uploads
 from fileferry.model import Clock
 from fileferry.settings import Settings
@@ -33,6 +35,8 @@ class Engine:
         self.keys = Keys(database, clock)
         self.organizations = Organizations(database, clock)
         self.uploads = Uploads(database, store, settings, clock)
+        self.tickets = Tickets(database, store, minter, self.uploads.hashing, settings, clock)
+        self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
         self.sweeper = Sweeper(database, store, settings, clock)
 

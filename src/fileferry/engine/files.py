@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from fileferry.engine import policy, versions
 from fileferry.engine.links import Links
 from fileferry.engine.organizations import find_workspace
 from fileferry.errors import Conflict, Gone, InternalError, NotFound, NotReady
-from fileferry.model import Clock, Extent, Page, Principal, Scope, State, StoredFile, Version
+from fileferry.model import Clock, Folder, Page, Principal, Scope, State, StoredFile
 from fileferry.settings import Settings
 
 
@@ -49,6 +49,12 @@ class Files:
         found = await self._database.read(
             files.list_newest, principal.organization.id, self._clock(), after_id, limit + 1
         )
+        return Page(found[:limit], found[limit - 1].file.id if len(found) > limit else None)
+
+    async def list_in_folder(self, principal: Principal, folder: Folder, after_id: str, limit: int) -> Page[StoredFile]:
+        """Return a page of the folder's files, oldest first."""
+        policy.authorize(principal, Scope.READ)
+        found = await self._database.read(files.list_in_folder, folder.id, self._clock(), after_id, limit + 1)
         return Page(found[:limit], found[limit - 1].file.id if len(found) > limit else None)
 
     async def list_by_path(
@@ -89,7 +95,8 @@ class Files:
     async def read(self, stored: StoredFile, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield ``length`` bytes of a version from offset ``start``."""
         try:
-            for extent in _within(stored.version, start, length):
+            version = stored.version
+            for extent in versions.extents_within(version.extents, version.size, start, length):
                 async for block in self._store.read(stored.version.blob_key, extent.offset, extent.length):
                     yield block
         except BlobMissing as error:
@@ -97,7 +104,7 @@ class Files:
 
     def public_token(self, stored: StoredFile) -> str:
         """Return the token that the version's public URL carries."""
-        return self._links.public_token(stored)
+        return self._links.public_token(stored.file.organization_id, stored.file.id, stored.version.id)
 
     def _find(self, conn: Connection, principal: Principal, file_id: str, scope: Scope) -> StoredFile:
         stored = files.find(conn, file_id)
@@ -154,14 +161,3 @@ class Files:
         if again is None or again.version.state is not State.READY:
             return Gone()
         return InternalError("The bytes of this file are missing from the store; see 'fileferry doctor'.")
-
-
-def _within(version: Version, start: int, length: int) -> Iterator[Extent]:
-    """Yield where in the blob the version's bytes from ``start`` on are, ``length`` of them."""
-    position = 0
-    for extent in version.extents or (Extent(0, version.size),):
-        first = max(start, position)
-        last = min(start + length, position + extent.length)
-        if first < last:
-            yield Extent(extent.offset + first - position, last - first)
-        position += extent.length

@@ -5,21 +5,22 @@ state, expiry and rights are looked up again at every use.
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import hmac
 import secrets
 import uuid
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from fileferry.db import bookkeeping
-from fileferry.errors import NotFound
-from fileferry.model import StoredFile
+from fileferry.errors import LinkRefused, NotFound
+from fileferry.model import StoredFile, Upload
 
 _SECRET_BYTES = 32
 _MAC_BYTES = 16
+_SAS_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_UPLOAD_RIGHTS = "cw"  # create and write
 
 
 class Links:
@@ -29,36 +30,67 @@ class Links:
         self._secrets = secrets_by_id
         self._newest = max(secrets_by_id)
 
-    def public_token(self, stored: StoredFile) -> str:
+    def public_token(self, organization_id: str, file_id: str, version_id: str) -> str:
         """Return the token of a version's public URL: 1 byte secret id, 16 bytes version id, 16 bytes MAC, in base64url."""
-        version_id = uuid.UUID(stored.version.id).bytes
-        mac = self._public_mac(self._newest, stored)
-        return base64.urlsafe_b64encode(bytes([self._newest]) + version_id + mac).rstrip(b"=").decode()
+        mac = self._mac(self._newest, "public", organization_id, file_id, version_id)
+        return _encode(bytes([self._newest]) + uuid.UUID(version_id).bytes + mac)
 
     def version_of(self, token: str) -> str:
         """Return the version id inside a public token, not yet verified; raises NotFound when it cannot be one."""
-        return str(uuid.UUID(bytes=_decode(token)[1:17]))
+        return str(uuid.UUID(bytes=_decode_token(token)[1:17]))
 
     def verify_public(self, token: str, stored: StoredFile) -> None:
         """Return if ``token`` was minted for this version; raises NotFound, the same answer as for no such version."""
-        raw = _decode(token)
-        if raw[0] not in self._secrets or not hmac.compare_digest(self._public_mac(raw[0], stored), raw[17:]):
+        raw = _decode_token(token)
+        if raw[0] not in self._secrets:
+            raise NotFound()
+        file, version = stored.file, stored.version
+        expected = self._mac(raw[0], "public", file.organization_id, file.id, version.id)
+        if not hmac.compare_digest(expected, raw[17:]):
             raise NotFound()
 
-    def _public_mac(self, secret_id: int, stored: StoredFile) -> bytes:
-        file, version = stored.file, stored.version
-        return self._mac(secret_id, "public", file.organization_id, file.id, version.id)
+    def upload_query(self, upload: Upload, expires_at: datetime) -> dict[str, str]:
+        """Return the query of an upload's signed URL, in the names of an Azure SAS, which every client leaves alone."""
+        until = expires_at.astimezone(UTC).strftime(_SAS_TIME)
+        mac = self._upload_mac(self._newest, upload, _UPLOAD_RIGHTS, until)
+        return {"se": until, "sp": _UPLOAD_RIGHTS, "sig": _encode(bytes([self._newest]) + mac)}
+
+    def verify_upload(self, query: Mapping[str, str], upload: Upload, now: datetime) -> None:
+        """Return if the query was made for this upload and its time is not over; raises LinkRefused for any other reason alike."""
+        try:
+            until = query["se"]
+            raw = _decode(query["sig"])
+            ends = datetime.strptime(until, _SAS_TIME).replace(tzinfo=UTC)
+        except (KeyError, ValueError) as error:
+            raise LinkRefused() from error
+        if len(raw) != 1 + _MAC_BYTES or raw[0] not in self._secrets or ends <= now:
+            raise LinkRefused()
+        expected = self._upload_mac(raw[0], upload, query.get("sp", ""), until)
+        if not hmac.compare_digest(expected, raw[1:]):
+            raise LinkRefused()
+
+    def _upload_mac(self, secret_id: int, upload: Upload, rights: str, until: str) -> bytes:
+        ids = (upload.organization_id, upload.file_id, upload.version_id, upload.id)
+        return self._mac(secret_id, "upload", *ids, rights, until)
 
     def _mac(self, secret_id: int, *parts: str) -> bytes:
         # No part contains a newline: they are our own words, UUIDs and numbers.
         message = "\n".join(parts).encode()
-        return hmac.new(self._secrets[secret_id], message, hashlib.sha256).digest()[:_MAC_BYTES]
+        return hmac.digest(self._secrets[secret_id], message, "sha256")[:_MAC_BYTES]
 
 
-def _decode(token: str) -> bytes:
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def _decode_token(token: str) -> bytes:
     try:
-        raw = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
+        raw = _decode(token)
+    except ValueError as error:
         raise NotFound() from error
     if len(raw) != 1 + 16 + _MAC_BYTES:
         raise NotFound()

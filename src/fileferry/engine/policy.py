@@ -32,7 +32,7 @@ def authorize_root(principal: Principal) -> None:
 
 def largest_file(settings: Settings) -> int:
     """Return the most bytes a file may have."""
-    return settings.max_file_size
+    return int(settings.max_file_size)
 
 
 def check_metadata(settings: Settings, metadata: dict[str, Any]) -> None:

@@ -14,11 +14,12 @@ import structlog
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, files
+from fileferry.db import bookkeeping, files, uploads
 from fileferry.db.database import Database
 from fileferry.engine import versions
-from fileferry.model import Clock, State, Version
+from fileferry.model import Clock, State, UploadState, Version
 from fileferry.settings import Settings
+from fileferry.telemetry import UPLOADS
 
 _PAGE = 200
 _LEASE = "sweeper"
@@ -32,11 +33,14 @@ class Findings(msgspec.Struct):
     rows_without_bytes: list[str] = []
     ended_with_bytes: int = 0
     overdue: int = 0
+    idle_uploads: int = 0
+    open_uploads: int = 0
+    unconfirmed_uploads: int = 0
 
     @property
     def is_clean(self) -> bool:
-        """Whether there is nothing to clean."""
-        return self == Findings()
+        """Whether there is nothing to clean; uploads under way are nobody's fault."""
+        return self == Findings(open_uploads=self.open_uploads, unconfirmed_uploads=self.unconfirmed_uploads)
 
 
 class Sweeper:
@@ -68,10 +72,15 @@ class Sweeper:
         """Expire what is overdue, free the bytes of what has ended, and forget what was kept long enough."""
         while await self._database.write(self._expire_some):
             pass
+        while await self._database.write(self._end_idle_uploads):
+            pass
         while freed := await self._free_some():
-            _log.info("bytes_freed", versions=freed)
+            _log.info("bytes_freed", blobs=freed)
         now = self._clock()
         await self._repeat(files.delete_tombstones, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
+        for state, count in (await self._database.read(uploads.count_living)).items():
+            UPLOADS.labels(state).set(count)
         await self._database.write(bookkeeping.forget_events, now - self._settings.tombstone_retention)
         await self._database.write(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
 
@@ -80,11 +89,17 @@ class Sweeper:
 
         Bytes without a row are removed; a row without bytes is moved to rejected, ``bytes_missing``.
         """
+        now = self._clock()
+        living = await self._database.read(uploads.count_living)
+        idle = await self._database.read(uploads.list_idle, now - self._settings.upload_idle_timeout, 1_000_000)
         findings = Findings(
             bytes_without_row=await self._find_orphans(),
             rows_without_bytes=await self._find_losses(),
             ended_with_bytes=len(await self._database.read(files.list_freeable, 1_000_000)),
-            overdue=len(await self._database.read(files.list_expired, self._clock(), 1_000_000)),
+            overdue=len(await self._database.read(files.list_expired, now, 1_000_000)),
+            idle_uploads=len(idle),
+            open_uploads=living[UploadState.OPEN],
+            unconfirmed_uploads=living[UploadState.RECEIVED],
         )
         self.last_findings = findings
         if not findings.is_clean:
@@ -112,13 +127,22 @@ class Sweeper:
                 versions.expire(conn, stored.file, now)
         return len(overdue)
 
+    def _end_idle_uploads(self, conn: Connection) -> int:
+        idle = uploads.list_idle(conn, self._clock() - self._settings.upload_idle_timeout, _PAGE)
+        for upload in idle:
+            uploads.update_upload(conn, upload.id, state=UploadState.EXPIRED, content=None)
+        return len(idle)
+
     async def _free_some(self) -> int:
-        ended = await self._database.read(files.list_freeable, _PAGE)
-        for blob_key in ended:
+        of_versions = await self._database.read(files.list_freeable, _PAGE)
+        of_uploads = await self._database.read(uploads.list_freeable, _PAGE)
+        for blob_key in (*of_versions, *of_uploads):
             await self._store.delete(blob_key)
-        if ended:
-            await self._database.write(files.mark_freed, ended)
-        return len(ended)
+        if of_versions:
+            await self._database.write(files.mark_freed, of_versions)
+        if of_uploads:
+            await self._database.write(uploads.mark_freed, of_uploads)
+        return len(of_versions) + len(of_uploads)
 
     async def _find_orphans(self) -> list[str]:
         orphans: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -102,6 +103,17 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
     files.insert_version(conn, version)
     _announce(conn, "file.ready", file, now, version)
     return Received(StoredFile(file, version), is_new_file=current is None)
+
+
+def extents_within(extents: tuple[Extent, ...] | None, size: int, start: int, length: int) -> Iterator[Extent]:
+    """Yield where in the blob the bytes from ``start`` on are, ``length`` of them, of a version with these extents and size."""
+    position = 0
+    for extent in extents or (Extent(0, size),):
+        first = max(start, position)
+        last = min(start + length, position + extent.length)
+        if first < last:
+            yield Extent(extent.offset + first - position, last - first)
+        position += extent.length
 
 
 def find_at_path(conn: Connection, workspace_id: str, path: str, now: datetime) -> StoredFile | None:

@@ -8,8 +8,8 @@ import binascii
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import quote
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Request
@@ -29,19 +29,23 @@ from fileferry.errors import (
     TruncatedBody,
     UnsupportedType,
 )
-from fileferry.model import StoredFile, parse_duration
+from fileferry.model import StoredFile, Upload, parse_duration
 
 AnyRequest = Request[Any, Any, Any]
 
 _DIGEST_BYTES: dict[str, int] = {
     Algorithm.CRC32C: 4,
     Algorithm.MD5: 16,
+    Algorithm.SHA1: 20,
     Algorithm.SHA256: 32,
     Algorithm.SHA512: 64,
 }
 _DIGEST_MEMBER = re.compile(r"\s*([a-z0-9*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*")
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _LONGEST_KEY = 255
+_LARGEST_JSON = 1024 * 1024
+
+T = TypeVar("T")
 
 
 async def body_of(request: AnyRequest, idle: timedelta) -> AsyncIterator[bytes]:
@@ -233,7 +237,31 @@ def decode_cursor(value: str | None, parts: int) -> list[str] | None:
     return found
 
 
+async def json_body(request: AnyRequest, engine: Engine, kind: type[T]) -> T:
+    """Return the JSON body as ``kind``; an empty one is an empty object.
+
+    Raises InvalidParameter for a member that cannot be used, BadRequest for what is not JSON, FileTooLarge over 1 MiB.
+    """
+    body = await small_body_of(request, _LARGEST_JSON, engine.settings.body_idle_timeout)
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise InvalidParameter(f"{error}.") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest("The body is not valid JSON.") from error
+
+
+def base_url(request: AnyRequest, engine: Engine) -> str:
+    """Return the address of this service without a final slash: as set, or as the request's Host header says."""
+    return (engine.settings.base_url or str(request.base_url)).rstrip("/")
+
+
 def public_url(request: AnyRequest, engine: Engine, stored: StoredFile) -> str:
     """Return the URL that anyone can fetch the version from."""
-    base = (engine.settings.base_url or str(request.base_url)).rstrip("/")
-    return f"{base}/f/{engine.files.public_token(stored)}/{quote(stored.file.name, safe='')}"
+    return f"{base_url(request, engine)}/f/{engine.files.public_token(stored)}/{quote(stored.file.name, safe='')}"
+
+
+def upload_url(request: AnyRequest, engine: Engine, upload: Upload, **further: str) -> str:
+    """Return the upload's signed URL, with further query parameters, which need no signature."""
+    query = urlencode({**further, **engine.tickets.url_query(upload)})
+    return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}?{query}"

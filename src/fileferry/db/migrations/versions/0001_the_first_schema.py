@@ -182,6 +182,9 @@ def upgrade() -> None:
         sa.Column("version_id", sa.String(length=36), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("path", sa.String(length=1024), nullable=False),
+        sa.Column("at_path", sa.Boolean(), nullable=False),
+        sa.Column("if_match", sa.JSON(), nullable=False),
+        sa.Column("must_be_new", sa.Boolean(), nullable=False),
         sa.Column("content_type", sa.String(length=255), nullable=True),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.Column("lifetime", sa.BigInteger(), nullable=True),
@@ -218,6 +221,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("uploads", schema=None) as batch_op:
         batch_op.create_index("uploads_by_blob", ["blob_key"], unique=False)
+        batch_op.create_index("uploads_by_multipart", ["multipart_id"], unique=False)
         batch_op.create_index("uploads_by_touch", ["state", "touched_at"], unique=False)
 
     op.create_table(

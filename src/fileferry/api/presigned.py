@@ -1,0 +1,413 @@
+"""The presigned flow: tickets for files of a folder, bytes to signed URLs without the key, and a confirmation that makes
+them visible; large files in parallel parts. Field names are those of the flow.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+from litestar import Response, Router, delete, get, post
+
+from fileferry.api import direct
+from fileferry.engine.digests import Algorithm
+from fileferry.engine.engine import Engine
+from fileferry.engine.tickets import MOST_PARTS, Promise, part_count
+from fileferry.errors import InvalidDigest, InvalidParameter, NotFound
+from fileferry.model import Folder, Part, Principal, StoredFile, Upload, clean_name, format_time
+from fileferry.web.requests import (
+    AnyRequest,
+    base_url,
+    decode_cursor,
+    encode_cursor,
+    json_body,
+    parse_expires_in,
+    parse_limit,
+    upload_url,
+)
+
+_MOST_FILES = 1000
+_HEX_DIGESTS = {8: Algorithm.CRC32C, 32: Algorithm.MD5, 64: Algorithm.SHA256}
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
+
+class FileMetadata(msgspec.Struct, kw_only=True):
+    """What is said of a file to come; ``checksum`` is hex: SHA-256, MD5 or CRC32C by its length. ``size`` is in bytes."""
+
+    name: str
+    size: Size
+    content_type: str | None = msgspec.field(default=None, name="contentType")
+    checksum: str | None = None
+    expires_in: str | int | None = None
+
+
+class NewTickets(msgspec.Struct):
+    """1 to 1,000 files to come."""
+
+    files_metadata: Annotated[list[FileMetadata], msgspec.Meta(min_length=1, max_length=_MOST_FILES)] = msgspec.field(
+        name="filesMetadata"
+    )
+
+
+class NewMultipart(FileMetadata, kw_only=True):
+    """A large file to come in parts of ``partSize`` bytes, which we choose where it is not given."""
+
+    part_size: Size | None = msgspec.field(default=None, name="partSize")
+
+
+class NewFolder(msgspec.Struct):
+    """A folder to make; ``name`` may be a path."""
+
+    name: str
+
+
+class Confirmation(msgspec.Struct):
+    """The ids to confirm, all or none."""
+
+    ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=_MOST_FILES)]
+
+
+class ListedPart(msgspec.Struct):
+    """A part that the client sent, and the ETag that it got for it."""
+
+    part_number: int = msgspec.field(name="partNumber")
+    etag: str
+
+
+class Completion(msgspec.Struct):
+    """The parts that make the file, in order."""
+
+    id: str
+    upload_id: str = msgspec.field(name="uploadId")
+    parts: Annotated[list[ListedPart], msgspec.Meta(min_length=1, max_length=MOST_PARTS)]
+
+
+class MultipartName(msgspec.Struct):
+    """Which multipart upload is meant."""
+
+    id: str
+    upload_id: str = msgspec.field(name="uploadId")
+
+
+class PartsAsked(MultipartName):
+    """Parts that need fresh URLs."""
+
+    part_numbers: Annotated[list[int], msgspec.Meta(min_length=1, max_length=MOST_PARTS)] = msgspec.field(
+        name="partNumbers"
+    )
+
+
+class FolderObject(msgspec.Struct, rename="camel"):
+    """A folder."""
+
+    id: str
+    name: str
+    path: str
+    created_at: str
+
+
+class FolderPage(msgspec.Struct, rename="camel"):
+    """A page of folders, by path."""
+
+    folders: list[FolderObject]
+    next_cursor: str | None
+
+
+class Limits(msgspec.Struct, rename="camel"):
+    """What the signed URL will take, in bytes."""
+
+    size: int | None
+    max_size: int
+
+
+class Ticket(msgspec.Struct):
+    """Where to send one file: PUT its bytes to ``url`` with ``headers``, before ``expiresAt``."""
+
+    id: str
+    url: str
+    s3_key: str = msgspec.field(name="s3Key")
+    headers: dict[str, str]
+    expires_at: str = msgspec.field(name="expiresAt")
+    limits: Limits
+
+
+class Tickets(msgspec.Struct):
+    """Tickets in the order of the files asked for."""
+
+    urls: list[Ticket]
+
+
+class PartUrl(msgspec.Struct, rename="camel"):
+    """Where to send one part."""
+
+    part_number: int
+    url: str
+
+
+class MultipartTicket(msgspec.Struct):
+    """Where to send the parts of one file: each exactly ``partSize`` bytes but the last."""
+
+    id: str
+    upload_id: str = msgspec.field(name="uploadId")
+    s3_key: str = msgspec.field(name="s3Key")
+    part_size: int = msgspec.field(name="partSize")
+    urls: list[PartUrl]
+    expires_at: str = msgspec.field(name="expiresAt")
+    limits: Limits
+
+
+class PartUrls(msgspec.Struct, rename="camel"):
+    """Fresh URLs for parts."""
+
+    urls: list[PartUrl]
+    expires_at: str
+
+
+class PartObject(msgspec.Struct, rename="camel"):
+    """A part that has arrived."""
+
+    part_number: int
+    etag: str
+    size: int
+
+
+class PartList(msgspec.Struct, rename="camel"):
+    """The parts that have arrived, by number, and the size that each must have."""
+
+    id: str
+    upload_id: str
+    part_size: int | None
+    parts: list[PartObject]
+
+
+class PresignedFile(msgspec.Struct):
+    """A confirmed file."""
+
+    id: str
+    name: str
+    size: int
+    uploaded: bool
+    s3_key: str = msgspec.field(name="s3Key")
+    url: str
+    content_type: str = msgspec.field(name="contentType")
+    created_at: str = msgspec.field(name="createdAt")
+    expires_at: str | None = msgspec.field(name="expiresAt")
+
+
+class PresignedPage(msgspec.Struct):
+    """A page of a folder's confirmed files, oldest first."""
+
+    files: list[PresignedFile]
+    next_cursor: str | None = msgspec.field(name="nextCursor")
+
+
+class Confirmed(msgspec.Struct):
+    """Files that are confirmed now, in the order asked for."""
+
+    files: list[PresignedFile]
+
+
+@post("/folders")
+async def create_folder(request: AnyRequest, engine: Engine, principal: Principal) -> FolderObject:
+    """Make a folder; the same name again answers the same folder."""
+    asked = await json_body(request, engine, NewFolder)
+    return folder_object(await engine.folders.create(principal, asked.name))
+
+
+@get("/folders")
+async def list_folders(
+    engine: Engine, principal: Principal, cursor: str | None = None, limit: str | None = None
+) -> FolderPage:
+    """List folders by path."""
+    after = decode_cursor(cursor, 1)
+    found, further = await engine.folders.list(principal, None, after[0] if after else "", parse_limit(limit))
+    return FolderPage([folder_object(folder) for folder in found], encode_cursor(further) if further else None)
+
+
+@delete("/folders/{folder_id:str}")
+async def delete_folder(engine: Engine, principal: Principal, folder_id: str) -> None:
+    """Delete an empty folder."""
+    await engine.folders.delete(principal, folder_id)
+
+
+@post("/files/{folder_id:str}", status_code=200)
+async def create_tickets(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> Tickets:
+    """Ask for signed URLs for 1 to 1,000 files of a folder, all or none."""
+    asked = await json_body(request, engine, NewTickets)
+    promises = [_promise(described, folder_id) for described in asked.files_metadata]
+    opened = await engine.tickets.open(principal, promises)
+    return Tickets([_ticket(request, engine, upload) for upload in opened])
+
+
+@post("/files/confirm-upload", status_code=200)
+async def confirm(request: AnyRequest, engine: Engine, principal: Principal) -> Confirmed:
+    """Make uploaded files visible, all or none; confirming again is no error."""
+    asked = await json_body(request, engine, Confirmation)
+    stored = await engine.tickets.confirm(principal, asked.ids)
+    return Confirmed([presigned_file(request, engine, file) for file in stored])
+
+
+@post("/files/multipart/{folder_id:str}/initiate", status_code=200)
+async def initiate(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> MultipartTicket:
+    """Ask for a signed URL for every part of a large file; parts may be sent in any order, at once, and again."""
+    asked = await json_body(request, engine, NewMultipart)
+    promise = msgspec.structs.replace(_promise(asked, folder_id), part_size=asked.part_size or 0)
+    (upload,) = await engine.tickets.open(principal, [promise])
+    return MultipartTicket(
+        id=upload.file_id,
+        upload_id=str(upload.multipart_id),
+        s3_key=_s3_key(engine.tickets.public_token(upload), upload.name),
+        part_size=upload.part_size or 0,
+        urls=_part_urls(request, engine, upload, range(1, part_count(upload) + 1)),
+        expires_at=format_time(engine.tickets.url_expiry()),
+        limits=Limits(upload.size, upload.max_size),
+    )
+
+
+@post("/files/multipart/{folder_id:str}/complete", status_code=200)
+async def complete(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> PresignedFile:
+    """Make the file of its parts; completing again is no error."""
+    asked = await json_body(request, engine, Completion)
+    upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
+    listed = [(part.part_number, part.etag) for part in asked.parts]
+    return presigned_file(request, engine, await engine.tickets.complete_parts(upload, listed))
+
+
+@post("/files/multipart/{folder_id:str}/abort", status_code=204)
+async def abort(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> None:
+    """End a multipart upload and free its parts."""
+    asked = await json_body(request, engine, MultipartName)
+    await engine.tickets.abort(await _multipart(engine, principal, folder_id, asked.id, asked.upload_id))
+
+
+@get("/files/multipart/{folder_id:str}/{upload_id:str}/parts")
+async def list_parts(engine: Engine, principal: Principal, folder_id: str, upload_id: str) -> PartList:
+    """List the parts that have arrived, to go on after a crash."""
+    upload = await engine.tickets.find_multipart(principal, upload_id)
+    _refuse_folder(upload, folder_id)
+    parts = [_part_object(part) for part in await engine.tickets.parts(upload)]
+    return PartList(upload.file_id, upload_id, upload.part_size, parts)
+
+
+@post("/files/multipart/{folder_id:str}/urls", status_code=200)
+async def fresh_urls(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> PartUrls:
+    """Ask for fresh URLs for parts whose URLs have expired."""
+    asked = await json_body(request, engine, PartsAsked)
+    upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
+    count = part_count(upload)
+    if not all(1 <= number <= count for number in asked.part_numbers):
+        raise InvalidParameter(f"This upload has the parts 1 to {count}.", parameter="partNumbers")
+    urls = _part_urls(request, engine, upload, asked.part_numbers)
+    return PartUrls(urls, format_time(engine.tickets.url_expiry()))
+
+
+router = Router(
+    "/v1",
+    route_handlers=[
+        create_folder,
+        list_folders,
+        delete_folder,
+        create_tickets,
+        confirm,
+        initiate,
+        complete,
+        abort,
+        list_parts,
+        fresh_urls,
+    ],
+    exception_handlers={Exception: direct.render_error},
+)
+
+
+async def list_files(
+    request: AnyRequest, engine: Engine, principal: Principal, folder_id: str
+) -> Response[PresignedPage]:
+    """List the confirmed files of a folder."""
+    folder = await engine.folders.get(principal, folder_id)
+    after = decode_cursor(request.query_params.get("cursor"), 1)
+    limit = parse_limit(request.query_params.get("limit"))
+    page = await engine.files.list_in_folder(principal, folder, after[0] if after else "", limit)
+    files = [presigned_file(request, engine, stored) for stored in page.items]
+    return Response(PresignedPage(files, encode_cursor(page.next_cursor) if page.next_cursor else None))
+
+
+def folder_object(folder: Folder) -> FolderObject:
+    """Return a folder as this flow shows it."""
+    return FolderObject(folder.id, folder.path.rpartition("/")[2], folder.path, format_time(folder.created_at))
+
+
+def presigned_file(request: AnyRequest, engine: Engine, stored: StoredFile) -> PresignedFile:
+    """Return a confirmed file as this flow shows it."""
+    s3_key = _s3_key(engine.files.public_token(stored), stored.file.name)
+    return PresignedFile(
+        id=stored.file.id,
+        name=stored.file.name,
+        size=stored.version.size,
+        uploaded=True,
+        s3_key=s3_key,
+        url=f"{base_url(request, engine)}/{s3_key}",
+        content_type=stored.version.content_type,
+        created_at=format_time(stored.file.created_at),
+        expires_at=None if stored.file.expires_at is None else format_time(stored.file.expires_at),
+    )
+
+
+async def _multipart(engine: Engine, principal: Principal, folder_id: str, file_id: str, upload_id: str) -> Upload:
+    upload = await engine.tickets.find_by_file(principal, file_id)
+    if upload.multipart_id != upload_id:
+        raise NotFound("The uploadId is not that of this file's upload.")
+    _refuse_folder(upload, folder_id)
+    return upload
+
+
+def _refuse_folder(upload: Upload, folder_id: str) -> None:
+    if upload.folder_id != folder_id:
+        raise NotFound("There is no such upload in this folder.")
+
+
+def _promise(described: FileMetadata, folder_id: str) -> Promise:
+    return Promise(
+        path=clean_name(described.name),
+        folder_id=folder_id,
+        content_type=described.content_type,
+        size=described.size,
+        digests=_digests(described.checksum),
+        expires_in=parse_expires_in(described.expires_in),
+    )
+
+
+def _digests(checksum: str | None) -> dict[Algorithm, bytes]:
+    if checksum is None:
+        return {}
+    algorithm = _HEX_DIGESTS.get(len(checksum))
+    try:
+        if algorithm is not None:
+            return {algorithm: bytes.fromhex(checksum)}
+    except ValueError:
+        pass
+    raise InvalidDigest("checksum must be hex: a SHA-256 (64 digits), an MD5 (32) or a CRC32C (8).")
+
+
+def _ticket(request: AnyRequest, engine: Engine, upload: Upload) -> Ticket:
+    return Ticket(
+        id=upload.file_id,
+        url=upload_url(request, engine, upload),
+        s3_key=_s3_key(engine.tickets.public_token(upload), upload.name),
+        headers={},
+        expires_at=format_time(upload.url_expires_at),
+        limits=Limits(upload.size, upload.max_size),
+    )
+
+
+def _part_urls(request: AnyRequest, engine: Engine, upload: Upload, numbers: Any) -> list[PartUrl]:
+    url = upload_url(request, engine, upload, uploadId=upload.multipart_name)
+    return [PartUrl(number, f"{url}&partNumber={number}") for number in numbers]
+
+
+def _part_object(part: Part) -> PartObject:
+    return PartObject(part.number, f'"{part.md5}"', part.size)
+
+
+def _s3_key(token: str, name: str) -> str:
+    return f"f/{token}/{quote(name, safe='')}"

@@ -1,0 +1,54 @@
+"""Queries of folders."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, or_, select
+
+from fileferry.db.schema import files, folders, uploads, workspaces
+from fileferry.model import Folder, UploadState
+
+
+def insert_folder(conn: Connection, folder: Folder) -> None:
+    """Add a folder."""
+    conn.execute(insert(folders), {name: getattr(folder, name) for name in folder.__struct_fields__})
+
+
+def find(conn: Connection, organization_id: str, folder_id: str) -> Folder | None:
+    """Return the organization's folder with this id."""
+    query = select(*folders.c).join(workspaces, workspaces.c.id == folders.c.workspace_id)
+    row = conn.execute(query.where(folders.c.id == folder_id, workspaces.c.organization_id == organization_id)).first()
+    return None if row is None else Folder(*row)
+
+
+def find_by_path(conn: Connection, workspace_id: str, path: str) -> Folder | None:
+    """Return the folder at a path."""
+    row = conn.execute(select(*folders.c).where(folders.c.workspace_id == workspace_id, folders.c.path == path)).first()
+    return None if row is None else Folder(*row)
+
+
+def list_folders(conn: Connection, workspace_id: str, after_path: str, limit: int) -> list[Folder]:
+    """Return folders of a workspace in order of path, those past ``after_path``."""
+    query = select(*folders.c).where(folders.c.workspace_id == workspace_id, folders.c.path > after_path)
+    return [Folder(*row) for row in conn.execute(query.order_by(folders.c.path).limit(limit))]
+
+
+def is_used(conn: Connection, folder: Folder) -> bool:
+    """Whether a folder has living files, uploads under way, or folders inside."""
+    inside = select(folders.c.id).where(
+        folders.c.workspace_id == folder.workspace_id,
+        folders.c.path > folder.path + "/",
+        folders.c.path < folder.path + "0",  # "0" is the character after "/"
+    )
+    living = select(files.c.id).where(files.c.folder_id == folder.id, files.c.deleted_at.is_(None))
+    under_way = select(uploads.c.id).where(
+        uploads.c.folder_id == folder.id,
+        or_(uploads.c.state == UploadState.OPEN.value, uploads.c.state == UploadState.RECEIVED.value),
+    )
+    return any(conn.execute(query.limit(1)).first() is not None for query in (living, under_way, inside))
+
+
+def delete_folder(conn: Connection, folder_id: str) -> None:
+    """Remove a folder; what has ended in it stays as a tombstone without one."""
+    conn.execute(files.update().where(files.c.folder_id == folder_id).values(folder_id=None))
+    conn.execute(uploads.update().where(uploads.c.folder_id == folder_id).values(folder_id=None))
+    conn.execute(delete(folders).where(folders.c.id == folder_id))

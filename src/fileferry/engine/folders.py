@@ -1,0 +1,77 @@
+"""Folders: addressable prefixes of a workspace."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from fileferry.db import folders as stored
+from fileferry.db.database import Database
+from fileferry.engine import policy
+from fileferry.engine.organizations import find_workspace
+from fileferry.errors import Conflict, NotFound
+from fileferry.model import Clock, Folder, Principal, Scope, clean_path, new_id
+
+
+class Folders:
+    """The folders of all organizations."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(self, principal: Principal, path: str, workspace: str | None = None) -> Folder:
+        """Return the folder at ``path``, made where it was not there yet; raises InvalidName."""
+        policy.authorize(principal, Scope.UPLOAD)
+        return await self._database.write(self._create, principal, clean_path(path), workspace)
+
+    async def list(
+        self, principal: Principal, workspace: str | None, after_path: str, limit: int
+    ) -> tuple[list[Folder], str | None]:
+        """Return folders by path, and the path to go on after where there are more."""
+        policy.authorize(principal, Scope.READ)
+
+        def read(conn: Connection) -> list[Folder]:
+            found = find_workspace(conn, principal.organization.id, workspace)
+            return stored.list_folders(conn, found.id, after_path, limit + 1)
+
+        found = await self._database.read(read)
+        return found[:limit], found[limit - 1].path if len(found) > limit else None
+
+    async def get(self, principal: Principal, folder_id: str, scope: Scope = Scope.READ) -> Folder:
+        """Return a folder of the organization by its id; raises NotFound."""
+        policy.authorize(principal, scope)
+        return await self._database.read(find_folder, principal.organization.id, folder_id)
+
+    async def exists(self, principal: Principal, id: str) -> bool:
+        """Whether ``id`` is that of a folder of the organization: how flows that share a path tell their nouns apart."""
+        return await self._database.read(stored.find, principal.organization.id, id) is not None
+
+    async def delete(self, principal: Principal, folder_id: str) -> None:
+        """Remove an empty folder; raises NotFound, and Conflict for one with files, uploads or folders inside."""
+        policy.authorize(principal, Scope.DELETE)
+
+        def remove(conn: Connection) -> None:
+            folder = find_folder(conn, principal.organization.id, folder_id)
+            if stored.is_used(conn, folder):
+                raise Conflict("The folder is not empty: delete what is in it first.")
+            stored.delete_folder(conn, folder.id)
+
+        await self._database.write(remove)
+
+    def _create(self, conn: Connection, principal: Principal, path: str, workspace: str | None) -> Folder:
+        found = find_workspace(conn, principal.organization.id, workspace)
+        present = stored.find_by_path(conn, found.id, path)
+        if present is not None:
+            return present
+        now = self._clock()
+        folder = Folder(new_id(now), found.id, path, now)
+        stored.insert_folder(conn, folder)
+        return folder
+
+
+def find_folder(conn: Connection, organization_id: str, folder_id: str) -> Folder:
+    """Return a folder of the organization by its id; raises NotFound."""
+    folder = stored.find(conn, organization_id, folder_id)
+    if folder is None:
+        raise NotFound("There is no folder with this id, or this key may not see it.")
+    return folder

@@ -1,0 +1,198 @@
+"""S3 multipart on a signed URL: UploadPart, ListParts, CompleteMultipartUpload, AbortMultipartUpload, with S3's XML and codes.
+
+Source: the Amazon S3 API reference, actions of those names.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+from litestar import Response
+
+from fileferry.engine.engine import Engine
+from fileferry.engine.tickets import multipart_etag
+from fileferry.errors import BadRequest, FerryError, InvalidParameter, LinkRefused, MethodNotAllowed, NotFound
+from fileferry.model import Part, Upload, format_time
+from fileferry.telemetry import request_id
+from fileferry.web import problems
+from fileferry.web.requests import (
+    AnyRequest,
+    body_of,
+    content_length,
+    declared_digests,
+    parse_limit,
+    refuse_encoded,
+    small_body_of,
+)
+from fileferry.wire.checksums import amz_checksums
+
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_LARGEST_LIST = 4 * 1024 * 1024
+_PAGE = 1000
+# How S3 names what our catalogue says; its clients decide by these codes.
+_CODES = {
+    "already_uploaded": "InvalidRequest",
+    "digest_mismatch": "BadDigest",
+    "file_too_large": "EntityTooLarge",
+    "gone": "NoSuchUpload",
+    "insufficient_storage": "ServiceUnavailable",
+    "internal_error": "InternalError",
+    "invalid_digest": "InvalidDigest",
+    "invalid_part": "InvalidPart",
+    "link_refused": "AccessDenied",
+    "method_not_allowed": "MethodNotAllowed",
+    "not_found": "NoSuchUpload",
+    "rate_limited": "SlowDown",
+    "request_timeout": "RequestTimeout",
+    "size_mismatch": "IncompleteBody",
+    "truncated_body": "IncompleteBody",
+    "unavailable": "ServiceUnavailable",
+}
+
+
+def is_spoken(request: AnyRequest) -> bool:
+    """Whether the request's query is that of a multipart action."""
+    return any(name in request.query_params for name in ("partNumber", "uploadId", "uploads"))
+
+
+async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
+    """Answer one multipart action. Raises NotFound when ``uploadId`` is not this upload's, MethodNotAllowed."""
+    if request.method == "POST" and "uploads" in request.query_params:
+        return _initiated(upload)
+    if request.query_params.get("uploadId") != upload.multipart_name:
+        raise NotFound("The uploadId is not that of this upload.")
+    if request.method == "PUT":
+        return await _put_part(request, engine, upload)
+    if request.method == "GET":
+        return await _list_parts(request, engine, upload)
+    if request.method == "POST":
+        return await _complete(request, engine, upload)
+    if request.method == "DELETE":
+        await engine.tickets.abort(upload)
+        return Response(None, status_code=204)
+    raise MethodNotAllowed(headers={"Allow": "GET, PUT, POST, DELETE, OPTIONS"})
+
+
+def render_error(error: Exception) -> Response[bytes]:
+    """Answer with S3's ``<Error>`` document."""
+    failure = problems.known(error)
+    document = ElementTree.Element("Error")
+    _add(document, "Code", _code(failure))
+    _add(document, "Message", failure.detail)
+    for name, value in failure.fields.items():
+        _add(document, "".join(word.capitalize() for word in name.split("_")), str(value))
+    _add(document, "RequestId", request_id())
+    return _xml(document, failure.status, problems.headers_of(failure))
+
+
+def _initiated(upload: Upload) -> Response[bytes]:
+    document = ElementTree.Element("InitiateMultipartUploadResult", xmlns=_NAMESPACE)
+    _add_names(document, upload)
+    _add(document, "UploadId", upload.multipart_name)
+    return _xml(document)
+
+
+async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
+    refuse_encoded(request)
+    number = _part_number(request)
+    declared = {**declared_digests(request.headers), **amz_checksums(request.headers)}
+    intake = await engine.tickets.receive_part(upload, number, declared, content_length(request))
+    async with intake:
+        async for chunk in body_of(request, engine.settings.body_idle_timeout):
+            await intake.write(chunk)
+        part = await intake.finish()
+    return Response(None, status_code=200, headers={"ETag": f'"{part.md5}"', "Cache-Control": "no-store"})
+
+
+async def _list_parts(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
+    limit = parse_limit(request.query_params.get("max-parts"), _PAGE, _PAGE)
+    after = _marker(request)
+    parts = [part for part in await engine.tickets.parts(upload) if part.number > after]
+    document = ElementTree.Element("ListPartsResult", xmlns=_NAMESPACE)
+    _add_names(document, upload)
+    _add(document, "UploadId", upload.multipart_name)
+    _add(document, "PartNumberMarker", str(after))
+    _add(document, "MaxParts", str(limit))
+    _add(document, "IsTruncated", "true" if len(parts) > limit else "false")
+    if len(parts) > limit:
+        _add(document, "NextPartNumberMarker", str(parts[limit - 1].number))
+    for part in parts[:limit]:
+        _add_part(document, part)
+    return _xml(document)
+
+
+async def _complete(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
+    body = await small_body_of(request, _LARGEST_LIST, engine.settings.body_idle_timeout)
+    listed = _parse_list(body)
+    parts = {part.number: part for part in await engine.tickets.parts(upload)}
+    stored = await engine.tickets.complete_parts(upload, listed)
+    document = ElementTree.Element("CompleteMultipartUploadResult", xmlns=_NAMESPACE)
+    _add(document, "Location", f"/f/{engine.files.public_token(stored)}/")
+    _add_names(document, upload)
+    _add(document, "ETag", f'"{multipart_etag([parts[number] for number, _etag in listed if number in parts])}"')
+    return _xml(document)
+
+
+def _parse_list(body: bytes) -> list[tuple[int, str]]:
+    # A list of parts needs no document type; without one there are no entities to expand.
+    if b"<!" in body:
+        raise BadRequest("The list of parts must be plain XML.")
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314
+        return [
+            (int(_text(part, "PartNumber")), _text(part, "ETag"))
+            for part in root
+            if part.tag.rpartition("}")[2] == "Part"
+        ]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise BadRequest("The list of parts cannot be read as a CompleteMultipartUpload document.") from error
+
+
+def _text(part: ElementTree.Element, name: str) -> str:
+    for child in part:
+        if child.tag.rpartition("}")[2] == name and child.text:
+            return child.text
+    raise ValueError(name)
+
+
+def _part_number(request: AnyRequest) -> int:
+    value = request.query_params.get("partNumber", "")
+    if not (value.isascii() and value.isdigit()) or len(value) > 5:
+        raise InvalidParameter("partNumber must be a number from 1 to 10000.", parameter="partNumber")
+    return int(value)
+
+
+def _marker(request: AnyRequest) -> int:
+    value = request.query_params.get("part-number-marker", "0")
+    if not (value.isascii() and value.isdigit()) or len(value) > 5:
+        raise InvalidParameter("part-number-marker must be a part number.", parameter="part-number-marker")
+    return int(value)
+
+
+def _add_names(document: ElementTree.Element, upload: Upload) -> None:
+    _add(document, "Bucket", "u")
+    _add(document, "Key", f"{upload.id}/{upload.name}")
+
+
+def _add_part(document: ElementTree.Element, part: Part) -> None:
+    element = ElementTree.SubElement(document, "Part")
+    _add(element, "PartNumber", str(part.number))
+    _add(element, "LastModified", format_time(part.received_at))
+    _add(element, "ETag", f'"{part.md5}"')
+    _add(element, "Size", str(part.size))
+
+
+def _add(parent: ElementTree.Element, name: str, text: str) -> None:
+    ElementTree.SubElement(parent, name).text = text
+
+
+def _code(failure: FerryError) -> str:
+    if isinstance(failure, LinkRefused):
+        return "AccessDenied"
+    return _CODES.get(failure.code, "InvalidRequest")
+
+
+def _xml(document: ElementTree.Element, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
+    body = ElementTree.tostring(document, encoding="utf-8", xml_declaration=True)
+    return Response(body, status_code=status, media_type="application/xml", headers=headers)

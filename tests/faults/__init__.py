@@ -1,0 +1,1 @@
+"""Proofs that nothing acknowledged is lost and nothing half-written is served, whatever is done to a live server."""

@@ -1,0 +1,175 @@
+"""A trial of rounds: clients upload all at once, the server is killed at a random moment, and what it then serves is judged."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from faults.remains import assert_no_orphans_after_sweep
+from support.live_server import LiveServer
+
+_CLIENTS = 6
+_LATEST_KILL_SECONDS = 0.6
+_SIZES = (0, 1, 700, 10_240, 200_000, 262_144, 262_145, 1_048_576, 3 * 1_048_576)
+_PIECE = 65_536
+
+
+class Attempt:
+    """One upload: what was sent, and the server's answer if one came."""
+
+    def __init__(self, name: str, path: str, flow: str, seed: int, size: int) -> None:
+        self.name = name
+        self.path = path
+        self.flow = flow
+        self.size = size
+        self._seed = seed
+        self.digest = hashlib.sha256(self.content()).hexdigest()
+        self.answer: dict[str, Any] | None = None
+
+    def content(self) -> bytes:
+        """Return the bytes to send; they are made anew each time, so that a long trial needs no memory for them."""
+        return random.Random(self._seed).randbytes(self.size)
+
+    def send(self, client: httpx.Client) -> None:
+        """Upload, and keep the answer; raises httpx.TransportError when there is none."""
+        response = self._request(client)
+        assert response.status_code in (200, 201), response.text
+        self.answer = response.json()
+
+    def _request(self, client: httpx.Client) -> httpx.Response:
+        key = {"Idempotency-Key": self.name}
+        if self.flow == "form":
+            return client.post("/v1/files", files={"file": (self.path, self.content())}, headers=key)
+        if self.flow == "chunked":
+            return client.post(f"/api/upload/{self.path}", content=self._pieces(), headers=key)
+        return client.request(self.flow, f"/api/upload/{self.path}", content=self.content(), headers=key)
+
+    def _pieces(self) -> Iterator[bytes]:
+        content = self.content()
+        for start in range(0, len(content), _PIECE):
+            yield content[start : start + _PIECE]
+
+
+class KillTrial:
+    """Rounds of killing on one server's data. What an answer acknowledged must be there ever after."""
+
+    def __init__(self, server: LiveServer, seed: int) -> None:
+        self._server = server
+        self._random = random.Random(seed)
+        self._rounds = 0
+        self.acknowledged: list[Attempt] = []
+        self.unanswered = 0
+        self.recorded_unanswered = 0
+
+    def round(self) -> None:
+        """Upload and kill at once, start again, and judge what this round left."""
+        attempts = self._upload_until_killed()
+        self._server.start()
+        with self._server.client() as client:
+            for attempt in attempts:
+                if attempt.answer is not None:
+                    assert_served_whole(client, attempt)
+            self._judge_listing(client, attempts)
+            lost = [attempt for attempt in attempts if attempt.answer is None]
+            self.unanswered += len(lost)
+            for attempt in lost[::2]:
+                attempt.send(client)
+                assert_served_whole(client, attempt)
+            self._judge_listing(client, attempts)
+        self.acknowledged += [attempt for attempt in attempts if attempt.answer is not None]
+
+    def judge(self) -> None:
+        """Fetch every file acknowledged in any round, then sweep and look for orphans."""
+        with self._server.client() as client:
+            for attempt in self.acknowledged:
+                assert_served_whole(client, attempt)
+        assert_no_orphans_after_sweep(self._server)
+
+    def _upload_until_killed(self) -> list[Attempt]:
+        self._rounds += 1
+        threads = [_Uploader(self._server, self._rounds, number, self._random.random()) for number in range(_CLIENTS)]
+        for thread in threads:
+            thread.start()
+        # Not a wait for the server: the moment itself is what is tried.
+        threading.Event().wait(self._random.uniform(0, _LATEST_KILL_SECONDS))
+        self._server.kill()
+        for thread in threads:
+            thread.join()
+        failures = [thread.failure for thread in threads if thread.failure is not None]
+        assert not failures, failures
+        return [attempt for thread in threads for attempt in thread.attempts]
+
+    def _judge_listing(self, client: httpx.Client, attempts: list[Attempt]) -> None:
+        """Whatever the round left is one that was sent, is there once, and is whole, answered or not."""
+        sent: dict[str, list[Attempt]] = {}
+        for attempt in attempts:
+            sent.setdefault(attempt.path, []).append(attempt)
+        listed = list(_listed(client, f"r{self._rounds}-"))
+        paths = [file["path"] for file in listed]
+        assert len(paths) == len(set(paths)), "a file is there twice"
+        for file in listed:
+            (attempt,) = [attempt for attempt in sent[file["path"]] if attempt.digest == file["sha256"]]
+            if attempt.answer is None:
+                self.recorded_unanswered += 1
+                assert_whole(client.get(file["url"]), attempt)
+        missing = {attempt.path for attempt in attempts if attempt.answer is not None} - set(paths)
+        assert not missing, "acknowledged and not listed"
+
+
+class _Uploader(threading.Thread):
+    """One client that uploads files of mixed sizes by every flow until the server is gone."""
+
+    def __init__(self, server: LiveServer, round_number: int, number: int, seed: float) -> None:
+        super().__init__()
+        self._server = server
+        self._prefix = f"r{round_number}-{number}"
+        self._random = random.Random(seed)
+        self.attempts: list[Attempt] = []
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        with self._server.client() as client:
+            while self.failure is None:
+                attempt = self._next()
+                self.attempts.append(attempt)
+                try:
+                    attempt.send(client)
+                except httpx.TransportError:
+                    return
+                except BaseException as failure:
+                    self.failure = failure
+
+    def _next(self) -> Attempt:
+        flow = self._random.choice(["form", "chunked", "POST", "PUT", "PUT again"])
+        name = f"{self._prefix}-{len(self.attempts)}"
+        # "PUT again" makes further versions of one path, whose earlier URLs go on serving the earlier bytes.
+        path = f"{self._prefix}-again" if flow == "PUT again" else name
+        return Attempt(name, path, flow.removesuffix(" again"), self._random.getrandbits(60), self._random.choice(_SIZES))
+
+
+def assert_served_whole(client: httpx.Client, attempt: Attempt) -> None:
+    """Fetch an acknowledged file by the URL that its answer gave."""
+    assert attempt.answer is not None
+    assert attempt.answer["size"] == attempt.size
+    assert_whole(client.get(attempt.answer["url"], headers={"Authorization": ""}), attempt)
+
+
+def assert_whole(response: httpx.Response, attempt: Attempt) -> None:
+    """Compare the bytes served with the bytes sent."""
+    assert response.status_code == 200, f"{attempt.name}: {response.status_code} {response.text[:500]}"
+    assert hashlib.sha256(response.content).hexdigest() == attempt.digest, f"{attempt.name} is not what was sent"
+
+
+def _listed(client: httpx.Client, prefix: str) -> Iterator[dict[str, Any]]:
+    parameters = {"prefix": prefix, "limit": "1000"}
+    while True:
+        page = client.get("/api/files", params=parameters).json()
+        yield from page["files"]
+        if page["next_cursor"] is None:
+            return
+        parameters["cursor"] = page["next_cursor"]

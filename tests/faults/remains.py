@@ -1,0 +1,45 @@
+"""What a server has on disk, read past its own code: the bytes in its folders against the rows of its database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from support.live_server import LiveServer
+
+
+def blobs(store: Path) -> dict[str, int]:
+    """Return the size of every file in the store, finished or not, by its key."""
+    return {path.name: path.stat().st_size for path in store.glob("**/*") if path.is_file() and ".db" not in path.name}
+
+
+def rows(database: Path) -> dict[str, int]:
+    """Return the size of every version that has bytes, by the key of its blob; fails if the database is damaged."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return dict(connection.execute("SELECT blob_key, size FROM versions WHERE has_bytes").fetchall())
+
+
+def doctor(server: LiveServer, *options: str, **settings: str) -> dict[str, Any]:
+    """Run `fileferry doctor` on the server's data and return its findings."""
+    variables = {f"FILEFERRY_{name.upper()}": value for name, value in settings.items()}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FILEFERRY_")}
+    command = [sys.executable, "-m", "fileferry", "doctor", "--data", str(server.data), "--json", *options]
+    environment = {**inherited, **variables, "FILEFERRY_ROOT_KEY": server.root_key}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    findings: dict[str, Any] = json.loads(done.stdout)
+    return findings
+
+
+def assert_no_orphans_after_sweep(server: LiveServer) -> None:
+    """Sweep beside the running server, then compare every byte on disk with the database."""
+    doctor(server, "--fix")
+    assert blobs(server.data) == rows(server.data / "fileferry.db")
+    assert not any(doctor(server).values())

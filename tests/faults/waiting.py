@@ -1,0 +1,16 @@
+"""Waiting for a condition to hold; the only place where these tests let time pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+_POLL_SECONDS = 0.01
+
+
+def eventually(condition: Callable[[], object], what: str, within: float = 30.0) -> None:
+    """Return once ``condition()`` is true; raise AssertionError naming ``what`` after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"still not so after {within} s: {what}"
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,1 @@
+"""The long forms of the proofs in ``faults``; run by `make soak`."""

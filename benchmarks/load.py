@@ -142,7 +142,7 @@ def _head(port: int, method: str, target: str, headers: Mapping[str, str]) -> by
 
 
 def _await_close(connection: socket.socket) -> None:
-    # The server was asked to close. Node.js-based @tus/server 2.4.5 falls over a client that hangs up before it did.
+    # The server was asked to close. @tus/server 2.4.5 throws outside of any request when the client hangs up first.
     while connection.recv(CHUNK):
         pass
 

@@ -87,7 +87,7 @@ class Fileferry(Peer):
     """This working tree, SQLite and local disk, as `fileferry serve` runs without any setting."""
 
     name = "fileferry"
-    setup = "one process, SQLite and local disk; CRC32C; answers after fsync of file, folder and database"
+    setup = "one process, SQLite, local disk; CRC32C and SHA-256; answers after fsync of file, folder and database"
     ready = "/readyz"
 
     def __init__(self) -> None:
@@ -121,12 +121,14 @@ class Nginx(Peer):
     """nginx with its DAV module: the fastest plain HTTP file server at hand."""
 
     name = "nginx"
+    # Where Debian has it, which is not in everyone's PATH.
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
     setup = "DAV module, one worker per core, sendfile; temporary file, then a rename; no fsync, no digest"
     small = (Route("PUT", "PUT", "/{n}.bin"),)
     large = Route("PUT", "PUT", "/{n}.bin")
 
     def version(self) -> str | None:
-        build = _output(["nginx", "-V"])
+        build = _output([self.program, "-V"])
         if build is None or "http_dav_module" not in build:
             return None
         return _first_match(r"nginx/([\w.]+)", build)
@@ -135,7 +137,7 @@ class Nginx(Peer):
         configuration = folder / "nginx.conf"
         configuration.write_text(_nginx_configuration(folder, port))
         (folder / "files").mkdir()
-        return ["nginx", "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
+        return [self.program, "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
 
 
 class Tus(Peer):

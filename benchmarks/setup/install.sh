@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if ! command -v nginx wrk rclone >/dev/null; then
+export PATH="$PATH:/usr/sbin"
+if ! { command -v nginx && command -v rclone && command -v wrk; } >/dev/null; then
     [ "$(id -u)" -eq 0 ] && as_root=(env) || as_root=(sudo env)
     # Debian asks this file before it starts a daemon; a machine that has its own keeps it.
     policy=/usr/sbin/policy-rc.d

@@ -31,6 +31,12 @@ class Attempt:
         self.digest = hashlib.sha256(self.content()).hexdigest()
         self.answer: dict[str, Any] | None = None
 
+    @property
+    def id(self) -> str:
+        """The id of the file that the answer told of."""
+        assert self.answer is not None
+        return str(self.answer.get("id") or self.answer["file_id"])
+
     def content(self) -> bytes:
         """Return the bytes to send; they are made anew each time, so that a long trial needs no memory for them."""
         return random.Random(self._seed).randbytes(self.size)
@@ -65,6 +71,7 @@ class KillTrial:
         self.acknowledged: list[Attempt] = []
         self.unanswered = 0
         self.recorded_unanswered = 0
+        """Of the unanswered ones, how many the server had recorded before it died."""
 
     def round(self) -> None:
         """Upload and kill at once, start again, and judge what this round left."""
@@ -74,12 +81,14 @@ class KillTrial:
             for attempt in attempts:
                 if attempt.answer is not None:
                     assert_served_whole(client, attempt)
-            self._judge_listing(client, attempts)
+            recorded = self._judge_listing(client, attempts)
             lost = [attempt for attempt in attempts if attempt.answer is None]
             self.unanswered += len(lost)
+            self.recorded_unanswered += len(recorded)
             for attempt in lost[::2]:
                 attempt.send(client)
                 assert_served_whole(client, attempt)
+                assert attempt.id == recorded.get(attempt.name, attempt.id), "the retry made a second file"
             self._judge_listing(client, attempts)
         self.acknowledged += [attempt for attempt in attempts if attempt.answer is not None]
 
@@ -104,21 +113,23 @@ class KillTrial:
         assert not failures, failures
         return [attempt for thread in threads for attempt in thread.attempts]
 
-    def _judge_listing(self, client: httpx.Client, attempts: list[Attempt]) -> None:
-        """Whatever the round left is one that was sent, is there once, and is whole, answered or not."""
+    def _judge_listing(self, client: httpx.Client, attempts: list[Attempt]) -> dict[str, str]:
+        """Whatever the round left was sent, is there once, and is whole; return names and ids of what no answer told of."""
         sent: dict[str, list[Attempt]] = {}
         for attempt in attempts:
             sent.setdefault(attempt.path, []).append(attempt)
         listed = list(_listed(client, f"r{self._rounds}-"))
         paths = [file["path"] for file in listed]
         assert len(paths) == len(set(paths)), "a file is there twice"
+        recorded: dict[str, str] = {}
         for file in listed:
             (attempt,) = [attempt for attempt in sent[file["path"]] if attempt.digest == file["sha256"]]
             if attempt.answer is None:
-                self.recorded_unanswered += 1
                 assert_whole(client.get(file["url"]), attempt)
+                recorded[attempt.name] = file["id"]
         missing = {attempt.path for attempt in attempts if attempt.answer is not None} - set(paths)
         assert not missing, "acknowledged and not listed"
+        return recorded
 
 
 class _Uploader(threading.Thread):

@@ -13,7 +13,8 @@ from fileferry.api.delivery import Answer, deliver
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
 from fileferry.engine.files import Changes
-from fileferry.engine.tickets import Promise, part_count
+from fileferry.engine.parts import part_count
+from fileferry.engine.tickets import Promise
 from fileferry.engine.uploads import NewFile
 from fileferry.engine.versions import Received
 from fileferry.errors import InvalidName, InvalidParameter

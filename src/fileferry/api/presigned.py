@@ -13,7 +13,8 @@ from litestar import Response, Router, delete, get, post
 from fileferry.api import direct
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
-from fileferry.engine.tickets import MOST_PARTS, Promise, part_count
+from fileferry.engine.parts import MOST_PARTS, part_count
+from fileferry.engine.tickets import Promise
 from fileferry.errors import InvalidDigest, InvalidParameter, NotFound
 from fileferry.model import Folder, Part, Principal, StoredFile, Upload, clean_name, format_time
 from fileferry.web.requests import (

@@ -9,6 +9,7 @@ from fileferry.blobs.store import BlobStore
 from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
 from fileferry.engine import keys, links, organizations
+from fileferry.engine.arrivals import Arrivals
 from fileferry.engine.files import Files
 from fileferry.engine.folders import Folders
 from fileferry.engine.keys import Keys
@@ -35,7 +36,8 @@ class Engine:
         self.keys = Keys(database, clock)
         self.organizations = Organizations(database, clock)
         self.uploads = Uploads(database, store, settings, clock)
-        self.tickets = Tickets(database, store, minter, self.uploads.hashing, settings, clock)
+        self.tickets = Tickets(database, store, minter, settings, clock)
+        self.arrivals = Arrivals(database, store, self.uploads.hashing, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
         self.sweeper = Sweeper(database, store, settings, clock)

@@ -4,11 +4,8 @@ call makes them a version. Until that call nothing of them is served.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -18,29 +15,27 @@ from fileferry.blobs.store import BlobStore
 from fileferry.db import files, uploads
 from fileferry.db.database import Database
 from fileferry.engine import policy, processing, versions
+from fileferry.engine.arrivals import promised_digests, refuse_ended, reload
 from fileferry.engine.digests import Algorithm, Hasher, combine_crc32c
 from fileferry.engine.folders import find_folder
-from fileferry.engine.intake import Intake
 from fileferry.engine.links import Links
 from fileferry.engine.organizations import find_workspace
+from fileferry.engine.parts import choose_part_size, choose_parts, join_extents
 from fileferry.engine.versions import Content, Placement, Preconditions
 from fileferry.errors import (
     AlreadyUploaded,
     DigestMismatch,
     FileTooLarge,
     Gone,
-    InvalidParameter,
     InvalidPart,
     LinkRefused,
     NotFound,
     NotUploaded,
     SizeMismatch,
-    Unavailable,
 )
 from fileferry.model import (
     Clock,
     Digests,
-    Extent,
     Part,
     Principal,
     Scope,
@@ -50,11 +45,6 @@ from fileferry.model import (
     new_id,
 )
 from fileferry.settings import Settings
-
-MOST_PARTS = 10_000
-SMALLEST_PART = 64 * 1024
-LARGEST_PART = 5 * 1024**3
-_USUAL_PART = 8 * 1024**2
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,16 +76,14 @@ class Tickets:
         database: Database,
         store: BlobStore,
         links: Links,
-        hashing: ThreadPoolExecutor,
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self.database = database
-        self.store = store
+        self._database = database
+        self._store = store
         self._links = links
-        self.hashing = hashing
         self._settings = settings
-        self.clock = clock
+        self._clock = clock
 
     async def open(self, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
         """Promise an upload each, all or none, in one transaction.
@@ -103,12 +91,12 @@ class Tickets:
         Raises Forbidden, FileTooLarge, InvalidExpiry, InvalidMetadata, InvalidParameter, NotFound (folder, workspace).
         """
         policy.authorize(principal, Scope.UPLOAD)
-        return await self.database.write(self._open, principal, promises)
+        return await self._database.write(self._open, principal, promises)
 
     async def get(self, principal: Principal, upload_id: str) -> Upload:
         """Return an upload of the organization; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
-        upload = await self.database.read(uploads.find, upload_id)
+        upload = await self._database.read(uploads.find, upload_id)
         if upload is None or upload.organization_id != principal.organization.id:
             raise NotFound("There is no upload with this id, or this key may not see it.")
         return upload
@@ -116,7 +104,7 @@ class Tickets:
     async def find_by_file(self, principal: Principal, file_id: str) -> Upload:
         """Return the upload that is to make, or has made, a file; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
-        found = await self.database.read(uploads.find_by_files, principal.organization.id, [file_id])
+        found = await self._database.read(uploads.find_by_files, principal.organization.id, [file_id])
         if file_id not in found:
             raise NotFound("There is no upload for a file with this id, or this key may not see it.")
         return found[file_id]
@@ -124,15 +112,15 @@ class Tickets:
     async def find_multipart(self, principal: Principal, multipart_id: str) -> Upload:
         """Return the upload with this multipart id; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
-        upload = await self.database.read(uploads.find_by_multipart, multipart_id)
+        upload = await self._database.read(uploads.find_by_multipart, multipart_id)
         if upload is None or upload.organization_id != principal.organization.id:
             raise NotFound("There is no multipart upload with this id, or this key may not see it.")
         return upload
 
     async def at(self, upload_id: str, query: Mapping[str, str]) -> Upload:
         """Return the upload that a signed URL is for; raises LinkRefused, the same for every reason."""
-        now = self.clock()
-        upload = await self.database.read(uploads.find_usable, upload_id, now)
+        now = self._clock()
+        upload = await self._database.read(uploads.find_usable, upload_id, now)
         if upload is None:
             raise LinkRefused()
         self._links.verify_upload(query, upload, now)
@@ -144,37 +132,15 @@ class Tickets:
 
     def url_expiry(self) -> datetime:
         """Return when a URL signed now ends."""
-        return self.clock() + self._settings.upload_url_lifetime
+        return self._clock() + self._settings.upload_url_lifetime
 
     def public_token(self, upload: Upload) -> str:
         """Return the token that the file's public URL will carry."""
         return self._links.public_token(upload.organization_id, upload.file_id, upload.version_id)
 
-    def receive_whole(self, upload: Upload, declared: Mapping[Algorithm, bytes], announced: int | None) -> WholeIntake:
-        """Start taking in all bytes at once. A further time before completion replaces them.
-
-        Raises AlreadyUploaded, Gone, FileTooLarge and SizeMismatch before any byte is read.
-        """
-        _refuse_ended(upload)
-        _refuse_size(upload, announced)
-        return WholeIntake(self, upload, {**_promised(upload), **declared})
-
-    async def receive_part(
-        self, upload: Upload, number: int, declared: Mapping[Algorithm, bytes], announced: int | None
-    ) -> PartIntake:
-        """Start taking in one part. A further time before completion replaces it; several may come at once.
-
-        Raises AlreadyUploaded, Gone, InvalidPart, FileTooLarge and SizeMismatch before any byte is read.
-        """
-        _refuse_ended(upload)
-        expected = part_length(upload, number)
-        _refuse_part_size(expected, announced)
-        offset, blob_key = await self.database.write(self._begin_part, upload, number, expected, announced)
-        return PartIntake(self, upload, number, offset, blob_key, expected, declared)
-
     async def parts(self, upload: Upload) -> list[Part]:
         """Return the parts that have arrived, by number."""
-        return await self.database.read(uploads.list_parts, upload.id)
+        return await self._database.read(uploads.list_parts, upload.id)
 
     async def complete(self, upload: Upload, listed: Sequence[tuple[int, str]] | None) -> StoredFile:
         """Make what has arrived the file, whether it came whole or in parts; see ``complete_parts``. Raises NotUploaded too."""
@@ -188,7 +154,7 @@ class Tickets:
 
         Raises InvalidPart naming the part, SizeMismatch, DigestMismatch, Gone.
         """
-        gathered = await self.database.write(self._gather, upload.id, listed)
+        gathered = await self._database.write(self._gather, upload.id, listed)
         if gathered.state is UploadState.RECEIVED:
             await self._assemble(gathered)
         (stored,) = await self._finish([gathered.file_id], upload.organization_id)
@@ -206,16 +172,16 @@ class Tickets:
         """End an upload that is not complete, and free its bytes; repeating it is no error. Raises AlreadyUploaded."""
 
         def end(conn: Connection) -> None:
-            current = _reload(conn, upload.id)
+            current = reload(conn, upload.id)
             if current.state is UploadState.COMPLETED:
                 raise AlreadyUploaded("The upload is complete: delete the file instead.")
             if current.state in (UploadState.OPEN, UploadState.RECEIVED):
                 uploads.update_upload(conn, upload.id, state=UploadState.ABORTED, content=None)
 
-        await self.database.write(end)
+        await self._database.write(end)
 
     def _open(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
-        now = self.clock()
+        now = self._clock()
         organization_id = principal.organization.id
         opened = []
         places: dict[tuple[str | None, str | None], tuple[str, str]] = {}
@@ -256,7 +222,7 @@ class Tickets:
             size=promise.size,
             max_size=promise.size if promise.size is not None else promise.max_size or largest,
             digests={algorithm.value: digest.hex() for algorithm, digest in promise.digests.items()},
-            part_size=_part_size(promise) if multipart else None,
+            part_size=choose_part_size(promise.part_size or 0, promise.size or 0) if multipart else None,
             multipart_id=new_id(now) if multipart else None,
             tail=promise.size or 0,
             url_expires_at=now + self._settings.upload_url_lifetime,
@@ -266,32 +232,15 @@ class Tickets:
             content=None,
         )
 
-    def _begin_part(
-        self, conn: Connection, upload: Upload, number: int, expected: int | None, announced: int | None
-    ) -> tuple[int, str]:
-        current = _reload(conn, upload.id)
-        _refuse_ended(current)
-        if current.blob_key is None:
-            blob_key = new_id(self.clock())
-            uploads.update_upload(conn, upload.id, blob_key=blob_key)
-        else:
-            blob_key = current.blob_key
-        is_first = uploads.begin_part(conn, upload.id, number)
-        if is_first and current.part_size is not None and current.size is not None:
-            return (number - 1) * current.part_size, blob_key
-        # Another attempt may still be writing in the part's own place, or there is none: a fresh run of bytes, which costs
-        # nothing until it is written.
-        return uploads.reserve(conn, upload.id, expected or announced or upload.max_size), blob_key
-
     def _gather(self, conn: Connection, upload_id: str, listed: Sequence[tuple[int, str]] | None) -> Upload:
         """Fix which parts make the file; from here on no part is taken any more."""
-        upload = _reload(conn, upload_id)
+        upload = reload(conn, upload_id)
         if upload.state in (UploadState.RECEIVED, UploadState.COMPLETED):
             return upload
-        _refuse_ended(upload)
+        refuse_ended(upload)
         if upload.blob_key is None:
             raise InvalidPart("No part has arrived.")
-        chosen = _choose(uploads.list_parts(conn, upload_id), listed)
+        chosen = choose_parts(uploads.list_parts(conn, upload_id), listed)
         size = sum(part.size for part in chosen)
         if upload.size is not None and size != upload.size:
             raise SizeMismatch(
@@ -304,13 +253,13 @@ class Tickets:
             crc32c = combine_crc32c(crc32c, int(part.crc32c, 16), part.size)
         content = Content(
             blob_key=upload.blob_key,
-            extents=_extents(chosen),
+            extents=join_extents(chosen),
             size=size,
             content_type="",
             detected_type=None,
             digests=Digests(f"{crc32c:08x}"),
         )
-        now = self.clock()
+        now = self._clock()
         values = {"state": UploadState.RECEIVED, "content": msgspec.to_builtins(content), "touched_at": now}
         uploads.update_upload(conn, upload_id, **values)
         return msgspec.structs.replace(upload, **values)
@@ -318,14 +267,14 @@ class Tickets:
     async def _assemble(self, upload: Upload) -> None:
         """Make gathered parts a blob, verify what was promised of the whole, and judge its type. May be repeated."""
         content = msgspec.convert(upload.content, Content)
-        await self.store.assemble(content.blob_key)
-        promised = _promised(upload)
+        await self._store.assemble(content.blob_key)
+        promised = promised_digests(upload)
         hasher = Hasher(promised)
         head = b""
         # Reading it all again is the price of a digest over the whole that parts cannot give; the first bytes cost nothing.
         wanted = content.size if promised else min(content.size, processing.SNIFFED_BYTES)
         for extent in versions.extents_within(content.extents, content.size, 0, wanted):
-            async for block in self.store.read(content.blob_key, extent.offset, extent.length):
+            async for block in self._store.read(content.blob_key, extent.offset, extent.length):
                 head += block[: processing.SNIFFED_BYTES - len(head)]
                 hasher.update([block])
         if promised:
@@ -342,15 +291,15 @@ class Tickets:
             raise
 
     async def _update(self, upload: Upload, **values: Any) -> None:
-        await self.database.write(lambda conn: uploads.update_upload(conn, upload.id, **values))
+        await self._database.write(lambda conn: uploads.update_upload(conn, upload.id, **values))
 
     async def _finish(self, file_ids: list[str], organization_id: str) -> list[StoredFile]:
-        found = await self.database.read(uploads.find_by_files, organization_id, file_ids)
+        found = await self._database.read(uploads.find_by_files, organization_id, file_ids)
         for upload in found.values():
             # A process that died between gathering and assembling left this to do.
             if upload.state is UploadState.RECEIVED and upload.content and not upload.content["content_type"]:
                 await self._assemble(upload)
-        return await self.database.write(self._record, file_ids, organization_id)
+        return await self._database.write(self._record, file_ids, organization_id)
 
     def _record(self, conn: Connection, file_ids: list[str], organization_id: str) -> list[StoredFile]:
         found = uploads.find_by_files(conn, organization_id, file_ids)
@@ -370,7 +319,7 @@ class Tickets:
             return stored
         if upload.state is not UploadState.RECEIVED:
             raise Gone("The upload was aborted, or waited too long.", ids=[upload.file_id])
-        now = self.clock()
+        now = self._clock()
         lifetime = None if upload.lifetime is None else timedelta(seconds=upload.lifetime)
         place = Placement(
             organization_id=upload.organization_id,
@@ -390,176 +339,6 @@ class Tickets:
         uploads.update_upload(conn, upload.id, **ended)
         return received.stored
 
-    def record_whole(self, conn: Connection, upload: Upload, content: Content) -> str | None:
-        """Move an upload to received; return the key of the blob that this replaces."""
-        current = _reload(conn, upload.id)
-        _refuse_ended(current)
-        uploads.update_upload(
-            conn,
-            upload.id,
-            state=UploadState.RECEIVED,
-            blob_key=content.blob_key,
-            content=msgspec.to_builtins(content),
-            touched_at=self.clock(),
-        )
-        return current.blob_key
-
-    def record_part(self, conn: Connection, upload: Upload, part: Part) -> None:
-        """Record a part whose bytes are durable."""
-        current = _reload(conn, upload.id)
-        if current.state is not UploadState.OPEN:
-            _refuse_ended(current)
-            raise AlreadyUploaded("The parts of this upload are being put together; it takes no more.")
-        uploads.put_part(conn, upload.id, part)
-        uploads.update_upload(conn, upload.id, touched_at=part.received_at)
-
-
-class WholeIntake:
-    """All bytes of an upload on their way in: ``write`` them, then ``finish``. Left without finish it changes nothing."""
-
-    def __init__(self, tickets: Tickets, upload: Upload, declared: Mapping[Algorithm, bytes]) -> None:
-        self._tickets = tickets
-        self._upload = upload
-        self._declared = declared
-        self._blob_key = new_id(tickets.clock())
-        hasher = Hasher({Algorithm.MD5, Algorithm.SHA256, *declared})
-        writer = tickets.store.open_write(self._blob_key)
-        self._intake = Intake(writer, tickets.hashing, hasher, limit=upload.max_size, exact=upload.size)
-
-    async def __aenter__(self) -> WholeIntake:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._intake.close()
-
-    async def write(self, chunk: bytes) -> None:
-        """Take the next bytes; raises FileTooLarge as soon as they exceed what was promised."""
-        await self._intake.write(chunk)
-
-    async def finish(self) -> ReceivedBytes:
-        """Verify and keep what came. Raises SizeMismatch, DigestMismatch, AlreadyUploaded, InsufficientStorage."""
-        intake = self._intake
-        await intake.settle(self._declared)
-        content_type, detected = processing.judge_types(intake.head, self._upload.content_type, self._upload.name)
-        content = Content(
-            blob_key=self._blob_key,
-            extents=None,
-            size=intake.size,
-            content_type=content_type,
-            detected_type=detected,
-            digests=intake.hasher.digests(),
-        )
-        try:
-            replaced = await self._tickets.database.write(self._tickets.record_whole, self._upload, content)
-        except Unavailable:
-            raise  # whether the commit took place is not known; if it did not, the sweeper finds the bytes
-        except Exception:
-            await self._tickets.store.delete(self._blob_key)
-            raise
-        if replaced is not None:
-            await self._tickets.store.delete(replaced)
-        return ReceivedBytes(intake.size, intake.hasher.value(Algorithm.MD5).hex(), content.digests)
-
-
-class PartIntake:
-    """One part on its way in: ``write`` its bytes, then ``finish``. Left without finish it changes nothing."""
-
-    def __init__(
-        self,
-        tickets: Tickets,
-        upload: Upload,
-        number: int,
-        offset: int,
-        blob_key: str,
-        expected: int | None,
-        declared: Mapping[Algorithm, bytes],
-    ) -> None:
-        self._tickets = tickets
-        self._upload = upload
-        self._number = number
-        self._offset = offset
-        self._declared = declared
-        hasher = Hasher({Algorithm.MD5, *declared})
-        writer = tickets.store.open_region(blob_key, offset)
-        limit = min(upload.max_size, LARGEST_PART)
-        self._intake = Intake(writer, tickets.hashing, hasher, limit=limit, exact=expected)
-
-    async def __aenter__(self) -> PartIntake:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._intake.close()
-
-    async def write(self, chunk: bytes) -> None:
-        """Take the next bytes; raises FileTooLarge as soon as they exceed the part's size."""
-        await self._intake.write(chunk)
-
-    async def finish(self) -> Part:
-        """Verify and keep the part. Raises SizeMismatch, DigestMismatch, AlreadyUploaded, InsufficientStorage."""
-        intake = self._intake
-        await intake.settle(self._declared)
-        part = Part(
-            self._number,
-            self._offset,
-            intake.size,
-            intake.hasher.value(Algorithm.MD5).hex(),
-            intake.hasher.value(Algorithm.CRC32C).hex(),
-            self._tickets.clock(),
-        )
-        await self._tickets.database.write(self._tickets.record_part, self._upload, part)
-        return part
-
-
-class ReceivedBytes(msgspec.Struct, frozen=True):
-    """What a whole upload turned out to be: bytes, and digests as hex."""
-
-    size: int
-    md5: str
-    digests: Digests
-
-
-def part_length(upload: Upload, number: int) -> int | None:
-    """Return how many bytes a part must have, None where that is open; raises InvalidPart for a number out of range."""
-    if not 1 <= number <= MOST_PARTS:
-        raise InvalidPart(f"Part numbers go from 1 to {MOST_PARTS}.", part_number=number)
-    if upload.part_size is None or upload.size is None:
-        return None
-    count = part_count(upload)
-    if number > count:
-        raise InvalidPart(f"This upload has {count} parts; there is no part {number}.", part_number=number)
-    return upload.part_size if number < count else upload.size - (count - 1) * upload.part_size
-
-
-def part_count(upload: Upload) -> int:
-    """Return how many parts an upload of known size and part size has: at least one."""
-    assert upload.part_size is not None
-    assert upload.size is not None
-    return max(1, -(-upload.size // upload.part_size))
-
-
-def multipart_etag(parts: Sequence[Part]) -> str:
-    """Return the entity tag that S3 gives an object of these parts: MD5 of their MD5s, a dash, and how many."""
-    joined = hashlib.md5(b"".join(bytes.fromhex(part.md5) for part in parts), usedforsecurity=False)
-    return f"{joined.hexdigest()}-{len(parts)}"
-
-
-def _part_size(promise: Promise) -> int:
-    asked = promise.part_size or 0
-    if asked and not SMALLEST_PART <= asked <= LARGEST_PART:
-        raise InvalidParameter(f"partSize must be from {SMALLEST_PART} to {LARGEST_PART} bytes.", parameter="partSize")
-    size = promise.size or 0
-    chosen = asked or _USUAL_PART
-    if not asked:
-        while -(-size // chosen) > MOST_PARTS:
-            chosen *= 2
-    if -(-size // chosen) > MOST_PARTS:
-        raise InvalidParameter(f"An upload has at most {MOST_PARTS} parts: ask for larger ones.", parameter="partSize")
-    return chosen
-
 
 def _find_place(
     conn: Connection, organization_id: str, workspace: str | None, folder_id: str | None
@@ -569,68 +348,3 @@ def _find_place(
         return find_workspace(conn, organization_id, workspace).id, ""
     folder = find_folder(conn, organization_id, folder_id)
     return folder.workspace_id, folder.path + "/"
-
-
-def _choose(present: list[Part], listed: Sequence[tuple[int, str]] | None) -> list[Part]:
-    if listed is None:
-        return present
-    if not listed:
-        raise InvalidPart("List the parts that make the file.")
-    by_number = {part.number: part for part in present}
-    last = 0
-    for number, etag in listed:
-        if number <= last:
-            raise InvalidPart("List every part once, in ascending order.", part_number=number)
-        last = number
-        part = by_number.get(number)
-        if part is None:
-            raise InvalidPart(f"Part {number} has not arrived.", part_number=number)
-        if part.md5 != etag.strip().strip('"').lower():
-            raise InvalidPart(f"Part {number} has another ETag: it was replaced, or is not yours.", part_number=number)
-    return [by_number[number] for number, _etag in listed]
-
-
-def _extents(parts: Sequence[Part]) -> tuple[Extent, ...] | None:
-    """Return where the parts lie in order, runs that follow each other joined; None for one run from the start."""
-    runs: list[Extent] = []
-    for part in parts:
-        if runs and runs[-1].offset + runs[-1].length == part.offset:
-            runs[-1] = Extent(runs[-1].offset, runs[-1].length + part.size)
-        elif part.size:
-            runs.append(Extent(part.offset, part.size))
-    return None if not runs or (len(runs) == 1 and runs[0].offset == 0) else tuple(runs)
-
-
-def _promised(upload: Upload) -> dict[Algorithm, bytes]:
-    return {Algorithm(name): bytes.fromhex(digest) for name, digest in upload.digests.items()}
-
-
-def _refuse_ended(upload: Upload) -> None:
-    if upload.state is UploadState.COMPLETED:
-        raise AlreadyUploaded()
-    if upload.state not in (UploadState.OPEN, UploadState.RECEIVED):
-        raise Gone("The upload was aborted, or waited too long.")
-
-
-def _refuse_size(upload: Upload, announced: int | None) -> None:
-    if announced is None:
-        return
-    if announced > upload.max_size:
-        raise FileTooLarge(f"The body has {announced} bytes; {upload.max_size} were promised.", limit=upload.max_size)
-    if upload.size is not None and announced != upload.size:
-        raise SizeMismatch(f"The body has {announced} bytes; {upload.size} were promised.", expected=upload.size)
-
-
-def _refuse_part_size(expected: int | None, announced: int | None) -> None:
-    if announced is None or expected is None or announced == expected:
-        return
-    if announced > expected:
-        raise FileTooLarge(f"This part has {expected} bytes, not {announced}.", expected=expected)
-    raise SizeMismatch(f"This part has {expected} bytes, not {announced}.", expected=expected)
-
-
-def _reload(conn: Connection, upload_id: str) -> Upload:
-    upload = uploads.find(conn, upload_id)
-    if upload is None:
-        raise Gone("The upload was aborted, or waited too long.")
-    return upload

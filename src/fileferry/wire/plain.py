@@ -17,10 +17,10 @@ async def put(request: AnyRequest, engine: Engine, upload: Upload) -> Response[A
     """Take the whole body; 200 with its MD5 as ``ETag``, and what it turned out to be as JSON."""
     refuse_encoded(request)
     declared = {**declared_digests(request.headers), **amz_checksums(request.headers)}
-    async with engine.tickets.receive_whole(upload, declared, content_length(request)) as intake:
+    async with engine.arrivals.whole(upload, declared, content_length(request)) as arrival:
         async for chunk in body_of(request, engine.settings.body_idle_timeout):
-            await intake.write(chunk)
-        received = await intake.finish()
+            await arrival.write(chunk)
+        received = await arrival.finish()
     answer = {
         "id": upload.file_id,
         "size": received.size,

@@ -11,7 +11,7 @@ from typing import Any
 from litestar import Response
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.tickets import multipart_etag
+from fileferry.engine.parts import multipart_etag
 from fileferry.errors import BadRequest, FerryError, InvalidParameter, LinkRefused, MethodNotAllowed, NotFound
 from fileferry.model import Part, Upload, format_time
 from fileferry.telemetry import request_id
@@ -97,11 +97,11 @@ async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     refuse_encoded(request)
     number = _part_number(request)
     declared = {**declared_digests(request.headers), **amz_checksums(request.headers)}
-    intake = await engine.tickets.receive_part(upload, number, declared, content_length(request))
-    async with intake:
+    arrival = await engine.arrivals.part(upload, number, declared, content_length(request))
+    async with arrival:
         async for chunk in body_of(request, engine.settings.body_idle_timeout):
-            await intake.write(chunk)
-        part = await intake.finish()
+            await arrival.write(chunk)
+        part = await arrival.finish()
     return Response(None, status_code=200, headers={"ETag": f'"{part.md5}"', "Cache-Control": "no-store"})
 
 

@@ -1,0 +1,187 @@
+"""A full disk: uploads are refused with 507 and leave nothing, all else goes on, and uploads go on when there is space again."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from faults.remains import blobs, doctor, rows
+from faults.waiting import eventually
+
+MIB = 1024 * 1024
+_DISK = 16 * MIB
+
+
+class SmallDisk:
+    """A tmpfs of 16 MiB that a ballast file can fill to the last byte."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast.db"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "fileferry-test", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.fail(f"this test needs a disk that it can fill, so the right to mount a tmpfs (root): {done.stderr}")
+
+    def free(self) -> int:
+        """Return the free space in bytes."""
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
+
+    def fill(self, leaving: int = 0) -> None:
+        """Take all space but ``leaving`` bytes."""
+        with self._ballast.open("ab", buffering=0) as ballast:
+            try:
+                while self.free() > leaving:
+                    ballast.write(bytes(min(65536, self.free() - leaving)))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+
+    def relieve(self) -> None:
+        """Give the taken space back."""
+        self._ballast.unlink()
+
+    def unmount(self) -> None:
+        """Let go of the disk, also while something still has it open."""
+        subprocess.run(["umount", "-l", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    disk = SmallDisk(tmp_path)
+    yield disk
+    disk.unmount()
+
+
+def upload_by_every_flow(client: httpx.Client, content: bytes) -> list[httpx.Response]:
+    encoded = {"filename": "json.bin", "base64": base64.b64encode(content).decode()}
+    return [
+        client.post("/api/upload/raw.bin", content=content),
+        client.put("/api/upload/at/path.bin", content=content),
+        client.post("/v1/files", files={"file": ("form.bin", content)}),
+        client.post("/v1/files", json=encoded),
+    ]
+
+
+def assert_says_that_the_disk_is_full(response: httpx.Response) -> None:
+    assert response.status_code == 507, response.text
+    body = response.json()
+    if response.url.path.startswith("/v1"):
+        body = body["error"]
+    else:
+        assert response.headers["content-type"].startswith("application/problem+json")
+        assert body["status"] == 507
+    assert body["code"] == "insufficient_storage"
+    assert body["retry"] == "after"
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert "space" in body.get("detail", body.get("message"))
+
+
+def listed(client: httpx.Client) -> list[str]:
+    return [file["path"] for file in client.get("/api/files?limit=1000").json()["files"]]
+
+
+@pytest.mark.parametrize("size", [100, 2 * MIB], ids=["small", "large"])
+def test_a_full_store_refuses_uploads_of_every_flow_and_serves_on(
+    small_disk: SmallDisk, make_server: Any, size: int
+) -> None:
+    server = make_server(store=f"file://{small_disk.folder}", log_level="warning")
+    content = os.urandom(size)
+    with server.client() as client:
+        kept = client.put("/api/upload/kept.bin", content=content).json()
+        small_disk.fill()
+        for refused in upload_by_every_flow(client, content):
+            assert_says_that_the_disk_is_full(refused)
+        assert client.get("/readyz").status_code == 507
+        assert client.get("/healthz").status_code == 200
+        assert client.get(kept["url"]).content == content
+        assert listed(client) == ["kept.bin"]
+        small_disk.relieve()
+        assert blobs(small_disk.folder) == rows(server.data / "fileferry.db"), "a refused upload left bytes"
+        for accepted in upload_by_every_flow(client, content):
+            assert accepted.status_code == 201, accepted.text
+            assert client.get(accepted.json()["url"]).content == content
+        assert client.get("/readyz").status_code == 200
+
+
+def test_an_upload_that_outgrows_the_disk_gives_its_space_back(small_disk: SmallDisk, make_server: Any) -> None:
+    server = make_server(store=f"file://{small_disk.folder}")
+    free = small_disk.free()
+    with server.client() as client:
+        assert_says_that_the_disk_is_full(client.put("/api/upload/large.bin", content=bytes(_DISK + MIB)))
+        eventually(lambda: small_disk.free() > free - MIB, "the space of the refused upload is free")
+        assert client.put("/api/upload/fits.bin", content=bytes(_DISK // 2)).status_code == 201
+
+
+def test_deleting_a_file_makes_room_on_a_full_store(small_disk: SmallDisk, make_server: Any) -> None:
+    server = make_server(store=f"file://{small_disk.folder}", sweep_interval="1s")
+    content = os.urandom(4 * MIB)
+    with server.client() as client:
+        kept = client.put("/api/upload/kept.bin", content=content).json()
+        spare = client.put("/api/upload/spare.bin", content=content).json()
+        small_disk.fill()
+        assert_says_that_the_disk_is_full(client.put("/api/upload/more.bin", content=content))
+        assert client.delete(f"/api/files/{spare['id']}").status_code == 204
+        eventually(lambda: small_disk.free() >= len(content), "the sweeper has freed the deleted file's bytes")
+        assert client.put("/api/upload/more.bin", content=content).status_code == 201
+        assert client.get(kept["url"]).content == content
+
+
+def test_a_full_database_refuses_uploads_of_every_flow_and_serves_on(small_disk: SmallDisk, make_server: Any) -> None:
+    database = small_disk.folder / "fileferry.db"
+    server = make_server(database_url=f"sqlite:///{database}", log_level="warning")
+    content = os.urandom(300_000)
+    with server.client() as client:
+        kept = client.put("/api/upload/kept.bin", content=content).json()
+        small_disk.fill()
+        for refused in upload_by_every_flow(client, content):
+            assert_says_that_the_disk_is_full(refused)
+        assert client.get(kept["url"]).content == content
+        assert listed(client) == ["kept.bin"]
+        small_disk.relieve()
+        assert blobs(server.data) == rows(database), "a refused upload left bytes"
+        for accepted in upload_by_every_flow(client, content):
+            assert accepted.status_code == 201, accepted.text
+            assert client.get(accepted.json()["url"]).content == content
+
+
+def test_a_disk_that_fills_up_under_many_clients_keeps_every_acknowledged_file(
+    small_disk: SmallDisk, make_server: Any
+) -> None:
+    database = small_disk.folder / "fileferry.db"
+    places = {"store": f"file://{small_disk.folder}", "database_url": f"sqlite:///{database}"}
+    server = make_server(log_level="warning", **places)
+    sizes = [10_000, 100_000, 700_000]
+    small_disk.fill(leaving=_DISK - 2 * MIB)
+    with server.client() as client, ThreadPoolExecutor(8) as clients:
+
+        def upload(number: int) -> tuple[bytes, httpx.Response]:
+            content = os.urandom(sizes[number % len(sizes)])
+            return content, client.put(f"/api/upload/{number}.bin", content=content)
+
+        outcomes = list(clients.map(upload, range(150)))
+        accepted = [(content, response.json()) for content, response in outcomes if response.status_code == 201]
+        assert 0 < len(accepted) < len(outcomes)
+        for _, response in outcomes:
+            if response.status_code != 201:
+                assert_says_that_the_disk_is_full(response)
+        for content, file in accepted:
+            assert client.get(file["url"]).content == content
+        assert listed(client) == sorted(file["path"] for _, file in accepted)
+        small_disk.relieve()
+        assert client.put("/api/upload/next.bin", content=b"next").status_code == 201
+    doctor(server, "--fix", **places)
+    assert blobs(small_disk.folder) == rows(database)

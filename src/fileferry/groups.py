@@ -50,8 +50,15 @@ class GroupThread(Generic[J]):
         while open_for_more:
             group, open_for_more = self._gather()
             if group:
-                self._process(group)
+                self._process_all(group)
                 _deliver(group)
+
+    def _process_all(self, group: list[J]) -> None:
+        try:
+            self._process(group)
+        except Exception as error:  # a thread that died of it would leave these and all later callers waiting for ever
+            for job in group:
+                job.error = job.error or error
 
     def _gather(self) -> tuple[list[J], bool]:
         group: list[J] = []

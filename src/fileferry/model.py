@@ -116,7 +116,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One immutable content of a file. ``number`` grows strictly within a workspace; sizes are bytes."""
+    """One immutable content of a file. ``number`` grows strictly within a workspace; ``size`` is in bytes.
+
+    The bytes are in the blob ``blob_key`` of the store, or in the database where that is None.
+    """
 
     id: str
     file_id: str
@@ -127,7 +130,7 @@ class Version(msgspec.Struct, frozen=True):
     content_type: str
     detected_type: str | None
     digests: Digests
-    blob_key: str
+    blob_key: str | None
     extents: tuple[Extent, ...] | None
     created_at: datetime
 

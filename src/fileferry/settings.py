@@ -44,6 +44,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     max_file_size: Bytes = Bytes(50 * 1024**3)
     """Largest file accepted."""
+    inline_size: Bytes = Bytes(32 * 1024)
+    """Files up to this size that come in one request live in the database: one durable write instead of two. 0: none do."""
+    sha256_size: Bytes = Bytes(16 * 1024**2)
+    """Files up to this size always get a SHA-256; larger ones where the upload declares or wants one (Want-Repr-Digest)."""
     max_json_upload: Bytes = Bytes(16 * 1024**2)
     """Largest body of a JSON/base64 upload, which is held in memory."""
     max_metadata: Bytes = Bytes(16 * 1024)

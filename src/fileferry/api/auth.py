@@ -10,8 +10,6 @@ from fileferry.engine.engine import Engine
 from fileferry.errors import ConflictingCredentials, Unauthorized
 from fileferry.model import Principal
 
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="fileferry"'}
-
 
 async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Principal:
     """Return who the request acts for, in the organization named by ``?organization=`` or the key's own.
@@ -25,7 +23,7 @@ def secret_of(request: Request[Any, Any, Any]) -> str:
     """Return the one key that the request carries; raises Unauthorized for none, ConflictingCredentials for several."""
     secrets = {secret for secret in _candidates(request) if secret}
     if not secrets:
-        raise Unauthorized(headers=_CHALLENGE)
+        raise Unauthorized()
     if len(secrets) > 1:
         raise ConflictingCredentials()
     return secrets.pop()
@@ -46,5 +44,5 @@ def _after_scheme(value: str) -> str:
     if not rest:
         return scheme
     if scheme.lower() != "bearer":
-        raise Unauthorized("Send the API key as 'Authorization: Bearer KEY'.", headers=_CHALLENGE)
+        raise Unauthorized("Send the API key as 'Authorization: Bearer KEY'.")
     return rest.strip()

@@ -13,15 +13,13 @@ from urllib.parse import quote
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.processing import GENERIC_TYPE, SIGNED_TYPES, TEXT_TYPE, contradicts
+from fileferry.engine.processing import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
 from fileferry.web import problems
 from fileferry.web.requests import AnyRequest, entity_tags
 
-# What a browser may show by itself; everything else is offered for saving.
-_INLINE_TYPES = SIGNED_TYPES | {TEXT_TYPE}
 _SAFETY = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -134,7 +132,7 @@ def _representation(request: AnyRequest, stored: StoredFile) -> dict[str, str]:
     version = stored.version
     trusted = not contradicts(version.content_type, version.detected_type)
     media_type = version.content_type if trusted else GENERIC_TYPE
-    inline = media_type in _INLINE_TYPES and version.detected_type == media_type
+    inline = media_type in SHOWN_TYPES and version.detected_type == media_type
     if request.query_params.get("download", "0") not in ("0", "", "false"):
         inline = False
     digests = [f"crc32c=:{base64.b64encode(bytes.fromhex(version.digests.crc32c)).decode()}:"]

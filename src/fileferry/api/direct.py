@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
@@ -43,12 +44,14 @@ from fileferry.web.requests import (
     public_url,
     refuse_encoded,
     small_body_of,
+    wanted_digests,
 )
 
 _UNNAMED = "file"
 _FIELDS = ("filename", "content_type", "expires_in", "expires_at", "metadata")
 _LARGEST_FIELD = 64 * 1024
 _MOST_PARTS = 16
+_EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s\"]+)\s*(?:;|$)", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?,")
 
 
@@ -165,7 +168,9 @@ async def _receive_multipart(request: AnyRequest, engine: Engine, principal: Pri
             elif isinstance(event, MultipartSegment):
                 if incoming is not None:
                     raise TooManyFiles()
-                incoming = engine.uploads.receive(principal, declared=_part_digests(event))
+                incoming = engine.uploads.receive(
+                    principal, declared=_part_digests(event), wanted=wanted_digests(request.headers)
+                )
         if incoming is None:
             raise MissingFile()
         envelope.verify()
@@ -220,7 +225,7 @@ class _Form:
         """Return what the form says of its file; fields may have come before or after it."""
         fields = {name: _text(name, value) for name, value in self._fields.items()}
         part = self._file
-        name = fields.get("filename") or (part.filename if part else None) or _UNNAMED
+        name = fields.get("filename") or (_file_name(part) if part else None) or _UNNAMED
         return NewFile(
             path=clean_name(name),
             at_path=False,
@@ -264,6 +269,16 @@ class _Envelope:
     def verify(self) -> None:
         """Raise DigestMismatch unless what passed is what was declared."""
         self._hasher.verify(self._declared)
+
+
+def _file_name(segment: MultipartSegment) -> str | None:
+    """Return the name that a part gives its file; ``filename*`` (RFC 8187) wins, as its plain twin may have lost letters."""
+    plain: str | None = segment.filename
+    extended = _EXTENDED_NAME.search(segment.header("content-disposition", "") or "")
+    try:
+        return unquote(extended[1], errors="strict") if extended else plain
+    except UnicodeDecodeError:
+        return plain
 
 
 def _part_digests(segment: MultipartSegment) -> dict[Algorithm, bytes]:

@@ -48,6 +48,7 @@ from fileferry.web.requests import (
     public_url,
     refuse_encoded,
     upload_url,
+    wanted_digests,
 )
 
 Cursor = Annotated[str | None, Parameter(description="The next_cursor of the page before.")]
@@ -514,7 +515,8 @@ async def _upload(request: AnyRequest, engine: Engine, principal: Principal, *, 
     )
     await engine.uploads.check(principal, new)
     size = content_length(request)
-    async with engine.uploads.receive(principal, declared=declared_digests(request.headers), size=size) as incoming:
+    declared, wanted = declared_digests(request.headers), wanted_digests(request.headers)
+    async with engine.uploads.receive(principal, declared=declared, wanted=wanted, size=size) as incoming:
         async for chunk in body_of(request, engine.settings.body_idle_timeout):
             await incoming.write(chunk)
         received = await incoming.finish(new)

@@ -29,6 +29,7 @@ _SMALL = 256 * 1024
 _READ_BLOCK = 512 * 1024
 _THREADS = 16
 _LARGEST_GROUP = 64
+_MOST_VECTORS = 1024  # IOV_MAX
 # Dirty pages are pushed to the disk while more bytes arrive, so that the last fsync is short.
 _WRITE_BACK = 16 * 1024 * 1024
 _SYNC_FILE_RANGE_WRITE = 2
@@ -382,7 +383,11 @@ def _create_claimed(path: str) -> int:
 
 
 def _write_all(descriptor: int, chunks: Sequence[bytes]) -> None:
-    remaining = memoryview(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+    size = sum(map(len, chunks))
+    written = os.writev(descriptor, chunks[:_MOST_VECTORS])
+    if written == size:
+        return
+    remaining = memoryview(b"".join(chunks))[written:]
     while remaining:
         remaining = remaining[os.write(descriptor, remaining) :]
 

@@ -6,6 +6,8 @@ The queries themselves live beside this module, by noun; nothing outside ``db`` 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -33,6 +35,10 @@ class Database(Protocol):
         """Run ``fn`` in a read-only transaction and return its result."""
         ...
 
+    async def lookup(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``read``, for what fetches a row or two by key: where a change of thread would cost more than the query."""
+        ...
+
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in a transaction; return once it is durable. An exception of ``fn`` undoes its writes and only its.
         ``fn`` may be called again after it was undone, so it must have no effect but on the connection.
@@ -52,6 +58,23 @@ class _Write(Job):
         self.call = call
 
 
+class _Turn:
+    """Whose turn it is to write, among processes: a lock whose waiters are woken, where SQLite's own would sleep and try again."""
+
+    def __init__(self, url: str) -> None:
+        path = url.removeprefix("sqlite:///") + "-turn"
+        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *_error: object) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
 class SqliteDatabase:
     """SQLite behind one writer thread that commits waiting writes as a group, and read-only connections for reads.
 
@@ -61,12 +84,14 @@ class SqliteDatabase:
     """
 
     def __init__(self, url: str) -> None:
-        self._writer_engine = writer_engine(url)
         self._reader_engine = _reader_engine(url)
-        self._writing = self._writer_engine.connect()
+        self._engines = [writer_engine(url), self._reader_engine, _lookup_engine(url)]
+        self._writing = self._engines[0].connect()
         self._reading = threading.local()
-        self._opened: list[Connection] = [self._writing]
+        self._looking = self._engines[2].connect()
+        self._opened: list[Connection] = [self._writing, self._looking]
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
+        self._turn = _Turn(url)
         self._writer = GroupThread("db-write", self._commit, _LARGEST_GROUP)
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -74,6 +99,13 @@ class SqliteDatabase:
         return await asyncio.get_running_loop().run_in_executor(
             self._readers, self._read, lambda c: fn(c, *args, **kwargs)
         )
+
+    async def lookup(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` here and now: in WAL mode a reader waits for nobody."""
+        try:
+            return fn(self._looking, *args, **kwargs)
+        except OperationalError as error:
+            raise _translate(error) from error
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in the writer thread's next group; return after the group's commit."""
@@ -83,11 +115,12 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Let the writer finish its queue, then close everything."""
         await self._writer.close()
+        self._turn.close()
         self._readers.shutdown()
         for connection in self._opened:
             connection.close()
-        self._reader_engine.dispose()
-        self._writer_engine.dispose()
+        for engine in self._engines:
+            engine.dispose()
 
     def _read(self, call: Callable[[Connection], T]) -> T:
         connection = getattr(self._reading, "connection", None)
@@ -101,12 +134,13 @@ class SqliteDatabase:
             raise _translate(error) from error
 
     def _commit(self, group: list[_Write]) -> None:
-        try:
-            with self._writing.begin():
-                for job in group:
-                    job.result = job.call(self._writing)
-        except Exception:
-            self._commit_apart(group)
+        with self._turn:
+            try:
+                with self._writing.begin():
+                    for job in group:
+                        job.result = job.call(self._writing)
+            except Exception:
+                self._commit_apart(group)
 
     def _commit_apart(self, group: list[_Write]) -> None:
         """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone."""
@@ -163,6 +197,17 @@ def writer_engine(url: str) -> Engine:
 
 
 def _reader_engine(url: str) -> Engine:
+    engine = _lookup_engine(url)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _lookup_engine(url: str) -> Engine:
+    """Return an engine that cannot write and opens no transactions: every statement sees what is committed when it runs."""
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
 
     @event.listens_for(engine, "connect")
@@ -170,9 +215,5 @@ def _reader_engine(url: str) -> Engine:
         connection.isolation_level = None
         connection.execute("PRAGMA query_only=ON")
         connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
 
     return engine

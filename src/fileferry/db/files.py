@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, union_all, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, insert, or_, select, union_all, update
 
-from fileferry.db.schema import files, uploads, versions, workspaces
+from fileferry.db.schema import files, inline_bytes, uploads, versions, workspaces
 from fileferry.model import Digests, Extent, File, State, StoredFile, Version
 
 _STORED = select(*files.c, *versions.c).join_from(files, versions, versions.c.file_id == files.c.id)
@@ -30,6 +30,8 @@ _STEP = (
 )
 _INSERT_FILE = insert(files)
 _INSERT_VERSION = insert(versions)
+_INSERT_INLINE = insert(inline_bytes)
+_INLINE = select(inline_bytes.c.bytes).where(inline_bytes.c.version_id == bindparam("version"))
 _BY_FILE = _CURRENT.where(files.c.id == bindparam("file"))
 _BY_VERSION = _STORED.where(versions.c.id == bindparam("version"))
 _BY_PATH = _CURRENT.where(
@@ -93,6 +95,16 @@ def insert_version(conn: Connection, version: Version) -> None:
             "created_at": version.created_at,
         },
     )
+
+
+def insert_inline(conn: Connection, version_id: str, content: bytes) -> None:
+    """Keep the bytes of a small version in the database."""
+    conn.execute(_INSERT_INLINE, {"version_id": version_id, "bytes": content})
+
+
+def read_inline(conn: Connection, version_id: str) -> bytes | None:
+    """Return the bytes of a version that are in the database; None where they are gone."""
+    return conn.execute(_INLINE, {"version": version_id}).scalar_one_or_none()
 
 
 def update_file(conn: Connection, file_id: str, **values: Any) -> None:
@@ -163,15 +175,17 @@ def reject_version(conn: Connection, version_id: str, reason: str) -> None:
     conn.execute(update(versions).where(versions.c.id == version_id).values(state=State.REJECTED.value, reason=reason))
 
 
-def list_freeable(conn: Connection, limit: int) -> list[str]:
-    """Return the blob keys of ended versions whose bytes may still be in the store."""
+def list_freeable(conn: Connection, limit: int) -> list[tuple[str, str | None]]:
+    """Return id and blob key of ended versions whose bytes may still be there."""
     ended = and_(versions.c.has_bytes, versions.c.state.in_([state.value for state in _FREEABLE]))
-    return list(conn.execute(select(versions.c.blob_key).where(ended).limit(limit)).scalars())
+    query = select(versions.c.id, versions.c.blob_key).where(ended).limit(limit)
+    return [(row[0], row[1]) for row in conn.execute(query)]
 
 
-def mark_freed(conn: Connection, blob_keys: list[str]) -> None:
-    """Record that these blobs are gone."""
-    conn.execute(update(versions).where(versions.c.blob_key.in_(blob_keys)).values(has_bytes=False))
+def mark_freed(conn: Connection, version_ids: list[str]) -> None:
+    """Record that the blobs of these versions are gone, and remove what of them is in the database."""
+    conn.execute(delete(inline_bytes).where(inline_bytes.c.version_id.in_(version_ids)))
+    conn.execute(update(versions).where(versions.c.id.in_(version_ids)).values(has_bytes=False))
 
 
 def with_bytes(conn: Connection, blob_keys: list[str]) -> set[str]:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -140,10 +141,11 @@ versions = Table(
     Column("detected_type", String(255)),
     Column("crc32c", String(8), nullable=False),
     Column("sha256", String(64)),
-    Column("blob_key", String(36), nullable=False, unique=True),
+    # Null where the bytes are in inline_bytes.
+    Column("blob_key", String(36), unique=True),
     # Where in the blob the bytes are, as [[offset, length], …]; null for the whole of it.
     Column("extents", JSON(none_as_null=True)),
-    # True until the bytes are known to be gone from the store.
+    # True until the bytes are known to be gone.
     Column("has_bytes", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Index(
@@ -152,6 +154,13 @@ versions = Table(
         sqlite_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
         postgresql_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
     ),
+)
+
+inline_bytes = Table(
+    "inline_bytes",
+    metadata,
+    Column("version_id", ForeignKey("versions.id"), primary_key=True),
+    Column("bytes", LargeBinary, nullable=False),
 )
 
 folders = Table(

@@ -19,15 +19,19 @@ from fileferry.engine.parts import LARGEST_PART, part_length, refuse_part_size
 from fileferry.engine.versions import Content
 from fileferry.errors import AlreadyUploaded, FileTooLarge, Gone, SizeMismatch, Unavailable
 from fileferry.model import Clock, Digests, Part, Upload, UploadState, new_id
+from fileferry.settings import Settings
 
 
 class Arrivals:
     """Where the bytes of promised uploads come in."""
 
-    def __init__(self, database: Database, store: BlobStore, hashing: ThreadPoolExecutor, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, store: BlobStore, hashing: ThreadPoolExecutor, settings: Settings, clock: Clock
+    ) -> None:
         self.database = database
         self.store = store
         self.hashing = hashing
+        self.settings = settings
         self.clock = clock
 
     def whole(self, upload: Upload, declared: Mapping[Algorithm, bytes], announced: int | None) -> WholeArrival:
@@ -98,7 +102,7 @@ class WholeArrival:
         self._upload = upload
         self._declared = declared
         self._blob_key = new_id(arrivals.clock())
-        hasher = Hasher({Algorithm.MD5, Algorithm.SHA256, *declared})
+        hasher = Hasher({Algorithm.MD5, *declared}, arrivals.settings.sha256_size)
         writer = arrivals.store.open_write(self._blob_key)
         self._intake = Intake(writer, arrivals.hashing, hasher, limit=upload.max_size, exact=upload.size)
 

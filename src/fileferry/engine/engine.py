@@ -37,7 +37,7 @@ class Engine:
         self.organizations = Organizations(database, clock)
         self.uploads = Uploads(database, store, settings, clock)
         self.tickets = Tickets(database, store, minter, settings, clock)
-        self.arrivals = Arrivals(database, store, self.uploads.hashing, clock)
+        self.arrivals = Arrivals(database, store, self.uploads.hashing, settings, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
         self.sweeper = Sweeper(database, store, settings, clock)

@@ -41,7 +41,7 @@ class Files:
 
     async def get(self, principal: Principal, file_id: str, scope: Scope = Scope.READ) -> StoredFile:
         """Return a living file that the principal may use; raises NotFound, or Gone for one that has expired."""
-        return await self._database.read(self._find, principal, file_id, scope)
+        return await self._database.lookup(self._find, principal, file_id, scope)
 
     async def list_newest(self, principal: Principal, after_id: str | None, limit: int) -> Page[StoredFile]:
         """Return a page of the organization's files, newest first."""
@@ -82,7 +82,7 @@ class Files:
 
     async def open_public(self, token: str) -> StoredFile:
         """Return the version that a public link is for; raises NotFound, Gone, or NotReady."""
-        stored = await self._database.read(files.find_by_version, self._links.version_of(token))
+        stored = await self._database.lookup(files.find_by_version, self._links.version_of(token))
         if stored is None:
             raise NotFound("There is nothing at this address.")
         self._links.verify_public(token, stored)
@@ -96,8 +96,11 @@ class Files:
         """Yield ``length`` bytes of a version from offset ``start``."""
         try:
             version = stored.version
+            if version.blob_key is None:
+                yield await self._read_inline(stored, start, length)
+                return
             for extent in versions.extents_within(version.extents, version.size, start, length):
-                async for block in self._store.read(stored.version.blob_key, extent.offset, extent.length):
+                async for block in self._store.read(version.blob_key, extent.offset, extent.length):
                     yield block
         except BlobMissing as error:
             raise await self._lost(stored) from error
@@ -154,6 +157,12 @@ class Files:
         if stored.version.state is not State.READY:
             raise NotReady()
         return stored
+
+    async def _read_inline(self, stored: StoredFile, start: int, length: int) -> bytes:
+        content = await self._database.lookup(files.read_inline, stored.version.id)
+        if content is None:
+            raise await self._lost(stored)
+        return content[start : start + length]
 
     async def _lost(self, stored: StoredFile) -> Exception:
         """Tell a file that ended while it was being opened from one whose bytes are lost."""

@@ -44,7 +44,7 @@ class Folders:
 
     async def exists(self, principal: Principal, id: str) -> bool:
         """Whether ``id`` is that of a folder of the organization: how flows that share a path tell their nouns apart."""
-        return await self._database.read(stored.find, principal.organization.id, id) is not None
+        return await self._database.lookup(stored.find, principal.organization.id, id) is not None
 
     async def delete(self, principal: Principal, folder_id: str) -> None:
         """Remove an empty folder; raises NotFound, and Conflict for one with files, uploads or folders inside."""

@@ -60,16 +60,24 @@ class Intake:
         if self._batched >= _BATCH:
             await self._pass_on()
 
-    async def settle(self, declared: Mapping[Algorithm, bytes]) -> None:
-        """Verify size and digests of what came, and make it durable.
+    async def settle(self, declared: Mapping[Algorithm, bytes], inline_up_to: int = 0) -> bytes | None:
+        """Verify size and digests of what came, and make it durable; or return it, where it has at most ``inline_up_to`` bytes.
 
         Raises SizeMismatch, DigestMismatch and InsufficientStorage; after each of them nothing is kept.
         """
+        if self._absorbing is None and self.size <= min(inline_up_to, _HASHED_INLINE):
+            self.hasher.update(self._batch)
+            self._verify(declared)
+            return b"".join(self._batch)
         await self._absorb_rest()
+        self._verify(declared)
+        await self._writer.commit()
+        return None
+
+    def _verify(self, declared: Mapping[Algorithm, bytes]) -> None:
         if self._exact is not None and self.size != self._exact:
             raise SizeMismatch(f"{self._exact} bytes were expected and {self.size} arrived.", expected=self._exact)
         self.hasher.verify(declared)
-        await self._writer.commit()
 
     async def close(self) -> None:
         """Give up the claim on the bytes; without a ``settle`` before it, nothing of them is left behind."""

@@ -50,13 +50,14 @@ class Keys:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._default: Organization | None = None  # which organization that is never changes
 
     async def authenticate(self, secret: str, organization: str | None) -> Principal:
         """Return who acts with ``secret``, in ``organization`` (id or slug) where the caller named one.
 
         Raises Unauthorized for a secret that opens no living key, NotFound for an organization that the key may not act in.
         """
-        found = await self._database.read(stored.find_by_digest, digest(secret), self._clock())
+        found = await self._database.lookup(stored.find_by_digest, digest(secret), self._clock())
         if found is None:
             raise Unauthorized()
         key, owner = found
@@ -129,9 +130,10 @@ class Keys:
 
     async def _root_organization(self, id_or_slug: str | None) -> Organization:
         if id_or_slug is None:
-            found = await self._database.read(organizations.find_default_organization)
+            found = self._default or await self._database.lookup(organizations.find_default_organization)
+            self._default = found
         else:
-            found = await self._database.read(organizations.find_organization, id_or_slug)
+            found = await self._database.lookup(organizations.find_organization, id_or_slug)
         if found is None:
             raise NotFound(f"There is no organization {id_or_slug!r}.")
         return found

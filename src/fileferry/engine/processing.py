@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 
 import puremagic
 
@@ -10,6 +11,8 @@ SNIFFED_BYTES = 4096
 GENERIC_TYPE = "application/octet-stream"
 TEXT_TYPE = "text/plain"
 
+# RFC 6838 section 4.2: two names of at most 127 characters. What is sent as a header later must be nothing else.
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _FIRM = 0.3
 _ALIASES = {
     "application/x-gzip": "application/gzip",
@@ -40,6 +43,8 @@ SIGNED_TYPES = frozenset(
     }
 )
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\f\r\x1b"))
+SHOWN_TYPES = SIGNED_TYPES | {TEXT_TYPE}
+"""What a browser may show by itself, once the bytes agree; everything else is offered for saving."""
 _ACTIVE_TYPES = frozenset({"application/xhtml+xml", "application/xml", "image/svg+xml", "text/html", "text/xml"})
 
 
@@ -59,9 +64,9 @@ def detect_type(head: bytes, declared: str) -> str | None:
 
 
 def effective_type(declared: str | None, name: str) -> str:
-    """Return the media type to record: the declared one, or for want of it what the name's extension says."""
+    """Return the media type to record: the declared one, or for want of a usable one what the name's extension says."""
     media_type = (declared or "").split(";")[0].strip().lower()
-    if media_type in ("", GENERIC_TYPE, "application/x-www-form-urlencoded"):
+    if media_type in (GENERIC_TYPE, "application/x-www-form-urlencoded") or not _MEDIA_TYPE.fullmatch(media_type):
         media_type = mimetypes.guess_type(name)[0] or GENERIC_TYPE
     return _ALIASES.get(media_type, media_type)
 
@@ -69,6 +74,8 @@ def effective_type(declared: str | None, name: str) -> str:
 def judge_types(head: bytes, declared: str | None, name: str) -> tuple[str, str | None]:
     """Return the media type to record and the one that the first bytes show, where they show one."""
     content_type = effective_type(declared, name)
+    if declared and content_type not in SHOWN_TYPES:
+        return content_type, None  # only ever offered for saving, so there is nothing that the bytes could disprove
     detected = detect_type(head, content_type)
     if content_type == GENERIC_TYPE:
         content_type = detected or content_type

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -136,10 +135,10 @@ class Sweeper:
     async def _free_some(self) -> int:
         of_versions = await self._database.read(files.list_freeable, _PAGE)
         of_uploads = await self._database.read(uploads.list_freeable, _PAGE)
-        for blob_key in (*of_versions, *of_uploads):
+        for blob_key in (*(key for _id, key in of_versions if key is not None), *of_uploads):
             await self._store.delete(blob_key)
         if of_versions:
-            await self._database.write(files.mark_freed, of_versions)
+            await self._database.write(files.mark_freed, [version_id for version_id, _key in of_versions])
         if of_uploads:
             await self._database.write(uploads.mark_freed, of_uploads)
         return len(of_versions) + len(of_uploads)
@@ -166,13 +165,16 @@ class Sweeper:
         after = ""
         while page := await self._database.read(files.list_ready, after, _PAGE):
             after = page[-1].id
-            for version in page:
-                size = None
-                with contextlib.suppress(BlobMissing):
-                    size = (await self._store.stat(version.blob_key)).size
-                if size is None or size < _least_size(version):
-                    lost.append(version.id)
+            lost += [version.id for version in page if await self._is_lost(version)]
         return lost
+
+    async def _is_lost(self, version: Version) -> bool:
+        if version.blob_key is None:  # bytes in the database come and go with their row
+            return False
+        try:
+            return (await self._store.stat(version.blob_key)).size < _least_size(version)
+        except BlobMissing:
+            return True
 
     def _reject_lost(self, conn: Connection, version_id: str) -> None:
         stored = files.find_by_version(conn, version_id)

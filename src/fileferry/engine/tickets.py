@@ -120,7 +120,7 @@ class Tickets:
     async def at(self, upload_id: str, query: Mapping[str, str]) -> Upload:
         """Return the upload that a signed URL is for; raises LinkRefused, the same for every reason."""
         now = self._clock()
-        upload = await self._database.read(uploads.find_usable, upload_id, now)
+        upload = await self._database.lookup(uploads.find_usable, upload_id, now)
         if upload is None:
             raise LinkRefused()
         self._links.verify_upload(query, upload, now)
@@ -267,6 +267,7 @@ class Tickets:
     async def _assemble(self, upload: Upload) -> None:
         """Make gathered parts a blob, verify what was promised of the whole, and judge its type. May be repeated."""
         content = msgspec.convert(upload.content, Content)
+        assert content.blob_key is not None  # parts are gathered in the store
         await self._store.assemble(content.blob_key)
         promised = promised_digests(upload)
         hasher = Hasher(promised)

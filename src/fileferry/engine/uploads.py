@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -58,9 +58,11 @@ class Uploads:
         principal: Principal,
         *,
         declared: Mapping[Algorithm, bytes] | None = None,
+        wanted: Iterable[Algorithm] = (),
         size: int | None = None,
     ) -> Incoming:
-        """Start taking in one file. ``size`` (bytes) is what the client announced, where it did.
+        """Start taking in one file. ``declared`` digests must match, ``wanted`` ones are computed as well; ``size`` (bytes) is
+        what the client announced, where it did.
 
         Raises Forbidden without the scope, and FileTooLarge at once for an announced size over the limit.
         """
@@ -68,13 +70,13 @@ class Uploads:
         limit = policy.largest_file(self.settings)
         if size is not None and size > limit:
             raise FileTooLarge(f"The file has {size} bytes; the limit is {limit}.", limit=limit)
-        return Incoming(self, principal, dict(declared or {}), size, limit)
+        return Incoming(self, principal, dict(declared or {}), wanted, size, limit)
 
     async def check(self, principal: Principal, new: NewFile) -> None:
         """Raise what ``Incoming.finish`` would for these words of the client, before any byte is read."""
         self.check_words(new)
         if new.workspace is not None or new.preconditions != Preconditions():
-            await self.database.read(self._check_place, principal, new)
+            await self.database.lookup(self._check_place, principal, new)
 
     def check_words(self, new: NewFile) -> None:
         """Raise InvalidExpiry or InvalidMetadata for what can be judged without the database."""
@@ -96,14 +98,20 @@ class Incoming:
     """One file on its way in: ``write`` its bytes, then ``finish``. Left without finish it leaves nothing behind."""
 
     def __init__(
-        self, uploads: Uploads, principal: Principal, declared: dict[Algorithm, bytes], size: int | None, limit: int
+        self,
+        uploads: Uploads,
+        principal: Principal,
+        declared: dict[Algorithm, bytes],
+        wanted: Iterable[Algorithm],
+        size: int | None,
+        limit: int,
     ) -> None:
         self._uploads = uploads
         self._principal = principal
         self._declared = declared
         self._blob_key = new_id(uploads.clock())
         writer = uploads.store.open_write(self._blob_key)
-        hasher = Hasher({Algorithm.SHA256, *declared})
+        hasher = Hasher({*declared, *wanted}, uploads.settings.sha256_size)
         self._intake = Intake(writer, uploads.hashing, hasher, limit=limit, exact=size)
 
     async def __aenter__(self) -> Incoming:
@@ -129,25 +137,29 @@ class Incoming:
         NotFound (workspace) and InsufficientStorage; after each of them nothing is kept.
         """
         self._uploads.check_words(new)
-        await self._intake.settle(self._declared)
-        content = self._content(new)
+        inline = await self._intake.settle(self._declared, self._uploads.settings.inline_size)
+        content = self._content(new, inline)
         try:
             received = await self._uploads.database.write(self._record, new, content)
         except Unavailable:
             # Whether the commit took place is not known; if it did not, the sweeper finds the bytes.
             raise
         except Exception:
-            await self._uploads.store.delete(self._blob_key)
+            await self._discard(content)
             raise
-        if received.stored.version.blob_key != self._blob_key:  # a repeated request: the first one's file stands
-            await self._uploads.store.delete(self._blob_key)
+        if received.stored.version.blob_key != content.blob_key:  # a repeated request: the first one's file stands
+            await self._discard(content)
         return received
 
-    def _content(self, new: NewFile) -> Content:
+    async def _discard(self, content: Content) -> None:
+        if content.blob_key is not None:
+            await self._uploads.store.delete(content.blob_key)
+
+    def _content(self, new: NewFile, inline: bytes | None) -> Content:
         content_type, detected_type = processing.judge_types(self._intake.head, new.content_type, new.path)
         return Content(
-            blob_key=self._blob_key,
-            extents=None,
+            blob_key=self._blob_key if inline is None else None,
+            inline=inline,
             size=self._intake.size,
             content_type=content_type,
             detected_type=detected_type,

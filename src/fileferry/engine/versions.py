@@ -31,10 +31,11 @@ class Preconditions(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that are in the store, durable and verified, and what was learned of them. ``size`` is in bytes."""
+    """Bytes that are durable and verified in the store, or ``inline`` to go into the database; and what was learned of them."""
 
-    blob_key: str
-    extents: tuple[Extent, ...] | None
+    blob_key: str | None
+    extents: tuple[Extent, ...] | None = None
+    inline: bytes | None = None
     size: int
     content_type: str
     detected_type: str | None
@@ -82,7 +83,7 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
         deleted_at=None,
     )
     version = Version(
-        id=place.version_id or content.blob_key,
+        id=place.version_id or content.blob_key or new_id(now),
         file_id=file.id,
         number=files.next_number(conn, place.workspace_id, now),
         state=State.READY,
@@ -101,6 +102,8 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
         changed = {"metadata": file.metadata, "modified_at": now, "expires_at": file.expires_at}
         files.update_file(conn, file.id, current_version_id=version.id, **changed)
     files.insert_version(conn, version)
+    if content.inline is not None:
+        files.insert_inline(conn, version.id, content.inline)
     _announce(conn, "file.ready", file, now, version)
     return Received(StoredFile(file, version), is_new_file=current is None)
 

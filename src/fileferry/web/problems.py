@@ -45,6 +45,8 @@ def known(error: Exception) -> FerryError:
 def headers_of(error: FerryError) -> dict[str, str]:
     """Return the headers that go with an error whatever its envelope."""
     headers = dict(error.headers)
+    if error.status == 401:  # RFC 9110 section 11.6.1 wants it on every one
+        headers["WWW-Authenticate"] = 'Bearer realm="fileferry"'
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     return headers

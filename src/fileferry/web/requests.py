@@ -113,6 +113,13 @@ def declared_digests(headers: Any) -> dict[Algorithm, bytes]:
     return found
 
 
+def wanted_digests(headers: Any) -> set[Algorithm]:
+    """Return the digests that ``Want-Repr-Digest`` asks for with a weight above 0 (RFC 9530 section 4), as far as known."""
+    members = [member.partition("=") for member in headers.get("want-repr-digest", "").split(",")]
+    named = {name.strip() for name, _, weight in members if weight.strip().isdigit() and int(weight) > 0}
+    return {algorithm for algorithm in Algorithm if algorithm.value in named}
+
+
 def _merge(found: dict[Algorithm, bytes], more: dict[Algorithm, bytes]) -> None:
     for algorithm, value in more.items():
         if found.setdefault(algorithm, value) != value:
@@ -196,7 +203,10 @@ def parse_expires_at(value: Any) -> datetime | None:
         raise InvalidExpiry("expires_at must be an RFC 3339 time such as 2026-12-31T23:59:59Z.") from error
     if moment.tzinfo is None:
         raise InvalidExpiry("expires_at needs a time zone, for example a final Z for UTC.")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidExpiry("expires_at lies outside the years 1 to 9999.") from error
 
 
 def parse_metadata(value: str | None) -> dict[str, Any]:

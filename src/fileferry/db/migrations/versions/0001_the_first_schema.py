@@ -252,7 +252,7 @@ def upgrade() -> None:
         sa.Column("detected_type", sa.String(length=255), nullable=True),
         sa.Column("crc32c", sa.String(length=8), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=True),
-        sa.Column("blob_key", sa.String(length=36), nullable=False),
+        sa.Column("blob_key", sa.String(length=36), nullable=True),
         sa.Column("extents", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("has_bytes", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -272,3 +272,14 @@ def upgrade() -> None:
             sqlite_where=sa.text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
             postgresql_where=sa.text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
         )
+
+    op.create_table(
+        "inline_bytes",
+        sa.Column("version_id", sa.String(length=36), nullable=False),
+        sa.Column("bytes", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["version_id"],
+            ["versions.id"],
+        ),
+        sa.PrimaryKeyConstraint("version_id"),
+    )

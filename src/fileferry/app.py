@@ -16,10 +16,10 @@ from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from fileferry import settings as configuration
-from fileferry.api import auth, delivery, direct, health, meeting, native, presigned
+from fileferry.api import auth, bodies, delivery, direct, health, meeting, native, presigned
+from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
@@ -77,10 +77,11 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             version=version("fileferry"),
             description="Hand files to other systems by URL.",
             path="/docs",
-            render_plugins=[SwaggerRenderPlugin()],
+            render_plugins=[ReferencePage()],
             use_handler_docstrings=True,
         ),
     )
+    bodies.describe(application.openapi_schema)
     return Telemetry(Lingering(cast(Application, application)))
 
 

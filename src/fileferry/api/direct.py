@@ -13,6 +13,7 @@ import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from fileferry.api.bodies import BINARY, takes
 from fileferry.engine.digests import Algorithm, Hasher
 from fileferry.engine.engine import Engine
 from fileferry.engine.uploads import Incoming, NewFile
@@ -55,6 +56,11 @@ _EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s\"]+)\s*(?:
 _DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?,")
 
 
+_TEXT = {"type": "string"}
+_WORDS = dict.fromkeys(_FIELDS, _TEXT)
+_FORM = {"type": "object", "required": ["file"], "properties": {"file": BINARY, **_WORDS}}
+
+
 class DirectFile(msgspec.Struct, kw_only=True, omit_defaults=False):
     """A file as this flow shows it. ``expires_at`` is null for a file that is kept."""
 
@@ -87,7 +93,15 @@ class _JsonUpload(msgspec.Struct):
     metadata: dict[str, Any] | None = None
 
 
-@post("/files")
+@post(
+    "/files",
+    operation_class=takes(
+        {
+            "multipart/form-data": _FORM,
+            "application/json": {"type": "object", "properties": {**_WORDS, "base64": _TEXT}},
+        }
+    ),
+)
 async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[DirectFile]:
     """Upload one file: multipart/form-data with a field ``file``, or JSON with ``filename`` and ``base64``.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import HttpMethod, Response, Router, delete, get, patch, post, route
 from litestar.params import Parameter
 
+from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.api.delivery import Answer, deliver
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
@@ -51,11 +54,13 @@ from fileferry.web.requests import (
     wanted_digests,
 )
 
+_UPLOAD_PREFIX = re.compile(r"\A/+api/+upload/?")
+
 Cursor = Annotated[str | None, Parameter(description="The next_cursor of the page before.")]
 Limit = Annotated[str | None, Parameter(description="How many to return, 1 to 1000; 100 by default.")]
-OrganizationName = Annotated[
-    str | None, Parameter(description="Id or slug of the organization to act in; only a root key has a choice.")
-]
+ExpiresIn = Annotated[str | None, Parameter(description="How long to keep the file: 30m, 24h, 7d or seconds.")]
+ExpiresAt = Annotated[str | None, Parameter(description="Until when to keep the file, as an RFC 3339 time.")]
+MetadataText = Annotated[str | None, Parameter(description="A JSON object to keep with the file.")]
 
 
 class FileObject(msgspec.Struct, kw_only=True):
@@ -249,19 +254,37 @@ class FileChanges(msgspec.Struct, forbid_unknown_fields=True):
     expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-@post(["/upload", "/upload/{path:path}"])
-async def hand_off(request: AnyRequest, engine: Engine, principal: Principal) -> Response[Any]:
+@post(["/upload", "/upload/{path:path}"], operation_class=takes({"*/*": BINARY}))
+async def hand_off(
+    request: AnyRequest,
+    engine: Engine,
+    principal: Principal,
+    expires_in: ExpiresIn = None,
+    expires_at: ExpiresAt = None,
+    metadata: MetadataText = None,
+    workspace: str | None = None,
+) -> Response[Any]:
     """Upload the raw body as a new file of its own, whatever else has its name."""
-    return await _upload(request, engine, principal, at_path=False)
+    new = _new_file(request, False, expires_in, expires_at, metadata, workspace)
+    return await _upload(request, engine, principal, new)
 
 
-@route(["/upload", "/upload/{path:path}"], http_method=[HttpMethod.PUT])
-async def put_at_path(request: AnyRequest, engine: Engine, principal: Principal) -> Response[Any]:
+@route(["/upload", "/upload/{path:path}"], http_method=[HttpMethod.PUT], operation_class=takes({"*/*": BINARY}))
+async def put_at_path(
+    request: AnyRequest,
+    engine: Engine,
+    principal: Principal,
+    expires_in: ExpiresIn = None,
+    expires_at: ExpiresAt = None,
+    metadata: MetadataText = None,
+    workspace: str | None = None,
+) -> Response[Any]:
     """Upload the raw body as the file at this path: 201 for a new one, 200 for a further version of the one there."""
-    return await _upload(request, engine, principal, at_path=True)
+    new = _new_file(request, True, expires_in, expires_at, metadata, workspace)
+    return await _upload(request, engine, principal, new)
 
 
-@post("/uploads")
+@post("/uploads", operation_class=takes_json(NewUpload))
 async def create_upload(request: AnyRequest, engine: Engine, principal: Principal) -> UploadObject:
     """Ask for a ticket: a signed URL that takes the bytes without the key, whole or in parts."""
     asked = await json_body(request, engine, NewUpload)
@@ -299,7 +322,7 @@ async def renew_upload(request: AnyRequest, engine: Engine, principal: Principal
     return _upload_object(request, engine, await engine.tickets.get(principal, upload_id), [])
 
 
-@post("/uploads/{upload_id:str}/complete", status_code=200)
+@post("/uploads/{upload_id:str}/complete", status_code=200, operation_class=takes_json(UploadCompletion))
 async def complete_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> FileObject:
     """Make the file of what has arrived; copies no bytes, and completing again is no error."""
     asked = await json_body(request, engine, UploadCompletion)
@@ -328,7 +351,7 @@ async def list_folders(
     return FolderPage([_folder_object(folder) for folder in found], encode_cursor(further) if further else None)
 
 
-@post("/folders")
+@post("/folders", operation_class=takes_json(NewFolder))
 async def create_folder(
     request: AnyRequest, engine: Engine, principal: Principal, workspace: str | None = None
 ) -> FolderObject:
@@ -374,7 +397,7 @@ async def get_file(request: AnyRequest, engine: Engine, principal: Principal, fi
     return file_object(request, engine, await engine.files.get(principal, file_id))
 
 
-@patch("/files/{file_id:str}")
+@patch("/files/{file_id:str}", operation_class=takes_json(FileChanges))
 async def patch_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
     """Change a file's name, metadata or expiry."""
     asked = await json_body(request, engine, FileChanges)
@@ -401,7 +424,7 @@ async def get_content(request: AnyRequest, engine: Engine, principal: Principal,
     return deliver(request, engine, stored, {"Cache-Control": "private, no-cache"})
 
 
-@post("/keys")
+@post("/keys", operation_class=takes_json(NewKey))
 async def create_key(request: AnyRequest, engine: Engine, principal: Principal) -> NewKeyObject:
     """Make an API key of the organization; its secret is in the answer and nowhere else."""
     asked = await json_body(request, engine, NewKey)
@@ -432,7 +455,7 @@ async def revoke_key(engine: Engine, principal: Principal, key_id: str) -> None:
     await engine.keys.revoke(principal, key_id)
 
 
-@post("/keys/{key_id:str}/rotate")
+@post("/keys/{key_id:str}/rotate", operation_class=takes_json(Rotation))
 async def rotate_key(request: AnyRequest, engine: Engine, principal: Principal, key_id: str) -> NewKeyObject:
     """Give an API key a new secret; the present one stays good for ``grace``."""
     asked = await json_body(request, engine, Rotation)
@@ -440,7 +463,7 @@ async def rotate_key(request: AnyRequest, engine: Engine, principal: Principal, 
     return _with_secret(*await engine.keys.rotate(principal, key_id, grace))
 
 
-@post("/organizations")
+@post("/organizations", operation_class=takes_json(NewOrganization))
 async def create_organization(request: AnyRequest, engine: Engine, principal: Principal) -> OrganizationObject:
     """Make an organization; needs the root key."""
     asked = await json_body(request, engine, NewOrganization)
@@ -495,24 +518,33 @@ router = Router(
 )
 
 
-async def _upload(request: AnyRequest, engine: Engine, principal: Principal, *, at_path: bool) -> Response[Any]:
+def _new_file(
+    request: AnyRequest,
+    at_path: bool,
+    expires_in: str | None,
+    expires_at: str | None,
+    metadata: str | None,
+    workspace: str | None,
+) -> NewFile:
     # The path as it was sent, so that empty segments are refused rather than lost.
     path = request.scope["path"].removeprefix("/api/upload").removeprefix("/")
     if not path:
         raise InvalidName("Name the file in the URL: PUT /api/upload/report.pdf, or curl -T report.pdf …/api/upload/")
-    refuse_encoded(request)
-    query = request.query_params
-    new = NewFile(
+    return NewFile(
         path=clean_path(path),
         at_path=at_path,
         content_type=request.headers.get("content-type"),
-        metadata=parse_metadata(query.get("metadata")),
-        expires_in=parse_expires_in(query.get("expires_in")),
-        expires_at=parse_expires_at(query.get("expires_at")),
-        workspace=query.get("workspace"),
+        metadata=parse_metadata(metadata),
+        expires_in=parse_expires_in(expires_in),
+        expires_at=parse_expires_at(expires_at),
+        workspace=workspace,
         idempotency_key=idempotency_key(request),
         preconditions=preconditions(request),
     )
+
+
+async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new: NewFile) -> Response[Any]:
+    refuse_encoded(request)
     await engine.uploads.check(principal, new)
     size = content_length(request)
     declared, wanted = declared_digests(request.headers), wanted_digests(request.headers)
@@ -521,6 +553,15 @@ async def _upload(request: AnyRequest, engine: Engine, principal: Principal, *, 
             await incoming.write(chunk)
         received = await incoming.finish(new)
     return _uploaded(request, engine, received)
+
+
+def _sent_path(request: AnyRequest) -> str:
+    """Return what follows ``/api/upload/`` as it was sent: routing drops empty segments, and bytes that are not UTF-8."""
+    try:
+        path = unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidName("The path in the URL must be UTF-8, percent-encoded.") from error
+    return _UPLOAD_PREFIX.sub("", path)
 
 
 def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Response[Any]:

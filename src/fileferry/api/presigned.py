@@ -11,6 +11,7 @@ import msgspec
 from litestar import Response, Router, delete, get, post
 
 from fileferry.api import direct
+from fileferry.api.bodies import takes_json
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
 from fileferry.engine.parts import MOST_PARTS, part_count
@@ -57,7 +58,7 @@ class NewMultipart(FileMetadata, kw_only=True):
     part_size: Size | None = msgspec.field(default=None, name="partSize")
 
 
-class NewFolder(msgspec.Struct):
+class NamedFolder(msgspec.Struct):
     """A folder to make; ``name`` may be a path."""
 
     name: str
@@ -209,10 +210,10 @@ class Confirmed(msgspec.Struct):
     files: list[PresignedFile]
 
 
-@post("/folders")
+@post("/folders", operation_class=takes_json(NamedFolder))
 async def create_folder(request: AnyRequest, engine: Engine, principal: Principal) -> FolderObject:
     """Make a folder; the same name again answers the same folder."""
-    asked = await json_body(request, engine, NewFolder)
+    asked = await json_body(request, engine, NamedFolder)
     return folder_object(await engine.folders.create(principal, asked.name))
 
 
@@ -232,7 +233,7 @@ async def delete_folder(engine: Engine, principal: Principal, folder_id: str) ->
     await engine.folders.delete(principal, folder_id)
 
 
-@post("/files/{folder_id:str}", status_code=200)
+@post("/files/{folder_id:str}", status_code=200, operation_class=takes_json(NewTickets))
 async def create_tickets(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> Tickets:
     """Ask for signed URLs for 1 to 1,000 files of a folder, all or none."""
     asked = await json_body(request, engine, NewTickets)
@@ -241,7 +242,7 @@ async def create_tickets(request: AnyRequest, engine: Engine, principal: Princip
     return Tickets([_ticket(request, engine, upload) for upload in opened])
 
 
-@post("/files/confirm-upload", status_code=200)
+@post("/files/confirm-upload", status_code=200, operation_class=takes_json(Confirmation))
 async def confirm(request: AnyRequest, engine: Engine, principal: Principal) -> Confirmed:
     """Make uploaded files visible, all or none; confirming again is no error."""
     asked = await json_body(request, engine, Confirmation)
@@ -249,7 +250,7 @@ async def confirm(request: AnyRequest, engine: Engine, principal: Principal) -> 
     return Confirmed([presigned_file(request, engine, file) for file in stored])
 
 
-@post("/files/multipart/{folder_id:str}/initiate", status_code=200)
+@post("/files/multipart/{folder_id:str}/initiate", status_code=200, operation_class=takes_json(NewMultipart))
 async def initiate(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> MultipartTicket:
     """Ask for a signed URL for every part of a large file; parts may be sent in any order, at once, and again."""
     asked = await json_body(request, engine, NewMultipart)
@@ -266,7 +267,7 @@ async def initiate(request: AnyRequest, engine: Engine, principal: Principal, fo
     )
 
 
-@post("/files/multipart/{folder_id:str}/complete", status_code=200)
+@post("/files/multipart/{folder_id:str}/complete", status_code=200, operation_class=takes_json(Completion))
 async def complete(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> PresignedFile:
     """Make the file of its parts; completing again is no error."""
     asked = await json_body(request, engine, Completion)
@@ -275,7 +276,7 @@ async def complete(request: AnyRequest, engine: Engine, principal: Principal, fo
     return presigned_file(request, engine, await engine.tickets.complete_parts(upload, listed))
 
 
-@post("/files/multipart/{folder_id:str}/abort", status_code=204)
+@post("/files/multipart/{folder_id:str}/abort", status_code=204, operation_class=takes_json(MultipartName))
 async def abort(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> None:
     """End a multipart upload and free its parts."""
     asked = await json_body(request, engine, MultipartName)
@@ -291,7 +292,7 @@ async def list_parts(engine: Engine, principal: Principal, folder_id: str, uploa
     return PartList(upload.file_id, upload_id, upload.part_size, parts)
 
 
-@post("/files/multipart/{folder_id:str}/urls", status_code=200)
+@post("/files/multipart/{folder_id:str}/urls", status_code=200, operation_class=takes_json(PartsAsked))
 async def fresh_urls(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> PartUrls:
     """Ask for fresh URLs for parts whose URLs have expired."""
     asked = await json_body(request, engine, PartsAsked)

@@ -16,7 +16,7 @@ from fileferry.engine import policy, versions
 from fileferry.engine.links import Links
 from fileferry.engine.organizations import find_workspace
 from fileferry.errors import Conflict, Gone, InternalError, NotFound, NotReady
-from fileferry.model import Clock, Folder, Page, Principal, Scope, State, StoredFile
+from fileferry.model import Clock, Folder, Page, Principal, Scope, State, StoredFile, clean_path
 from fileferry.settings import Settings
 
 
@@ -127,8 +127,8 @@ class Files:
         if changes.name is not msgspec.UNSET:
             folder = stored.file.path.rpartition("/")[0]
             values["name"] = changes.name
-            values["path"] = f"{folder}/{changes.name}" if folder else changes.name
-            self._refuse_taken(conn, stored, values["path"])
+            values["path"] = clean_path(f"{folder}/{changes.name}")
+            self._refuse_taken(conn, stored, values["path"], now)
         if changes.metadata is not msgspec.UNSET:
             policy.check_metadata(self._settings, changes.metadata)
             values["metadata"] = changes.metadata
@@ -138,10 +138,10 @@ class Files:
         files.update_file(conn, file_id, **values)
         return msgspec.structs.replace(stored, file=msgspec.structs.replace(stored.file, **values))
 
-    def _refuse_taken(self, conn: Connection, stored: StoredFile, path: str) -> None:
+    def _refuse_taken(self, conn: Connection, stored: StoredFile, path: str, now: datetime) -> None:
         if not stored.file.owns_path:
             return
-        owner = files.find_by_path(conn, stored.file.workspace_id, path)
+        owner = versions.find_at_path(conn, stored.file.workspace_id, path, now)
         if owner is not None and owner.file.id != stored.file.id:
             raise Conflict("There is a file with this name already.")
 

@@ -40,8 +40,6 @@ def takes(schemas: Mapping[str, Mapping[str, Any]]) -> type[Operation]:
 def describe(document: OpenAPI) -> None:
     """Add the schemas of every JSON body that some handler takes to the document."""
     _, schemas = msgspec.json.schema_components(list(_described), ref_template=_REFERENCE)
-    if document.components.schemas is None:
-        document.components.schemas = {}
     document.components.schemas.update({name: _as_schema(schema) for name, schema in schemas.items()})
 
 

@@ -526,8 +526,7 @@ def _new_file(
     metadata: str | None,
     workspace: str | None,
 ) -> NewFile:
-    # The path as it was sent, so that empty segments are refused rather than lost.
-    path = request.scope["path"].removeprefix("/api/upload").removeprefix("/")
+    path = _sent_path(request)
     if not path:
         raise InvalidName("Name the file in the URL: PUT /api/upload/report.pdf, or curl -T report.pdf …/api/upload/")
     return NewFile(

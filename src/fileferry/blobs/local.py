@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 # A blob up to this size stays in memory until commit and then costs one visit to the disk.
 _SMALL = 256 * 1024
-_READ_BLOCK = 512 * 1024
+_READ_BLOCK = 256 * 1024  # fits a processor's cache, which larger blocks do not
 _THREADS = 16
 _LARGEST_GROUP = 64
 _MOST_VECTORS = 1024  # IOV_MAX

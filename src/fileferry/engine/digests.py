@@ -72,6 +72,11 @@ class Hasher:
             for other in self._others.values():
                 other.update(chunk)
 
+    @property
+    def is_light(self) -> bool:
+        """Whether only the CRC32C is computed, which is faster than handing the bytes to another thread."""
+        return not self._others
+
     def _spend_room(self, size: int) -> None:
         self._sha256_room = (self._sha256_room or 0) - size
         if self._sha256_room < 0:

@@ -93,6 +93,10 @@ class Intake:
         self._absorbing = asyncio.create_task(self._absorb(batch))
 
     async def _absorb(self, batch: list[bytes]) -> None:
+        if self.hasher.is_light:
+            self.hasher.update(batch)
+            await self._writer.append(batch)
+            return
         hashing = asyncio.get_running_loop().run_in_executor(self._hashing, self.hasher.update, batch)
         try:
             await self._writer.append(batch)

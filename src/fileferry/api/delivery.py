@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import quote
@@ -39,7 +39,7 @@ _PREFLIGHT = {
 class Answer:
     """An ASGI application: a status, headers, and a body that comes in pieces or not at all."""
 
-    def __init__(self, status: int, headers: dict[str, str], body: AsyncIterator[bytes] | None) -> None:
+    def __init__(self, status: int, headers: dict[str, str], body: AsyncGenerator[bytes] | None) -> None:
         self._status = status
         self._headers = headers
         self._body = body
@@ -55,14 +55,15 @@ class Answer:
             return
         await self._send_rest(self._body, first, receive, send)
 
-    async def _send_rest(self, body: AsyncIterator[bytes], first: bytes, receive: Receive, send: Send) -> None:
+    async def _send_rest(self, body: AsyncGenerator[bytes], first: bytes, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
             await send({"type": "http.response.body", "body": first, "more_body": True})
-            async for block in body:
-                if gone.done():
-                    return
-                await send({"type": "http.response.body", "body": block, "more_body": True})
+            async with contextlib.aclosing(body):
+                async for block in body:
+                    if gone.done():
+                        return
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             gone.cancel()

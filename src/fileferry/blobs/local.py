@@ -13,12 +13,12 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from fileferry.blobs.store import BlobMissing, BlobStat, BlobWriter, Capabilities
+from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.groups import GroupThread, Job, settled
 
@@ -73,8 +73,8 @@ class LocalStore:
         except FileNotFoundError as error:
             raise BlobMissing(key) from error
 
-    async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """Yield the range in blocks of at most 512 KiB, reading one block ahead of the consumer."""
+    async def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
+        """Yield the range in blocks of at most 256 KiB, reading one block ahead of the consumer."""
         if length <= _READ_BLOCK:
             yield await self.run(_read_whole, self.final_path(key), start, length)
             return
@@ -153,12 +153,22 @@ class LocalStore:
     def open_shared(self, key: str) -> int:
         """Open, or make, the file that gathers the pieces of a blob, and claim it beside others."""
         path = self.incoming_path(key)
-        with contextlib.suppress(FileExistsError):
-            descriptor = _create_claimed(path)
-            _sync_folder(self._incoming)
-            return descriptor
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        while True:
+            # Each may fail where another process does the opposite in between; then it is the other's turn.
+            with contextlib.suppress(FileExistsError):
+                return self._create_shared(key, path)
+            with contextlib.suppress(FileNotFoundError):
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                return descriptor
+
+    def _create_shared(self, key: str, path: str) -> int:
+        descriptor = _create_claimed(path)
+        if os.path.exists(self.final_path(key)):
+            os.unlink(path)
+            os.close(descriptor)
+            raise BlobAssembled(key)
+        _sync_folder(self._incoming)
         return descriptor
 
     def incoming_path(self, key: str) -> str:

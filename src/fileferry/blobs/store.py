@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -64,7 +64,7 @@ class BlobStore(Protocol):
 
         Several regions may be open at once, also in other processes; the caller sees to it that they do not overlap. Their
         ``commit`` makes the region durable but not the blob readable; closed without, what it wrote is left to be overwritten
-        or never read.
+        or never read. Writing raises BlobAssembled once the blob was put together.
         """
         ...
 
@@ -72,7 +72,7 @@ class BlobStore(Protocol):
         """Make an unfinished blob readable as it is, copying nothing; one that is already so stays so. Raises BlobMissing."""
         ...
 
-    def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+    def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield ``length`` bytes from offset ``start`` in pieces of bounded size. Raises BlobMissing before the first piece."""
         ...
 
@@ -103,6 +103,10 @@ class BlobStore(Protocol):
     async def close(self) -> None:
         """Finish what was started and let go of every resource."""
         ...
+
+
+class BlobAssembled(Exception):
+    """The blob is put together already and takes no more regions."""
 
 
 class BlobMissing(Exception):

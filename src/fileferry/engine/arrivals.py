@@ -9,7 +9,7 @@ from types import TracebackType
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.blobs.store import BlobStore
+from fileferry.blobs.store import BlobAssembled, BlobStore
 from fileferry.db import uploads
 from fileferry.db.database import Database
 from fileferry.engine import processing
@@ -175,13 +175,19 @@ class PartArrival:
         await self._intake.close()
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes; raises FileTooLarge as soon as they exceed the part's size."""
-        await self._intake.write(chunk)
+        """Take the next bytes; raises FileTooLarge as soon as they exceed the part's size, AlreadyUploaded when it is too late."""
+        try:
+            await self._intake.write(chunk)
+        except BlobAssembled as error:
+            raise AlreadyUploaded() from error
 
     async def finish(self) -> Part:
         """Verify and keep the part. Raises SizeMismatch, DigestMismatch, AlreadyUploaded, InsufficientStorage."""
         intake = self._intake
-        await intake.settle(self._declared)
+        try:
+            await intake.settle(self._declared)
+        except BlobAssembled as error:
+            raise AlreadyUploaded() from error
         part = Part(
             self._number,
             self._offset,

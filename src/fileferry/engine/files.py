@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -92,7 +93,7 @@ class Files:
         """Return the current version of a file for reading its bytes; raises NotFound, Gone, or NotReady."""
         return self._servable(await self.get(principal, file_id))
 
-    async def read(self, stored: StoredFile, start: int, length: int) -> AsyncIterator[bytes]:
+    async def read(self, stored: StoredFile, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield ``length`` bytes of a version from offset ``start``."""
         try:
             version = stored.version
@@ -100,8 +101,9 @@ class Files:
                 yield await self._read_inline(stored, start, length)
                 return
             for extent in versions.extents_within(version.extents, version.size, start, length):
-                async for block in self._store.read(version.blob_key, extent.offset, extent.length):
-                    yield block
+                async with aclosing(self._store.read(version.blob_key, extent.offset, extent.length)) as blocks:
+                    async for block in blocks:
+                        yield block
         except BlobMissing as error:
             raise await self._lost(stored) from error
 

@@ -18,7 +18,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from fileferry import settings as configuration
-from fileferry.api import auth, bodies, delivery, direct, health, meeting, native, presigned
+from fileferry.api import administration, auth, bodies, delivery, direct, health, meeting, native, presigned
 from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             presigned.router,
             meeting.router,
             native.router,
+            administration.router,
             dispatch.router,
             delivery.router,
         ],

@@ -282,6 +282,11 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
+def format_optional_time(moment: datetime | None) -> str | None:
+    """Write a time that may be absent; see ``format_time``."""
+    return None if moment is None else format_time(moment)
+
+
 def clean_name(name: str) -> str:
     """Return a client's file name made safe to show: the last path segment, NFC, without control characters.
 

@@ -27,7 +27,7 @@ from fileferry.errors import (
     TruncatedBody,
     UnsupportedType,
 )
-from fileferry.model import Principal, StoredFile, clean_name, format_time
+from fileferry.model import Principal, StoredFile, clean_name, format_optional_time, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
 from fileferry.web.requests import (
@@ -309,7 +309,7 @@ def _text(name: str, value: bytes) -> str:
 async def _receive_json(request: AnyRequest, engine: Engine, principal: Principal) -> StoredFile:
     engine.uploads.authorize(principal)
     declared = declared_digests(request.headers)
-    body = await small_body_of(request, engine.settings.max_json_upload, engine.settings.body_idle_timeout)
+    body = await small_body_of(request, int(engine.settings.max_json_upload), engine.settings.body_idle_timeout)
     envelope = Hasher(declared)
     envelope.update([body])
     envelope.verify(declared)
@@ -364,6 +364,6 @@ def _file(request: AnyRequest, engine: Engine, stored: StoredFile) -> DirectFile
         crc32c=version.digests.crc32c,
         metadata=file.metadata,
         created_at=format_time(file.created_at),
-        expires_at=None if file.expires_at is None else format_time(file.expires_at),
+        expires_at=format_optional_time(file.expires_at),
         status=version.state,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -23,19 +22,19 @@ from fileferry.engine.versions import Received
 from fileferry.errors import InvalidName, InvalidParameter
 from fileferry.model import (
     Folder,
-    Key,
-    Organization,
     Part,
     Principal,
-    Scope,
     StoredFile,
     Upload,
     clean_name,
     clean_path,
+    format_optional_time,
     format_time,
 )
 from fileferry.web.requests import (
     AnyRequest,
+    Cursor,
+    Limit,
     body_of,
     content_length,
     declared_digests,
@@ -56,8 +55,6 @@ from fileferry.web.requests import (
 
 _UPLOAD_PREFIX = re.compile(r"\A/+api/+upload/?")
 
-Cursor = Annotated[str | None, Parameter(description="The next_cursor of the page before.")]
-Limit = Annotated[str | None, Parameter(description="How many to return, 1 to 1000; 100 by default.")]
 ExpiresIn = Annotated[str | None, Parameter(description="How long to keep the file: 30m, 24h, 7d or seconds.")]
 ExpiresAt = Annotated[str | None, Parameter(description="Until when to keep the file, as an RFC 3339 time.")]
 MetadataText = Annotated[str | None, Parameter(description="A JSON object to keep with the file.")]
@@ -158,49 +155,6 @@ class UploadCompletion(msgspec.Struct, forbid_unknown_fields=True):
     parts: list[UploadedPart] | None = None
 
 
-class KeyObject(msgspec.Struct, kw_only=True):
-    """An API key without its secret; ``prefix`` is how the secret begins."""
-
-    id: str
-    name: str
-    prefix: str
-    scopes: list[str]
-    organization_id: str | None
-    created_at: str
-    expires_at: str | None
-    revoked_at: str | None
-
-
-class NewKeyObject(KeyObject, kw_only=True):
-    """An API key with its secret in ``key``, which is shown this once."""
-
-    key: str
-
-
-class KeyPage(msgspec.Struct):
-    """A page of keys."""
-
-    keys: list[KeyObject]
-    next_cursor: str | None
-
-
-class OrganizationObject(msgspec.Struct):
-    """An organization."""
-
-    id: str
-    slug: str
-    name: str
-    is_default: bool
-    created_at: str
-
-
-class OrganizationPage(msgspec.Struct):
-    """A page of organizations."""
-
-    organizations: list[OrganizationObject]
-    next_cursor: str | None
-
-
 class NewFolder(msgspec.Struct, forbid_unknown_fields=True):
     """A folder to make."""
 
@@ -221,28 +175,6 @@ class FolderPage(msgspec.Struct):
 
     folders: list[FolderObject]
     next_cursor: str | None
-
-
-class NewKey(msgspec.Struct, forbid_unknown_fields=True):
-    """What to make a key of. ``expires_in`` is a duration such as ``90d``."""
-
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-    scopes: list[Scope]
-    expires_in: str | int | None = None
-
-
-class Rotation(msgspec.Struct, forbid_unknown_fields=True):
-    """How long the present secret stays good beside the new one, as a duration; not at all by default."""
-
-    grace: str | int | None = None
-
-
-class NewOrganization(msgspec.Struct, forbid_unknown_fields=True):
-    """What to make an organization of; ``id`` fixes its UUID."""
-
-    slug: str
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
-    id: str | None = None
 
 
 class FileChanges(msgspec.Struct, forbid_unknown_fields=True):
@@ -424,69 +356,6 @@ async def get_content(request: AnyRequest, engine: Engine, principal: Principal,
     return deliver(request, engine, stored, {"Cache-Control": "private, no-cache"})
 
 
-@post("/keys", operation_class=takes_json(NewKey))
-async def create_key(request: AnyRequest, engine: Engine, principal: Principal) -> NewKeyObject:
-    """Make an API key of the organization; its secret is in the answer and nowhere else."""
-    asked = await json_body(request, engine, NewKey)
-    return _with_secret(
-        *await engine.keys.create(principal, asked.name, tuple(asked.scopes), parse_expires_in(asked.expires_in))
-    )
-
-
-@get("/keys")
-async def list_keys(engine: Engine, principal: Principal, cursor: Cursor = None, limit: Limit = None) -> KeyPage:
-    """List the organization's API keys, revoked ones too."""
-    after = decode_cursor(cursor, 1)
-    page = await engine.keys.list(principal, after[0] if after else "", parse_limit(limit))
-    return KeyPage(
-        [_key_object(key) for key in page.items], encode_cursor(page.next_cursor) if page.next_cursor else None
-    )
-
-
-@get("/keys/{key_id:str}")
-async def get_key(engine: Engine, principal: Principal, key_id: str) -> KeyObject:
-    """Inspect an API key."""
-    return _key_object(await engine.keys.get(principal, key_id))
-
-
-@delete("/keys/{key_id:str}")
-async def revoke_key(engine: Engine, principal: Principal, key_id: str) -> None:
-    """Revoke an API key at once."""
-    await engine.keys.revoke(principal, key_id)
-
-
-@post("/keys/{key_id:str}/rotate", operation_class=takes_json(Rotation))
-async def rotate_key(request: AnyRequest, engine: Engine, principal: Principal, key_id: str) -> NewKeyObject:
-    """Give an API key a new secret; the present one stays good for ``grace``."""
-    asked = await json_body(request, engine, Rotation)
-    grace = parse_expires_in(asked.grace) or timedelta(0)
-    return _with_secret(*await engine.keys.rotate(principal, key_id, grace))
-
-
-@post("/organizations", operation_class=takes_json(NewOrganization))
-async def create_organization(request: AnyRequest, engine: Engine, principal: Principal) -> OrganizationObject:
-    """Make an organization; needs the root key."""
-    asked = await json_body(request, engine, NewOrganization)
-    return _organization_object(await engine.organizations.create(principal, asked.slug, asked.name, asked.id))
-
-
-@get("/organizations")
-async def list_organizations(
-    engine: Engine, principal: Principal, cursor: Cursor = None, limit: Limit = None
-) -> OrganizationPage:
-    """List the organizations that the key may act in."""
-    after = decode_cursor(cursor, 1)
-    page = await engine.organizations.list(principal, after[0] if after else "", parse_limit(limit))
-    objects = [_organization_object(organization) for organization in page.items]
-    return OrganizationPage(objects, encode_cursor(page.next_cursor) if page.next_cursor else None)
-
-
-@get("/organizations/{id_or_slug:str}")
-async def get_organization(engine: Engine, principal: Principal, id_or_slug: str) -> OrganizationObject:
-    """Inspect an organization."""
-    return _organization_object(await engine.organizations.get(principal, id_or_slug))
-
-
 router = Router(
     "/api",
     route_handlers=[
@@ -506,14 +375,6 @@ router = Router(
         patch_file,
         delete_file,
         get_content,
-        create_key,
-        list_keys,
-        get_key,
-        revoke_key,
-        rotate_key,
-        create_organization,
-        list_organizations,
-        get_organization,
     ],
 )
 
@@ -593,7 +454,7 @@ def file_object(request: AnyRequest, engine: Engine, stored: StoredFile) -> File
         workspace_id=file.workspace_id,
         created_at=format_time(file.created_at),
         modified_at=format_time(file.modified_at),
-        expires_at=_optional_time(file.expires_at),
+        expires_at=format_optional_time(file.expires_at),
     )
 
 
@@ -619,38 +480,3 @@ def _upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: l
 
 def _folder_object(folder: Folder) -> FolderObject:
     return FolderObject(folder.id, folder.path, folder.workspace_id, format_time(folder.created_at))
-
-
-def _key_fields(key: Key) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "scopes": list(key.scopes),
-        "organization_id": key.organization_id,
-        "created_at": format_time(key.created_at),
-        "expires_at": _optional_time(key.expires_at),
-        "revoked_at": _optional_time(key.revoked_at),
-    }
-
-
-def _key_object(key: Key) -> KeyObject:
-    return KeyObject(**_key_fields(key))
-
-
-def _with_secret(key: Key, secret: str) -> NewKeyObject:
-    return NewKeyObject(**_key_fields(key), key=secret)
-
-
-def _organization_object(organization: Organization) -> OrganizationObject:
-    return OrganizationObject(
-        organization.id,
-        organization.slug,
-        organization.name,
-        organization.is_default,
-        format_time(organization.created_at),
-    )
-
-
-def _optional_time(moment: datetime | None) -> str | None:
-    return None if moment is None else format_time(moment)

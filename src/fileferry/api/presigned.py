@@ -17,7 +17,7 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.parts import MOST_PARTS, part_count
 from fileferry.engine.tickets import Promise
 from fileferry.errors import InvalidDigest, InvalidParameter, NotFound
-from fileferry.model import Folder, Part, Principal, StoredFile, Upload, clean_name, format_time
+from fileferry.model import Folder, Part, Principal, StoredFile, Upload, clean_name, format_optional_time, format_time
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
@@ -351,7 +351,7 @@ def presigned_file(request: AnyRequest, engine: Engine, stored: StoredFile) -> P
         url=f"{base_url(request, engine)}/{s3_key}",
         content_type=stored.version.content_type,
         created_at=format_time(stored.file.created_at),
-        expires_at=None if stored.file.expires_at is None else format_time(stored.file.expires_at),
+        expires_at=format_optional_time(stored.file.expires_at),
     )
 
 

@@ -145,7 +145,7 @@ def install_root_key(conn: Connection, fixed_secret: str | None, now: datetime) 
     Returns the new secret where one was made; it can be shown only now.
     """
     exists = stored.find(conn, _ROOT_ID) is not None
-    if exists and fixed_secret is None:
+    if exists and not fixed_secret:
         return None
     secret = fixed_secret or new_secret()
     if not exists:

@@ -8,11 +8,12 @@ import binascii
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Request
+from litestar.params import Parameter
 
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
@@ -42,8 +43,12 @@ _DIGEST_BYTES: dict[str, int] = {
 }
 _DIGEST_MEMBER = re.compile(r"\s*([a-z0-9*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*")
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LONGEST_KEY = 255
 _LARGEST_JSON = 1024 * 1024
+
+Cursor = Annotated[str | None, Parameter(description="The next_cursor of the page before.")]
+Limit = Annotated[str | None, Parameter(description="How many to return, 1 to 1000; 100 by default.")]
 
 T = TypeVar("T")
 
@@ -262,8 +267,16 @@ async def json_body(request: AnyRequest, engine: Engine, kind: type[T]) -> T:
 
 
 def base_url(request: AnyRequest, engine: Engine) -> str:
-    """Return the address of this service without a final slash: as set, or as the request's Host header says."""
-    return (engine.settings.base_url or str(request.base_url)).rstrip("/")
+    """Return the address of this service without a final slash: as set, or as the request's Host header says.
+
+    Raises BadRequest for a Host header that is no host.
+    """
+    if engine.settings.base_url is not None:
+        return engine.settings.base_url.rstrip("/")
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        raise BadRequest("The Host header names no host.")
+    return f"{request.scope['scheme']}://{host}"
 
 
 def public_url(request: AnyRequest, engine: Engine, stored: StoredFile) -> str:

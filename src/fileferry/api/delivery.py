@@ -91,7 +91,7 @@ def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
 
 
 router = Router(
-    "/", route_handlers=[fetch, preflight], exception_handlers={Exception: _render_problem}, include_in_schema=True
+    "/", route_handlers=[preflight, fetch], exception_handlers={Exception: _render_problem}, include_in_schema=True
 )
 
 
@@ -218,6 +218,6 @@ def _date(value: str | None) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from fileferry.cli import files, keys, organizations, server
+from fileferry.cli import files, folders, keys, organizations, server
 
 app = typer.Typer(
     name="fileferry",
@@ -24,6 +24,7 @@ app.command("put")(files.put)
 app.command("get")(files.get)
 app.command("ls")(files.ls)
 app.command("rm")(files.rm)
+app.add_typer(folders.app, name="folders")
 app.add_typer(keys.app, name="keys")
 app.add_typer(organizations.app, name="orgs")
 app.command("serve")(server.serve)

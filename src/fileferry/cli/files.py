@@ -12,9 +12,32 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
+from fileferry.cli.folders import folder_id_of
 from fileferry.cli.meter import metered
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
 from fileferry.client import Client, File
+from fileferry.client.journal import state_folder
+from fileferry.client.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
+
+
+def _size(text: str | int) -> int:
+    # The server's own reading of sizes; loaded when one is given, as little else of this command needs it.
+    from fileferry.model import parse_size
+
+    try:
+        return parse_size(str(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+PartSize = Annotated[
+    int | None,
+    typer.Option(parser=_size, metavar="16MiB", help="Size of the parts; the server chooses by default."),
+]
+Threshold = Annotated[
+    int,
+    typer.Option(parser=_size, metavar="64MiB", help="Files from this size on go in parts."),
+]
 
 
 def put(
@@ -24,20 +47,39 @@ def put(
         str | None,
         typer.Option(help="Path of the file, which gets a new version if it exists; a folder/ when there are many."),
     ] = None,
+    folder: Annotated[
+        str | None, typer.Option(metavar="NAME|ID", help="Folder to put new files in; made where it is missing.")
+    ] = None,
     expires: Annotated[str | None, typer.Option(metavar="24h", help="Delete after 30m, 24h, 7d or seconds.")] = None,
     content_type: Annotated[str | None, typer.Option(help="Media type; guessed from the name by default.")] = None,
     meta: Annotated[list[str] | None, typer.Option(metavar="K=V|JSON", help="Metadata; may be repeated.")] = None,
+    parallel: Annotated[
+        int, typer.Option(min=1, max=MOST_PARALLEL, help="Parts of a large file that are sent at once.")
+    ] = PARALLEL,
+    part_size: PartSize = None,
+    multipart_threshold: Threshold = MULTIPART_THRESHOLD,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Continue large files where an earlier put stopped.")
+    ] = True,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Upload files and print their URLs, one per line, in the order given. Stops at the first that fails."""
+    """Upload files and print their URLs, one per line, in the order given. Stops at the first that fails.
+
+    Large files go in parts. When put is interrupted, the same command continues: it keeps a small state file, without
+    the key, in ~/.local/state/fileferry (or under XDG_STATE_HOME) until the upload is complete.
+    """
+    if folder is not None and path is not None:
+        raise typer.BadParameter("a path names its folder itself", param_hint="--folder")
     if len(sources) > 1 and name is not None:
         raise typer.BadParameter("one name cannot serve many files", param_hint="--name")
     if len(sources) > 1 and path is not None and not path.endswith("/"):
         raise typer.BadParameter("for many files it must be a folder: end it with /", param_hint="--path")
     metadata = _metadata(meta or [])
     with session(url, key) as client:
+        folder_id = folder_id_of(client, folder) if folder else None
+        resumes = resume and _keeps_state()
         for source in sources:
             own_name = name or ("stdin" if source == "-" else os.path.basename(source))
             with metered(own_name) as progress:
@@ -45,9 +87,14 @@ def put(
                     sys.stdin.buffer if source == "-" else source,
                     name=own_name,
                     path=path + own_name if path and path.endswith("/") else path,
+                    folder=folder_id,
                     expires_in=expires,
                     content_type=content_type,
                     metadata=metadata,
+                    resume=resumes and source != "-",
+                    parallel=parallel,
+                    part_size=part_size,
+                    multipart_threshold=multipart_threshold,
                     progress=progress,
                 )
             print(json_line(file) if as_json else file.url, flush=True)
@@ -97,6 +144,15 @@ def rm(
     with session(url, key) as client:
         for file_id in file_ids:
             client.delete(file_id)
+
+
+def _keeps_state() -> bool:
+    folder = state_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _metadata(given: list[str]) -> dict[str, Any] | None:

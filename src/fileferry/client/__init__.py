@@ -5,8 +5,8 @@ from __future__ import annotations
 from fileferry.client.asynchronous import AsyncClient
 from fileferry.client.blocking import Client
 from fileferry.client.calls import UNCHANGED
-from fileferry.client.failures import ConnectionFailed, NotConfigured, TimedOut, UnexpectedAnswer
-from fileferry.client.nouns import ApiKey, File, Organization
+from fileferry.client.failures import ConnectionFailed, NotConfigured, SourceChanged, TimedOut, UnexpectedAnswer
+from fileferry.client.nouns import ApiKey, File, Folder, Organization
 from fileferry.client.retrying import RetryPolicy
 
 __all__ = [
@@ -16,9 +16,11 @@ __all__ = [
     "Client",
     "ConnectionFailed",
     "File",
+    "Folder",
     "NotConfigured",
     "Organization",
     "RetryPolicy",
+    "SourceChanged",
     "TimedOut",
     "UnexpectedAnswer",
 ]

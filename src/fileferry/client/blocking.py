@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TypeVar, overload
+from typing import IO, overload
 
 import httpx
 
-from fileferry.client import calls
-from fileferry.client.calls import UNCHANGED, Call, Lifetime, Unchanged
+from fileferry.client import blocking_uploads, calls
+from fileferry.client.calls import UNCHANGED, Lifetime, NewFile, Unchanged
 from fileferry.client.connection import Connection
 from fileferry.client.downloads import OpenFile, Receiving, Sink, partial_file
-from fileferry.client.failures import ConnectionFailed, error_from, failure_from, unreadable
-from fileferry.client.nouns import ApiKey, File, Organization, Page
-from fileferry.client.proof import check_upload
-from fileferry.client.retrying import PATIENT, Attempts, RetryPolicy
-from fileferry.client.sources import Readable, Sending, source_of
-from fileferry.errors import DigestMismatch, FerryError, Gone, NotFound
-
-T = TypeVar("T")
-
-Progress = Callable[[int, int | None], object]
-"""Called with the bytes done so far and the total, None where it is unknown."""
+from fileferry.client.failures import ConnectionFailed, failure_from
+from fileferry.client.manner import MULTIPART_THRESHOLD, PARALLEL, manner_of
+from fileferry.client.nouns import ApiKey, File, Folder, Organization
+from fileferry.client.parts import Progress
+from fileferry.client.retrying import PATIENT, RetryPolicy
+from fileferry.client.sources import Readable, source_of
+from fileferry.client.transport import Transport
+from fileferry.errors import FerryError
 
 
 class Client:
@@ -47,12 +43,10 @@ class Client:
         timeout: float = 60.0,
         retries: RetryPolicy = PATIENT,
     ) -> None:
-        self._connection = Connection(url, key, timeout)
-        self._retries = retries
-        self._http = httpx.Client(timeout=self._connection.timeout, headers=self._connection.headers)
+        self._transport = Transport(Connection(url, key, timeout), retries)
 
     def __repr__(self) -> str:
-        return f"Client(url={self._connection.url!r})"
+        return f"Client(url={self._transport.connection.url!r})"
 
     def __enter__(self) -> Client:
         return self
@@ -64,7 +58,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._transport.http.close()
 
     def upload(
         self,
@@ -72,60 +66,65 @@ class Client:
         *,
         name: str | None = None,
         path: str | None = None,
+        folder: Folder | str | None = None,
         expires_in: Lifetime | None = None,
         expires_at: datetime | None = None,
         content_type: str | None = None,
         metadata: Mapping[str, object] | None = None,
         organization: str | None = None,
         workspace: str | None = None,
+        sha256: str | None = None,
+        resume: bool = False,
+        parallel: int = PARALLEL,
+        part_size: int | None = None,
+        multipart_threshold: int = MULTIPART_THRESHOLD,
         progress: Progress | None = None,
     ) -> File:
         """Upload ``source`` and return its file, whose ``url`` serves it.
 
         A str is a path. With ``path=`` the bytes become the file at that path, or its new version; otherwise a new file
-        called ``name`` (default: the source's own name). Bytes are streamed, digested on the way, and compared with the
-        server's SHA-256. An interrupted upload is repeated when the source can be read again; an iterator cannot.
+        called ``name`` (default: the source's own name), in ``folder`` (itself or its id). Every byte is verified: by
+        SHA-256 in one request, by MD5 part by part, and by ``sha256`` (hex) where it is given. A request that fails is
+        repeated when the source can be read again; an iterator cannot.
+
+        From ``multipart_threshold`` bytes on, a path, bytes or a file that can seek goes in parts of ``part_size`` bytes
+        (the server chooses by default), ``parallel`` at a time; each is repeated alone, and ``progress`` counts what the
+        server has acknowledged. With ``resume=True`` such an upload of a path leaves a state file until it is complete:
+        the same call in a later process goes on where this one stopped. Raises SourceChanged when a file changes
+        meanwhile, Conflict while another process uploads it the same way.
         """
+        manner = manner_of(
+            source,
+            progress=progress,
+            resume=resume,
+            parallel=parallel,
+            part_size=part_size,
+            multipart_threshold=multipart_threshold,
+        )
         bytes_from = source_of(source)
-        call = calls.upload(
+        new = NewFile(
             name=name or bytes_from.name,
             path=path,
+            folder_id=None if folder is None else calls.folder_id_of(folder),
             expires_in=expires_in,
             expires_at=expires_at,
             content_type=content_type,
             metadata=metadata,
             organization=organization,
             workspace=workspace,
+            sha256=sha256,
         )
-        attempts = self._retries.begin()
-        while True:
-            sending = Sending(bytes_from)
-            try:
-                response = self._send(call, sending, progress)
-                break
-            except FerryError as error:
-                if not bytes_from.restartable:
-                    raise
-                time.sleep(attempts.delay_after(error, repeatable=call.repeatable))
-        file = call.read(response)
-        try:
-            check_upload(file, sending, response)
-        except DigestMismatch:
-            if response.status_code == httpx.codes.CREATED:
-                with contextlib.suppress(FerryError):
-                    self.delete(file)
-            raise
-        return file
+        return blocking_uploads.upload(self._transport, bytes_from, new, manner)
 
     def get(self, file_id: str) -> File:
         """Return the file with this id."""
-        return self._run(calls.get_file(file_id))
+        return self._transport.run(calls.get_file(file_id))
 
     def list(
         self, prefix: str | None = None, *, workspace: str | None = None, page_size: int | None = None
     ) -> Iterator[File]:
         """Yield the files, all or those whose path starts with ``prefix``; pages are asked for as they are needed."""
-        return self._pages(
+        return self._transport.pages(
             lambda cursor: calls.list_files(prefix=prefix, workspace=workspace, page_size=page_size, cursor=cursor)
         )
 
@@ -139,7 +138,7 @@ class Client:
         metadata: Mapping[str, object] | Unchanged = UNCHANGED,
     ) -> File:
         """Change what is given and return the file; an expiry of None keeps the file for good."""
-        return self._run(
+        return self._transport.run(
             calls.update_file(
                 calls.id_of(file), name=name, expires_in=expires_in, expires_at=expires_at, metadata=metadata
             )
@@ -147,7 +146,7 @@ class Client:
 
     def delete(self, file: File | str) -> None:
         """Delete a file: its URL stops serving at once."""
-        self._delete(calls.delete_file(calls.id_of(file)))
+        self._transport.delete(calls.delete_file(calls.id_of(file)))
 
     @overload
     def download(self, file: File | str, destination: None = None, *, progress: Progress | None = None) -> bytes: ...
@@ -168,7 +167,7 @@ class Client:
         unfinished part is resumed by the next call, if the content is still the same. The key is not sent to URLs.
         """
         known = file if isinstance(file, File) else None
-        url, headers = calls.content_of(file, self._connection)
+        url, headers = calls.content_of(file, self._transport.connection)
         if destination is None:
             memory = io.BytesIO()
             self._download(url, headers, OpenFile(memory), known, progress)
@@ -180,6 +179,22 @@ class Client:
         self._download(url, headers, OpenFile(destination), known, progress)
         return None
 
+    def create_folder(self, path: str, *, workspace: str | None = None) -> Folder:
+        """Return the folder at ``path``, made where it was not there yet."""
+        return self._transport.run(calls.create_folder(path, workspace=workspace))
+
+    def list_folders(self, *, workspace: str | None = None) -> Iterator[Folder]:
+        """Yield the folders of a workspace by path."""
+        return self._transport.pages(lambda cursor: calls.list_folders(workspace=workspace, cursor=cursor))
+
+    def get_folder(self, folder_id: str) -> Folder:
+        """Return the folder with this id."""
+        return self._transport.run(calls.get_folder(folder_id))
+
+    def delete_folder(self, folder: Folder | str) -> None:
+        """Delete a folder; raise Conflict while something is in it."""
+        self._transport.delete(calls.delete_folder(calls.folder_id_of(folder)))
+
     def create_key(
         self,
         name: str,
@@ -189,78 +204,37 @@ class Client:
         expires_in: Lifetime | None = None,
     ) -> ApiKey:
         """Make an API key; its ``secret`` is in this answer only. Scopes: upload, read, delete, admin."""
-        return self._run(calls.create_key(name, scopes=scopes, organization=organization, expires_in=expires_in))
+        return self._transport.run(
+            calls.create_key(name, scopes=scopes, organization=organization, expires_in=expires_in)
+        )
 
     def list_keys(self) -> Iterator[ApiKey]:
         """Yield the keys that this key may see, without their secrets."""
-        return self._pages(lambda cursor: calls.list_keys(cursor=cursor))
+        return self._transport.pages(lambda cursor: calls.list_keys(cursor=cursor))
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key: it stops working at once."""
-        self._delete(calls.revoke_key(key_id))
+        self._transport.delete(calls.revoke_key(key_id))
 
     def rotate_key(self, key_id: str, *, grace: Lifetime | None = None) -> ApiKey:
         """Give a key a new secret; the old one works on for ``grace``, by default not at all."""
-        return self._run(calls.rotate_key(key_id, grace=grace))
+        return self._transport.run(calls.rotate_key(key_id, grace=grace))
 
     def create_organization(
         self, slug: str, *, name: str | None = None, organization_id: str | None = None
     ) -> Organization:
         """Make an organization; only the root key may."""
-        return self._run(calls.create_organization(slug, name=name, organization_id=organization_id))
+        return self._transport.run(calls.create_organization(slug, name=name, organization_id=organization_id))
 
     def list_organizations(self) -> Iterator[Organization]:
         """Yield the organizations that this key may see."""
-        return self._pages(lambda cursor: calls.list_organizations(cursor=cursor))
-
-    def _run(self, call: Call[T], attempts: Attempts | None = None) -> T:
-        attempts = attempts or self._retries.begin()
-        while True:
-            try:
-                return call.read(self._send(call))
-            except FerryError as error:
-                time.sleep(attempts.delay_after(error, repeatable=call.repeatable))
-
-    def _delete(self, call: Call[None]) -> None:
-        attempts = self._retries.begin()
-        try:
-            self._run(call, attempts)
-        except (NotFound, Gone):
-            # After a lost answer this says that the first attempt had succeeded.
-            if not attempts.answer_lost:
-                raise
-
-    def _pages(self, call_for: Callable[[str | None], Call[Page[T]]]) -> Iterator[T]:
-        cursor: str | None = None
-        while True:
-            page = self._run(call_for(cursor))
-            yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
-
-    def _send(self, call: Call[T], sending: Sending | None = None, progress: Progress | None = None) -> httpx.Response:
-        url = self._connection.to(call.path)
-        headers = {**self._connection.authorization(), **call.headers}
-        content = None
-        if sending is not None:
-            headers |= sending.headers()
-            content = _reported(sending, progress)
-        try:
-            response = self._http.request(call.method, url, headers=headers, json=call.json, content=content)
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise failure_from(error, url) from error
-        if response.is_error:
-            raise error_from(response)
-        if not response.is_success:
-            raise unreadable(response, "an answer of fileferry's")
-        return response
+        return self._transport.pages(lambda cursor: calls.list_organizations(cursor=cursor))
 
     def _download(
         self, url: str, headers: Mapping[str, str], sink: Sink, file: File | None, progress: Progress | None
     ) -> None:
         receiving = Receiving(sink, file)
-        attempts = self._retries.begin()
+        attempts = self._transport.retries.begin()
         while True:
             before = receiving.received
             try:
@@ -274,7 +248,7 @@ class Client:
 
     def _receive(self, receiving: Receiving, url: str, headers: Mapping[str, str], progress: Progress | None) -> None:
         try:
-            with self._http.stream(
+            with self._transport.http.stream(
                 "GET", url, headers={**headers, **receiving.headers()}, follow_redirects=True
             ) as response:
                 if not response.is_success:
@@ -288,12 +262,3 @@ class Client:
                         progress(receiving.received, receiving.total)
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise failure_from(error, url) from error
-
-
-def _reported(sending: Sending, progress: Progress | None) -> Iterator[bytes]:
-    if progress:
-        progress(0, sending.total)
-    for chunk in sending:
-        yield chunk
-        if progress:
-            progress(sending.sent, sending.total)

@@ -5,11 +5,13 @@ Both clients run these values; nothing here opens a connection.
 
 from __future__ import annotations
 
+import base64
 import enum
 import json
 import mimetypes
+import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -19,8 +21,29 @@ import httpx
 
 from fileferry.client.connection import Connection
 from fileferry.client.failures import unreadable
-from fileferry.client.nouns import ApiKey, File, Organization, Page, file_from, key_from, organization_from
-from fileferry.errors import InvalidExpiry, InvalidMetadata, InvalidName, InvalidParameter
+from fileferry.client.nouns import (
+    ApiKey,
+    File,
+    Folder,
+    Organization,
+    Page,
+    Ticket,
+    file_from,
+    folder_from,
+    key_from,
+    organization_from,
+    ticket_from,
+)
+from fileferry.errors import (
+    DigestMismatch,
+    FerryError,
+    Gone,
+    InvalidDigest,
+    InvalidExpiry,
+    InvalidMetadata,
+    InvalidName,
+    InvalidParameter,
+)
 
 T = TypeVar("T")
 
@@ -36,6 +59,9 @@ class Unchanged(enum.Enum):
 
 UNCHANGED = Unchanged.UNCHANGED
 
+SLOWEST_DIGEST = 50_000_000.0
+"""Bytes a second at which a server is given time to digest a whole upload."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[T]):
@@ -47,33 +73,125 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Mapping[str, object] | None = None
     repeatable: bool = True
+    final: tuple[type[FerryError], ...] = ()
+    """Errors that repeating does not mend here, whatever their class says."""
+    seconds: float = 0.0
+    """How much longer than the client's timeout the answer may take."""
 
 
-def upload(
-    *,
-    name: str | None,
-    path: str | None,
-    expires_in: Lifetime | None = None,
-    expires_at: datetime | None = None,
-    content_type: str | None = None,
-    metadata: Mapping[str, object] | None = None,
-    organization: str | None = None,
-    workspace: str | None = None,
-) -> Call[File]:
-    """Return the upload of a new file called ``name``, or of the file at ``path``; its body is added by the client."""
-    target = path if path is not None else name
-    if not target:
-        raise InvalidName("Give the file a name: name= for a new file, path= for the file at a path.")
-    query = _expiry(expires_in, expires_at)
-    if metadata is not None:
-        query["metadata"] = _metadata_text(metadata)
-    query |= _given(organization=organization, workspace=workspace)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFile:
+    """What an upload is to become: a new file called ``name``, in a folder or not, or the file at ``path``."""
+
+    name: str | None = None
+    path: str | None = None
+    folder_id: str | None = None
+    expires_in: Lifetime | None = None
+    expires_at: datetime | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, object] | None = None
+    organization: str | None = None
+    workspace: str | None = None
+    sha256: str | None = None
+    """What the whole must have, in hex, where the caller knows it."""
+
+    @property
+    def target(self) -> str:
+        """The path or else the name; raise InvalidName without either."""
+        target = self.path if self.path is not None else self.name
+        if not target:
+            raise InvalidName("Give the file a name: name= for a new file, path= for the file at a path.")
+        return target
+
+
+def upload(new: NewFile) -> Call[File]:
+    """Return the upload of a file in one request; its body is added by the client."""
+    query = _expiry(new.expires_in, new.expires_at)
+    if new.metadata is not None:
+        query["metadata"] = _metadata_text(new.metadata)
+    query |= _given(organization=new.organization, workspace=new.workspace)
     # The key makes a repeated upload safe: the same key never makes a second file.
     headers = {"Want-Repr-Digest": "sha-256=1", "Idempotency-Key": str(uuid.uuid4())}
-    if declared := content_type or _guessed_type(target):
+    if new.sha256 is not None:
+        headers["Content-Digest"] = f"sha-256=:{base64.b64encode(_sha256_bytes(new.sha256)).decode()}:"
+    if declared := new.content_type or _guessed_type(new.target):
         headers["Content-Type"] = declared
-    method = "POST" if path is None else "PUT"
-    return Call(method=method, path=_with(f"/api/upload/{_quoted_path(target)}", query), read=_file, headers=headers)
+    method = "POST" if new.path is None else "PUT"
+    return Call(
+        method=method, path=_with(f"/api/upload/{_quoted_path(new.target)}", query), read=_file, headers=headers
+    )
+
+
+def open_upload(
+    new: NewFile, *, size: int | None, in_parts: bool = False, part_size: int | None = None
+) -> Call[Ticket]:
+    """Return the request for a ticket, for ``size`` bytes where that is known. A lost answer leaves one that nobody uses."""
+    body: dict[str, object] = {"name": new.target} if new.path is None else {"path": new.target}
+    body |= {"folder": new.folder_id, "workspace": new.workspace, "size": size, "sha256": new.sha256}
+    body |= {"content_type": new.content_type or _guessed_type(new.target), "part_size": part_size}
+    body |= _expiry(new.expires_in, new.expires_at)
+    if new.metadata is not None:
+        body["metadata"] = json.loads(_metadata_text(new.metadata))
+    if new.sha256 is not None:
+        _sha256_bytes(new.sha256)
+    given = {name: value for name, value in body.items() if value is not None}
+    path = _with("/api/uploads", _given(organization=new.organization))
+    return Call(method="POST", path=path, read=_ticket, json=given | ({"parts": True} if in_parts else {}))
+
+
+def get_upload(upload_id: str, organization: str | None) -> Call[Ticket]:
+    """Return the question how far an upload is; the answer has fresh addresses."""
+    path = _with(f"/api/uploads/{_segment(upload_id)}", _given(organization=organization))
+    return Call(method="GET", path=path, read=_ticket)
+
+
+def renew_upload(upload_id: str, organization: str | None) -> Call[Ticket]:
+    """Return the request for fresh addresses of an upload."""
+    path = _with(f"/api/uploads/{_segment(upload_id)}/urls", _given(organization=organization))
+    return Call(method="POST", path=path, read=_renewed)
+
+
+def complete_upload(ticket: Ticket, parts: Sequence[tuple[int, str]] | None, new: NewFile, *, size: int) -> Call[File]:
+    """Return the completion of an upload of ``size`` bytes, with number and ETag of its parts where it has some."""
+    body = {} if parts is None else {"parts": [{"part_number": number, "etag": etag} for number, etag in parts]}
+    return Call(
+        method="POST",
+        path=_with(f"/api/uploads/{_segment(ticket.upload_id)}/complete", _given(organization=new.organization)),
+        read=_file,
+        json=body,
+        # The bytes were verified already: a whole that differs is another one than was promised, and will be again.
+        final=(DigestMismatch,),
+        # Only for a promised digest must the server read everything again.
+        seconds=size / SLOWEST_DIGEST if new.sha256 is not None else 0.0,
+    )
+
+
+def abort_upload(upload_id: str, organization: str | None) -> Call[None]:
+    """Return the end of an upload that is not to be completed."""
+    path = _with(f"/api/uploads/{_segment(upload_id)}", _given(organization=organization))
+    return Call(method="DELETE", path=path, read=_nothing)
+
+
+def create_folder(path: str, *, workspace: str | None) -> Call[Folder]:
+    """Return the making of a folder, or the question for the one that is there."""
+    where = _with("/api/folders", _given(workspace=workspace))
+    return Call(method="POST", path=where, read=_folder, json={"path": path})
+
+
+def list_folders(*, workspace: str | None, cursor: str | None) -> Call[Page[Folder]]:
+    """Return the question for one page of folders."""
+    path = _with("/api/folders", _given(workspace=workspace, cursor=cursor))
+    return Call(method="GET", path=path, read=_page("folders", folder_from))
+
+
+def get_folder(folder_id: str) -> Call[Folder]:
+    """Return the question what a folder is."""
+    return Call(method="GET", path=f"/api/folders/{_segment(folder_id)}", read=_folder)
+
+
+def delete_folder(folder_id: str) -> Call[None]:
+    """Return the deletion of an empty folder."""
+    return Call(method="DELETE", path=f"/api/folders/{_segment(folder_id)}", read=_nothing)
 
 
 def get_file(file_id: str) -> Call[File]:
@@ -127,6 +245,11 @@ def content_of(file: File | str, connection: Connection) -> tuple[str, dict[str,
 def id_of(file: File | str) -> str:
     """Return the id of a file that is given as itself or by its id."""
     return file.file_id if isinstance(file, File) else file
+
+
+def folder_id_of(folder: Folder | str) -> str:
+    """Return the id of a folder that is given as itself or by its id."""
+    return folder.folder_id if isinstance(folder, Folder) else folder
 
 
 def create_key(
@@ -217,6 +340,12 @@ def _metadata_text(metadata: Mapping[str, object]) -> str:
         raise InvalidMetadata(f"metadata must be a JSON object: {error}") from error
 
 
+def _sha256_bytes(text: str) -> bytes:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise InvalidDigest("sha256= takes 64 hexadecimal digits.")
+    return bytes.fromhex(text)
+
+
 def _guessed_type(name: str) -> str | None:
     guessed, encoding = mimetypes.guess_type(name.rpartition("/")[2])
     # What is stored is the compressed form: x.tar.gz holds gzip, not tar.
@@ -240,6 +369,21 @@ def _key(response: httpx.Response) -> ApiKey:
 
 def _organization(response: httpx.Response) -> Organization:
     return _read(response, organization_from, "an organization")
+
+
+def _folder(response: httpx.Response) -> Folder:
+    return _read(response, folder_from, "a folder")
+
+
+def _ticket(response: httpx.Response) -> Ticket:
+    return _read(response, ticket_from, "an upload")
+
+
+def _renewed(response: httpx.Response) -> Ticket:
+    ticket = _ticket(response)
+    if ticket.state in {"aborted", "expired"}:
+        raise Gone("The upload was aborted, or waited too long.")
+    return ticket
 
 
 def _nothing(response: httpx.Response) -> None:

@@ -27,6 +27,12 @@ class Connection:
             raise NotConfigured()
         return self.url + path
 
+    def timeout_with(self, seconds: float) -> httpx.Timeout:
+        """Return the timeouts of a request whose answer may take ``seconds`` longer."""
+        known = self.timeout
+        read = known.read if known.read is None else known.read + seconds
+        return httpx.Timeout(connect=known.connect, read=read, write=known.write, pool=known.pool)
+
     def authorization(self) -> dict[str, str]:
         """Return the header that carries the key; empty without one. Only ever sent to this server."""
         return {"Authorization": f"Bearer {self._key}"} if self._key else {}

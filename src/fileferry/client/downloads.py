@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Protocol
@@ -19,6 +18,7 @@ from typing import IO, Protocol
 import httpx
 
 from fileferry.client.failures import ConnectionFailed, error_from, unreadable
+from fileferry.client.locking import open_locked
 from fileferry.client.nouns import File
 from fileferry.errors import Conflict, DigestMismatch
 
@@ -230,7 +230,8 @@ def partial_file(destination: Path, origin: str) -> Iterator[PartialFile]:
 
     It stays behind, to be resumed, unless it was committed or holds nothing.
     """
-    with _open_locked(part_of(destination)) as file:
+    part = part_of(destination)
+    with open_locked(part, f"Another download is writing {part}.") as file:
         partial = PartialFile(destination, file, origin)
         try:
             yield partial
@@ -247,35 +248,6 @@ def part_of(destination: Path) -> Path:
 def label_of(destination: Path) -> Path:
     """Return where it is written which content an unfinished download belongs to."""
     return destination.with_name(destination.name + ".part.etag")
-
-
-def _open_locked(part: Path) -> IO[bytes]:
-    while True:
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-        file = os.fdopen(descriptor, "r+b", buffering=CHUNK)
-        try:
-            _lock(descriptor)
-            if os.path.samestat(os.fstat(descriptor), os.stat(part)):
-                return file
-        except BlockingIOError:
-            file.close()
-            raise Conflict(f"Another download is writing {part}.") from None
-        except FileNotFoundError:
-            pass
-        # Another download finished between our opening and our locking: what we hold is no longer the part.
-        file.close()
-
-
-if sys.platform == "win32":
-
-    def _lock(descriptor: int) -> None:
-        """Do nothing: an open file cannot be renamed there, which protects it as well."""
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_strong(etag: str) -> bool:

@@ -6,6 +6,8 @@ Errors that the server answers are the classes of ``fileferry.errors``; this mod
 from __future__ import annotations
 
 import email.utils
+import html
+import re
 import time
 from datetime import UTC
 from typing import Any
@@ -16,6 +18,22 @@ from fileferry.errors import CATALOGUE, FerryError, Retry
 
 PASSING = {408, 429, 500, 502, 503, 504}
 """Statuses that may be different the next time, where the answer does not say so itself."""
+
+S3_CODES = {
+    "AccessDenied": "link_refused",
+    "BadDigest": "digest_mismatch",
+    "EntityTooLarge": "file_too_large",
+    "IncompleteBody": "truncated_body",
+    "InternalError": "internal_error",
+    "InvalidDigest": "invalid_digest",
+    "InvalidPart": "invalid_part",
+    "MethodNotAllowed": "method_not_allowed",
+    "NoSuchUpload": "gone",
+    "RequestTimeout": "request_timeout",
+    "ServiceUnavailable": "unavailable",
+    "SlowDown": "rate_limited",
+}
+"""What the codes of S3's errors, which a part's address answers with, mean in the catalogue."""
 
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "message", "code", "retry", "retry_after", "request_id"}
 
@@ -45,6 +63,13 @@ class TimedOut(ConnectionFailed):
     title = "The server did not answer in time."
 
 
+class SourceChanged(FerryError):
+    """What is uploaded changed while it was sent; nothing of it became a file. Upload it again once it is still."""
+
+    code, status, retry = "source_changed", 0, Retry.AFTER
+    title = "The file changed while it was sent; nothing was stored."
+
+
 class UnexpectedAnswer(FerryError):
     """An answer outside the catalogue: a proxy's, a newer server's, or none of fileferry's.
 
@@ -61,7 +86,7 @@ class UnexpectedAnswer(FerryError):
 
 
 def error_from(response: httpx.Response) -> FerryError:
-    """Return the error that a read ``response`` carries, from problem+json or an ``error`` envelope."""
+    """Return the error that a read ``response`` carries: problem+json, an ``error`` envelope, or S3's XML."""
     said = _problem(response)
     known: dict[str, Any] = {
         "retry_after": retry_after(response, said),
@@ -70,8 +95,13 @@ def error_from(response: httpx.Response) -> FerryError:
     detail = said.get("detail") or said.get("message")
     code = str(said.get("code") or UnexpectedAnswer.code)
     kind = CATALOGUE.get(code)
+    error: FerryError
     if kind is not None:
-        error = kind(str(detail) if detail else None, **known)
+        error = kind(**known)
+        if detail:
+            # What the server said, whatever the class makes of its own arguments.
+            error.detail = str(detail)
+            error.args = (error.detail,)
     else:
         error = UnexpectedAnswer(
             str(detail or f"The server answered {response.status_code} {response.reason_phrase}".strip() + "."),
@@ -131,10 +161,24 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
     try:
         said = response.json()
     except ValueError:
-        return {}
+        return _s3_error(response)
     if isinstance(said, dict) and isinstance(said.get("error"), dict):
         said = said["error"]
     return said if isinstance(said, dict) else {}
+
+
+def _s3_error(response: httpx.Response) -> dict[str, Any]:
+    members = dict(re.findall(r"<(Code|Message|RequestId)>([^<]*)</", response.text))
+    if "Code" not in members:
+        return {}
+    code = S3_CODES.get(members["Code"], members["Code"])
+    # S3 has fewer words than the catalogue; the status tells these two.
+    if response.status_code == httpx.codes.INSUFFICIENT_STORAGE:
+        code = "insufficient_storage"
+    if response.status_code == httpx.codes.CONFLICT:
+        code = "already_uploaded"
+    detail = html.unescape(members.get("Message", ""))
+    return {"code": code, "detail": detail, "request_id": members.get("RequestId")}
 
 
 def _retry_class(status: int, said: object) -> Retry:

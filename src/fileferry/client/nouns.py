@@ -1,4 +1,4 @@
-"""What the client gives back: files, API keys and organizations as the server described them. Nothing here talks."""
+"""What the client gives back: files, folders, API keys and organizations as the server described them. Nothing here talks."""
 
 from __future__ import annotations
 
@@ -65,6 +65,40 @@ class Organization:
     is_default: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """A prefix of a workspace's paths that has an id."""
+
+    folder_id: str
+    path: str
+    workspace_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """An upload as the server promised it. ``parts`` are those received: their ETags, the MD5 in hex, by number."""
+
+    upload_id: str
+    file_id: str
+    state: str
+    """``open``, ``received``, ``completed``, ``aborted`` or ``expired``."""
+    url: str
+    """Takes all bytes, without a key. Secret."""
+    part_url: str
+    """Takes part N with ``&partNumber=N`` added. Secret."""
+    size: int | None
+    """In bytes, where it was announced."""
+    part_size: int | None
+    parts: Mapping[int, str]
+    created_at: str
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can still become a file, or has become one."""
+        return self.state in {"open", "received", "completed"}
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Some items of a list, and the cursor of the next ones; None at the end."""
@@ -118,6 +152,31 @@ def organization_from(said: Mapping[str, Any]) -> Organization:
         name=said["name"],
         created_at=datetime.fromisoformat(said["created_at"]),
         is_default=bool(said["is_default"]),
+    )
+
+
+def folder_from(said: Mapping[str, Any]) -> Folder:
+    """Return the folder that an object of ``/api/folders`` describes; raise as ``file_from`` does."""
+    return Folder(
+        folder_id=said["id"],
+        path=said["path"],
+        workspace_id=said["workspace_id"],
+        created_at=datetime.fromisoformat(said["created_at"]),
+    )
+
+
+def ticket_from(said: Mapping[str, Any]) -> Ticket:
+    """Return the ticket that an object of ``/api/uploads`` describes; raise as ``file_from`` does."""
+    return Ticket(
+        upload_id=said["id"],
+        file_id=said["file_id"],
+        state=said["state"],
+        url=said["url"],
+        part_url=said["part_url"],
+        size=said["size"],
+        part_size=said["part_size"],
+        parts={int(part["part_number"]): str(part["etag"]) for part in said["parts"]},
+        created_at=said["created_at"],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from fileferry.client.failures import ConnectionFailed, UnexpectedAnswer
+from fileferry.client.failures import ConnectionFailed, SourceChanged, UnexpectedAnswer
 from fileferry.errors import FerryError, Retry
 
 
@@ -45,13 +45,15 @@ class Attempts:
         """Count anew: the last attempt brought the call further. The patience stays spent."""
         self._made = 0
 
-    def delay_after(self, error: FerryError, *, repeatable: bool) -> float:
+    def delay_after(self, error: FerryError, *, repeatable: bool, final: tuple[type[FerryError], ...] = ()) -> float:
         """Return the seconds to wait before the next attempt, or raise ``error`` when there must be none.
 
         ``repeatable`` says whether doing the request twice does what doing it once does: only then is a request
-        repeated whose first outcome nobody knows.
+        repeated whose first outcome nobody knows. What is ``final``, or a source that changes, is not tried again.
         """
         self._made += 1
+        if isinstance(error, (SourceChanged, *final)):
+            raise error
         uncertain = error.sent if isinstance(error, ConnectionFailed) else isinstance(error, UnexpectedAnswer)
         self.answer_lost |= uncertain
         if error.retry is Retry.NEVER or (uncertain and not repeatable) or self._made >= self._policy.attempts:

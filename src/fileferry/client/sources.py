@@ -6,6 +6,7 @@ Knows nothing of HTTP. A source says whether it can be read again, which is what
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import stat
@@ -13,7 +14,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from fileferry.errors import SizeMismatch
+from fileferry.client.failures import SourceChanged
+from fileferry.client.slices import FileSlices, HandleSlices, MemorySlices, Slices
 
 CHUNK = 1024 * 1024
 """Bytes read and sent at a time."""
@@ -34,6 +36,13 @@ class Source(Protocol):
 
     def chunks(self) -> Iterator[bytes]:
         """Yield everything from the first byte; raise OSError as reading does."""
+
+
+class Sliceable(Source, Protocol):
+    """Bytes to upload that can be read anywhere, in parts."""
+
+    def slices(self) -> contextlib.AbstractContextManager[Slices]:
+        """Open the bytes for reading anywhere."""
 
 
 class PathSource:
@@ -60,6 +69,12 @@ class PathSource:
         with self._path.open("rb", buffering=0) as file:
             yield from _exactly(self.size, file) if self._regular else _until_the_end(file)
 
+    @contextlib.contextmanager
+    def slices(self) -> Iterator[Slices]:
+        """Open a regular file."""
+        with self._path.open("rb", buffering=0) as file:
+            yield FileSlices(file.fileno())
+
 
 class BytesSource:
     """Bytes in memory."""
@@ -75,6 +90,11 @@ class BytesSource:
         """Yield the bytes."""
         for start in range(0, self._view.nbytes, CHUNK):
             yield bytes(self._view[start : start + CHUNK])
+
+    @contextlib.contextmanager
+    def slices(self) -> Iterator[Slices]:
+        """Give the bytes."""
+        yield MemorySlices(self._view)
 
 
 class HandleSource:
@@ -103,6 +123,13 @@ class HandleSource:
             return _until_the_end(self._file)
         self._file.seek(self._start)
         return _exactly(self.size, self._file)
+
+    @contextlib.contextmanager
+    def slices(self) -> Iterator[Slices]:
+        """Give a file that can seek."""
+        assert self._start is not None
+        assert self.size is not None
+        yield HandleSlices(self._file, self._start, self.size)
 
 
 class IterableSource:
@@ -152,20 +179,20 @@ class AsyncIterableSource:
 
 
 class Sending:
-    """One attempt to send a source: yields its chunks and keeps their count and SHA-256."""
+    """One attempt to send a source: yields its chunks and keeps their count and digest."""
 
-    def __init__(self, source: Source | AsyncIterableSource) -> None:
+    def __init__(self, source: Source | AsyncIterableSource, algorithm: str = "sha256") -> None:
         self._source = source
-        self._sha256 = hashlib.sha256()
+        self._hash = hashlib.new(algorithm, usedforsecurity=False)
         self.total = source.size
         self.sent = 0
         self.ended = False
         """Whether the source gave all it had."""
 
     @property
-    def sha256(self) -> str:
+    def digest(self) -> str:
         """The digest of what was given out so far, hexadecimal."""
-        return self._sha256.hexdigest()
+        return self._hash.hexdigest()
 
     def headers(self) -> dict[str, str]:
         """Return the header that announces the size; none for an unknown one, which is sent chunked."""
@@ -192,7 +219,7 @@ class Sending:
             yield block
 
     def _count(self, chunk: bytes) -> None:
-        self._sha256.update(chunk)
+        self._hash.update(chunk)
         self.sent += len(chunk)
 
 
@@ -209,6 +236,13 @@ def source_of(readable: Readable) -> Source:
     raise TypeError(f"Cannot upload {type(readable).__name__}: give a path, bytes, a binary file or chunks.")
 
 
+def sliceable(source: Source | AsyncIterableSource) -> Sliceable | None:
+    """Return the source if it can be read anywhere: a regular file, a file that can seek, or bytes; None otherwise."""
+    if source.size is None or isinstance(source, AsyncIterableSource):
+        return None
+    return cast(Sliceable, source)
+
+
 def _until_the_end(file: IO[bytes]) -> Iterator[bytes]:
     while chunk := _as_bytes(file.read(CHUNK)):
         yield chunk
@@ -219,7 +253,7 @@ def _exactly(size: int | None, file: IO[bytes]) -> Iterator[bytes]:
     while remaining:
         chunk = _as_bytes(file.read(min(CHUNK, remaining)))
         if not chunk:
-            raise SizeMismatch(f"The file became {remaining} bytes shorter while it was sent; nothing was stored.")
+            raise SourceChanged(f"The file became {remaining} bytes shorter while it was sent; nothing was stored.")
         remaining -= len(chunk)
         yield chunk
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -218,7 +219,11 @@ def _living(now: datetime) -> tuple[Any, Any]:
 
 def _after_prefix(prefix: str) -> str:
     """Return the least string above every string that starts with ``prefix``."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if ord(prefix[-1]) < 0x10FFFF else prefix + chr(0x10FFFF)
+    following = ord(prefix[-1]) + 1
+    if following > sys.maxunicode:
+        return prefix + chr(sys.maxunicode)
+    # No text has a surrogate, and no database takes one.
+    return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
 def _first(conn: Connection, query: Select[Any], **parameters: str) -> StoredFile | None:

@@ -53,14 +53,17 @@ class Arrivals:
         refuse_ended(upload)
         expected = part_length(upload, number)
         refuse_part_size(expected, announced)
+        limit = min(upload.max_size, LARGEST_PART)
+        if announced is not None and announced > limit:
+            raise FileTooLarge(f"The part has {announced} bytes; at most {limit} may come.", limit=limit)
         # Enough for whatever the part turns out to be; setting it aside costs nothing until it is written.
-        room = next(size for size in (expected, announced, min(upload.max_size, LARGEST_PART)) if size is not None)
+        room = next(size for size in (expected, announced, limit) if size is not None)
         offset, blob_key = await self.database.write(self._begin_part, upload.id, number, room)
         return PartArrival(self, upload, number, offset, blob_key, expected, declared)
 
     def _begin_part(self, conn: Connection, upload_id: str, number: int, room: int) -> tuple[int, str]:
         upload = reload(conn, upload_id)
-        refuse_ended(upload)
+        _refuse_more_parts(upload)
         blob_key = upload.blob_key or new_id(self.clock())
         if upload.blob_key is None:
             uploads.update_upload(conn, upload_id, blob_key=blob_key)
@@ -74,6 +77,8 @@ class Arrivals:
         """Move an upload to received; return the key of the blob that this replaces."""
         current = reload(conn, upload.id)
         refuse_ended(current)
+        if current.content is not None and not current.content["content_type"]:
+            raise AlreadyUploaded("The parts of this upload are being put together; it takes no more.")
         uploads.update_upload(
             conn,
             upload.id,
@@ -87,9 +92,10 @@ class Arrivals:
     def record_part(self, conn: Connection, upload: Upload, part: Part) -> None:
         """Record a part whose bytes are durable."""
         current = reload(conn, upload.id)
-        if current.state is not UploadState.OPEN:
-            refuse_ended(current)
-            raise AlreadyUploaded("The parts of this upload are being put together; it takes no more.")
+        _refuse_more_parts(current)
+        others = sum(other.size for other in uploads.list_parts(conn, upload.id) if other.number != part.number)
+        if others + part.size > upload.max_size:
+            raise FileTooLarge(f"All parts together have more than {upload.max_size} bytes.", limit=upload.max_size)
         uploads.put_part(conn, upload.id, part)
         uploads.update_upload(conn, upload.id, touched_at=part.received_at)
 
@@ -222,6 +228,12 @@ def refuse_ended(upload: Upload) -> None:
         raise AlreadyUploaded()
     if upload.state not in (UploadState.OPEN, UploadState.RECEIVED):
         raise Gone("The upload was aborted, or waited too long.")
+
+
+def _refuse_more_parts(upload: Upload) -> None:
+    refuse_ended(upload)
+    if upload.state is not UploadState.OPEN:
+        raise AlreadyUploaded("All bytes of this upload have arrived; it takes no more parts.")
 
 
 def promised_digests(upload: Upload) -> dict[Algorithm, bytes]:

@@ -65,7 +65,7 @@ class Intake:
 
         Raises SizeMismatch, DigestMismatch and InsufficientStorage; after each of them nothing is kept.
         """
-        if self._absorbing is None and self.size <= min(inline_up_to, _HASHED_INLINE):
+        if inline_up_to and self._absorbing is None and self.size <= min(inline_up_to, _HASHED_INLINE):
             self.hasher.update(self._batch)
             self._verify(declared)
             return b"".join(self._batch)

@@ -56,7 +56,7 @@ def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     return answer
 
 
-router = Router("/", route_handlers=[upload, preflight], exception_handlers={Exception: _render_error})
+router = Router("/", route_handlers=[preflight, upload], exception_handlers={Exception: _render_error})
 
 
 def _handler(request: AnyRequest) -> Handler:

@@ -1,0 +1,197 @@
+"""What ``AsyncClient.upload`` does: in one request, with a ticket, or with a ticket in parallel parts that may be continued."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import httpx
+
+from fileferry.client import calls
+from fileferry.client.calls import NewFile
+from fileferry.client.crew import in_tasks
+from fileferry.client.failures import SourceChanged
+from fileferry.client.journal import Journal
+from fileferry.client.manner import Manner
+from fileferry.client.nouns import File, Ticket
+from fileferry.client.parts import Parts
+from fileferry.client.proof import check_etag, check_promise, check_size, check_upload
+from fileferry.client.slices import Slice, Slices
+from fileferry.client.sources import AsyncIterableSource, Sending, Source
+from fileferry.client.transport import AsyncTransport
+from fileferry.errors import DigestMismatch, FerryError, Gone, LinkRefused, NotFound
+
+
+async def upload(transport: AsyncTransport, source: Source | AsyncIterableSource, new: NewFile, manner: Manner) -> File:
+    """Upload a source and return its file."""
+    if sliceable := manner.parts_of(source, new):
+        with sliceable.slices() as slices, manner.journal(transport.connection, new, slices) as journal:
+            return await _InParts(transport, slices, new, manner, journal).run()
+    if new.folder_id is not None:
+        return await _with_ticket(transport, source, new, manner)
+    return await _in_one_request(transport, source, new, manner)
+
+
+async def _in_one_request(
+    transport: AsyncTransport, source: Source | AsyncIterableSource, new: NewFile, manner: Manner
+) -> File:
+    call = calls.upload(new)
+    attempts = transport.retries.begin()
+    while True:
+        sending = Sending(source)
+        try:
+            response = await transport.send(call, sending, manner.progress)
+            break
+        except FerryError as error:
+            check_promise(sending, new.sha256)
+            if not source.restartable:
+                raise
+            await asyncio.sleep(attempts.delay_after(error, repeatable=call.repeatable))
+    file = call.read(response)
+    try:
+        check_upload(file, sending, response)
+    except DigestMismatch:
+        if response.status_code == httpx.codes.CREATED:
+            with contextlib.suppress(FerryError):
+                await transport.delete(calls.delete_file(file.file_id))
+        raise
+    return file
+
+
+async def _with_ticket(
+    transport: AsyncTransport, source: Source | AsyncIterableSource, new: NewFile, manner: Manner
+) -> File:
+    ticket = await transport.run(calls.open_upload(new, size=source.size))
+    attempts = transport.retries.begin()
+    try:
+        while True:
+            sending = Sending(source, "md5")
+            try:
+                check_etag(await transport.put(ticket.url, sending, manner.progress), sending)
+                break
+            except FerryError as error:
+                if not source.restartable:
+                    raise
+                await asyncio.sleep(attempts.delay_after(error, repeatable=True))
+    except Exception:
+        await _abort(transport, ticket.upload_id, new)
+        raise
+    file = await transport.run(calls.complete_upload(ticket, None, new, size=sending.sent))
+    check_size(file, sending.sent)
+    return file
+
+
+async def _abort(transport: AsyncTransport, upload_id: str, new: NewFile) -> None:
+    # A courtesy, tried once: the server ends by itself what nobody completes.
+    with contextlib.suppress(FerryError):
+        await transport.send(calls.abort_upload(upload_id, new.organization))
+
+
+class _InParts:
+    """One upload in parts, from its ticket to its file."""
+
+    def __init__(
+        self, transport: AsyncTransport, slices: Slices, new: NewFile, manner: Manner, journal: Journal | None
+    ) -> None:
+        self._transport = transport
+        self._slices = slices
+        self._new = new
+        self._manner = manner
+        self._journal = journal
+        self._renewing = asyncio.Lock()
+        self._part_url = ""
+
+    async def run(self) -> File:
+        """Continue or begin the upload; begin once more when the server has given it up meanwhile."""
+        if (continued := await self._continued()) is not None:
+            try:
+                return await self._finish(continued)
+            except Gone:
+                self._forget()
+        try:
+            return await self._finish(await self._begin())
+        except Gone:
+            self._forget()
+        return await self._finish(await self._begin())
+
+    async def _continued(self) -> Ticket | None:
+        if self._journal is None:
+            return None
+        if self._journal.outdated_id is not None:
+            await _abort(self._transport, self._journal.outdated_id, self._new)
+        if self._journal.upload_id is None:
+            return None
+        try:
+            ticket = await self._transport.run(calls.get_upload(self._journal.upload_id, self._new.organization))
+        except (NotFound, Gone):
+            return None
+        return ticket if ticket.is_alive else None
+
+    async def _begin(self) -> Ticket:
+        asked = calls.open_upload(self._new, size=self._slices.size, in_parts=True, part_size=self._manner.part_size)
+        ticket = await self._transport.run(asked)
+        if self._journal is not None:
+            self._journal.remember(ticket)
+        return ticket
+
+    def _forget(self) -> None:
+        if self._journal is not None:
+            self._journal.forget()
+
+    async def _finish(self, ticket: Ticket) -> File:
+        listed = None
+        if ticket.state == "open":
+            try:
+                listed = await self._send(ticket)
+            except SourceChanged:
+                await _abort(self._transport, ticket.upload_id, self._new)
+                self._forget()
+                raise
+            except Exception:
+                if self._journal is None:
+                    await _abort(self._transport, ticket.upload_id, self._new)
+                raise
+        call = calls.complete_upload(ticket, listed, self._new, size=self._slices.size)
+        try:
+            file = await self._transport.run(call)
+            check_size(file, self._slices.size)
+        except DigestMismatch:
+            self._forget()
+            raise
+        self._forget()
+        return file
+
+    async def _send(self, ticket: Ticket) -> list[tuple[int, str]]:
+        parts = Parts(ticket, self._slices.size, self._manner.progress)
+        self._part_url = ticket.part_url
+
+        async def send_part(number: int) -> None:
+            etag = await self._send_part(ticket, number, Slice(self._slices, *parts.extent(number)))
+            parts.acknowledge(number, etag)
+
+        await in_tasks(parts.missing(), self._manner.parallel, send_part)
+        self._slices.check_unchanged()
+        return parts.listed()
+
+    async def _send_part(self, ticket: Ticket, number: int, part: Slice) -> str:
+        attempts = self._transport.retries.begin()
+        url, is_fresh = self._part_url, False
+        while True:
+            sending = Sending(part, "md5")
+            try:
+                return check_etag(await self._transport.put(f"{url}&partNumber={number}", sending), sending)
+            except LinkRefused:
+                if is_fresh:
+                    raise
+                url, is_fresh = await self._renewed(ticket, url), True
+            except FerryError as error:
+                await asyncio.sleep(attempts.delay_after(error, repeatable=True))
+                url, is_fresh = self._part_url, False
+
+    async def _renewed(self, ticket: Ticket, refused: str) -> str:
+        async with self._renewing:
+            # Another task may have asked already.
+            if self._part_url == refused:
+                asked = calls.renew_upload(ticket.upload_id, self._new.organization)
+                self._part_url = (await self._transport.run(asked)).part_url
+            return self._part_url

@@ -90,6 +90,7 @@ def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
     return answer
 
 
+# Preflight comes first, or the framework answers OPTIONS by itself.
 router = Router(
     "/", route_handlers=[preflight, fetch], exception_handlers={Exception: _render_problem}, include_in_schema=True
 )

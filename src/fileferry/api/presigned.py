@@ -12,6 +12,7 @@ from litestar import Response, Router, delete, get, post
 
 from fileferry.api import direct
 from fileferry.api.bodies import takes_json
+from fileferry.engine.arrivals import refuse_ended
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
 from fileferry.engine.parts import MOST_PARTS, part_count
@@ -288,6 +289,7 @@ async def list_parts(engine: Engine, principal: Principal, folder_id: str, uploa
     """List the parts that have arrived, to go on after a crash."""
     upload = await engine.tickets.find_multipart(principal, upload_id)
     _refuse_folder(upload, folder_id)
+    refuse_ended(upload)
     parts = [_part_object(part) for part in await engine.tickets.parts(upload)]
     return PartList(upload.file_id, upload_id, upload.part_size, parts)
 
@@ -297,7 +299,8 @@ async def fresh_urls(request: AnyRequest, engine: Engine, principal: Principal, 
     """Ask for fresh URLs for parts whose URLs have expired."""
     asked = await json_body(request, engine, PartsAsked)
     upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
-    count = part_count(upload)
+    refuse_ended(upload)
+    count = MOST_PARTS if upload.size is None else part_count(upload)
     if not all(1 <= number <= count for number in asked.part_numbers):
         raise InvalidParameter(f"This upload has the parts 1 to {count}.", parameter="partNumbers")
     urls = _part_urls(request, engine, upload, asked.part_numbers)

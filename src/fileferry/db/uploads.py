@@ -93,6 +93,15 @@ def put_part(conn: Connection, upload_id: str, part: Part) -> None:
     )
 
 
+def size_of_others(conn: Connection, upload_id: str, number: int) -> int:
+    """Return how many bytes have arrived in the upload's parts other than ``number``."""
+    query = select(func.coalesce(func.sum(parts.c.size), 0)).where(
+        parts.c.upload_id == upload_id, parts.c.number != number
+    )
+    total: int = conn.execute(query).scalar_one()
+    return total
+
+
 def list_parts(conn: Connection, upload_id: str) -> list[Part]:
     """Return the parts that have arrived, by number."""
     return [Part(*row) for row in conn.execute(_PARTS, {"upload": upload_id})]

@@ -93,8 +93,9 @@ class Arrivals:
         """Record a part whose bytes are durable."""
         current = reload(conn, upload.id)
         _refuse_more_parts(current)
-        others = sum(other.size for other in uploads.list_parts(conn, upload.id) if other.number != part.number)
-        if others + part.size > upload.max_size:
+        # Parts of a fixed size cannot exceed the whole; of the others, what counts is their sum.
+        open_ended = upload.part_size is None or upload.size is None
+        if open_ended and uploads.size_of_others(conn, upload.id, part.number) + part.size > upload.max_size:
             raise FileTooLarge(f"All parts together have more than {upload.max_size} bytes.", limit=upload.max_size)
         uploads.put_part(conn, upload.id, part)
         uploads.update_upload(conn, upload.id, touched_at=part.received_at)

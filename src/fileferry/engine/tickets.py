@@ -27,7 +27,6 @@ from fileferry.errors import (
     DigestMismatch,
     FileTooLarge,
     Gone,
-    InvalidPart,
     LinkRefused,
     NotFound,
     NotUploaded,
@@ -152,7 +151,7 @@ class Tickets:
     async def complete_parts(self, upload: Upload, listed: Sequence[tuple[int, str]] | None) -> StoredFile:
         """Make the listed parts (number and ETag, in order; None is all) the file. Copies no bytes; repeating it is no error.
 
-        Raises InvalidPart naming the part, SizeMismatch, DigestMismatch, Gone.
+        Raises InvalidPart naming the part, NotUploaded, SizeMismatch, DigestMismatch, Gone.
         """
         gathered = await self._database.write(self._gather, upload.id, listed)
         if gathered.state is UploadState.RECEIVED:
@@ -235,12 +234,13 @@ class Tickets:
     def _gather(self, conn: Connection, upload_id: str, listed: Sequence[tuple[int, str]] | None) -> Upload:
         """Fix which parts make the file; from here on no part is taken any more."""
         upload = reload(conn, upload_id)
-        if upload.state in (UploadState.RECEIVED, UploadState.COMPLETED):
-            return upload
-        refuse_ended(upload)
-        if upload.blob_key is None:
-            raise InvalidPart("No part has arrived.")
+        if upload.state is not UploadState.COMPLETED:
+            refuse_ended(upload)
         chosen = choose_parts(uploads.list_parts(conn, upload_id), listed)
+        if upload.state is not UploadState.OPEN:
+            return upload
+        if upload.blob_key is None or not chosen:
+            raise NotUploaded("No part has arrived.")
         size = sum(part.size for part in chosen)
         if upload.size is not None and size != upload.size:
             raise SizeMismatch(
@@ -292,7 +292,14 @@ class Tickets:
             raise
 
     async def _update(self, upload: Upload, **values: Any) -> None:
-        await self._database.write(lambda conn: uploads.update_upload(conn, upload.id, **values))
+        """Record what assembling came to, unless the upload has moved on meanwhile: ended, completed, or sent anew whole."""
+
+        def record(conn: Connection) -> None:
+            current = uploads.find(conn, upload.id)
+            if current and (current.state, current.blob_key) == (UploadState.RECEIVED, upload.blob_key):
+                uploads.update_upload(conn, upload.id, **values)
+
+        await self._database.write(record)
 
     async def _finish(self, file_ids: list[str], organization_id: str) -> list[StoredFile]:
         found = await self._database.read(uploads.find_by_files, organization_id, file_ids)

@@ -7,7 +7,7 @@ import binascii
 from typing import Any
 
 from fileferry.engine.digests import Algorithm
-from fileferry.errors import InvalidDigest
+from fileferry.errors import InvalidDigest, UnsupportedType
 
 _PREFIX = "x-amz-checksum-"
 _KNOWN = {
@@ -33,6 +33,13 @@ def amz_checksums(headers: Any) -> dict[Algorithm, bytes]:
         algorithm, size = _KNOWN[name]
         found[algorithm] = _decode(header, value, size)
     return found
+
+
+def refuse_framed(headers: Any) -> None:
+    """Raise UnsupportedType for a body in signed or trailing chunks (``aws-chunked``), which some clients announce only thus."""
+    streaming = headers.get("x-amz-content-sha256", "").upper().startswith("STREAMING-")
+    if streaming or "x-amz-trailer" in headers or "x-amz-decoded-content-length" in headers:
+        raise UnsupportedType("Send the body as it is: its aws-chunked framing would be stored with it.")
 
 
 def _decode(header: str, value: str, size: int) -> bytes:

@@ -56,6 +56,7 @@ def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     return answer
 
 
+# Preflight comes first, or the framework answers OPTIONS by itself.
 router = Router("/", route_handlers=[preflight, upload], exception_handlers={Exception: _render_error})
 
 

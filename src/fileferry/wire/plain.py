@@ -10,12 +10,13 @@ from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
 from fileferry.model import Upload
 from fileferry.web.requests import AnyRequest, body_of, content_length, declared_digests, refuse_encoded
-from fileferry.wire.checksums import amz_checksums
+from fileferry.wire.checksums import amz_checksums, refuse_framed
 
 
 async def put(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     """Take the whole body; 200 with its MD5 as ``ETag``, and what it turned out to be as JSON."""
     refuse_encoded(request)
+    refuse_framed(request.headers)
     declared = {**declared_digests(request.headers), **amz_checksums(request.headers)}
     async with engine.arrivals.whole(upload, declared, content_length(request)) as arrival:
         async for chunk in body_of(request, engine.settings.body_idle_timeout):

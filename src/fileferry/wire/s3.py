@@ -10,6 +10,7 @@ from typing import Any
 
 from litestar import Response
 
+from fileferry.engine.arrivals import refuse_ended
 from fileferry.engine.engine import Engine
 from fileferry.engine.parts import multipart_etag
 from fileferry.errors import BadRequest, FerryError, InvalidParameter, LinkRefused, MethodNotAllowed, NotFound
@@ -25,7 +26,7 @@ from fileferry.web.requests import (
     refuse_encoded,
     small_body_of,
 )
-from fileferry.wire.checksums import amz_checksums
+from fileferry.wire.checksums import amz_checksums, refuse_framed
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _LARGEST_LIST = 4 * 1024 * 1024
@@ -95,6 +96,7 @@ def _initiated(upload: Upload) -> Response[bytes]:
 
 async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     refuse_encoded(request)
+    refuse_framed(request.headers)
     number = _part_number(request)
     declared = {**declared_digests(request.headers), **amz_checksums(request.headers)}
     arrival = await engine.arrivals.part(upload, number, declared, content_length(request))
@@ -106,6 +108,7 @@ async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
 
 
 async def _list_parts(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
+    refuse_ended(upload)
     limit = parse_limit(request.query_params.get("max-parts"), _PAGE, _PAGE)
     after = _marker(request)
     parts = [part for part in await engine.tickets.parts(upload) if part.number > after]
@@ -135,8 +138,8 @@ async def _complete(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
 
 
 def _parse_list(body: bytes) -> list[tuple[int, str]]:
-    # A list of parts needs no document type; without one there are no entities to expand.
-    if b"<!" in body:
+    # A list of parts needs no document type; without one there are no entities to expand. UTF-16 would hide it.
+    if b"<!" in body or b"\0" in body:
         raise BadRequest("The list of parts must be plain XML.")
     try:
         root = ElementTree.fromstring(body)  # noqa: S314

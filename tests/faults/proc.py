@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -31,17 +32,19 @@ def workers(pid: int) -> list[int]:
     return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-def open_files(pid: int) -> list[str]:
-    """Return what each descriptor of a process is, without the database's: its connections are opened as they are needed."""
-    found = []
+def written(pid: int) -> int:
+    """Return how many bytes a process has written so far, to files and sockets."""
+    fields = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return int(fields["wchar"])
+
+
+def open_files(pid: int) -> set[str]:
+    """Return what the descriptors of a process are, without the database's: its connections are opened as they are needed."""
+    found = set()
     for descriptor in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
-        except FileNotFoundError:  # closed since it was listed
-            continue
-        if ".db" not in target:
-            found.append(target)
-    return found
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            found.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+    return {target for target in found if ".db" not in target}
 
 
 def _status(pid: int, field: str) -> int:

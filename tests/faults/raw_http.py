@@ -16,14 +16,21 @@ class RawRequest:
     """One HTTP/1.1 request on a connection of its own; ``receive_buffer`` (bytes) makes it a client that takes little at a time."""
 
     def __init__(
-        self, server: LiveServer, target: str, *, size: int, method: str = "POST", receive_buffer: int | None = None
+        self,
+        server: LiveServer,
+        target: str,
+        *,
+        size: int,
+        method: str = "POST",
+        boundary: str | None = None,
+        receive_buffer: int | None = None,
     ) -> None:
         self._socket = socket.socket()
         if receive_buffer is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._socket.settimeout(60)
         self._socket.connect(("127.0.0.1", server.port))
-        self._socket.sendall(head(server, target, size=size, method=method))
+        self._socket.sendall(head(server, target, size=size, method=method, boundary=boundary))
 
     def __enter__(self) -> RawRequest:
         return self

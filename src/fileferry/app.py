@@ -24,6 +24,7 @@ from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
 from fileferry.engine.engine import Engine, install, open_engine
+from fileferry.engine.room import Room
 from fileferry.engine.sweeper import Findings
 from fileferry.model import Clock, utc_now
 from fileferry.settings import Settings
@@ -102,7 +103,8 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
     """Open an engine on a prepared database and the store, and close it in the end."""
     store = LocalStore(settings.resolved_store_folder())
     database = SqliteDatabase(settings.resolved_database_url())
-    engine = await open_engine(database, store, settings, clock)
+    disks = [settings.resolved_store_folder(), settings.resolved_database_folder()]
+    engine = await open_engine(database, store, Room(disks, settings.min_free_space), settings, clock)
     try:
         yield engine
     finally:
@@ -147,7 +149,7 @@ def serve(host: str, port: int, workers: int) -> None:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
-        timeout_worker_healthcheck=60,
+        timeout_worker_healthcheck=10,
     )
 
 

@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Files up to this size always get a SHA-256; larger ones where the upload declares or wants one (Want-Repr-Digest)."""
     max_json_upload: Bytes = Bytes(16 * 1024**2)
     """Largest body of a JSON/base64 upload, which is held in memory."""
+    min_free_space: Bytes = Bytes(64 * 1024**2)
+    """Uploads are refused (507) that would leave less than this on a disk, so that deleting still works. 0: no check."""
     max_metadata: Bytes = Bytes(16 * 1024)
     """Largest metadata object, as JSON."""
     max_retention: Duration | None = None
@@ -68,7 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_interval: Duration = Duration(seconds=30)
     """How often expired and deleted files give their bytes back."""
     orphan_scan_interval: Duration = Duration(hours=6)
-    """How often the whole store is compared with the database; also done at every start."""
+    """How often the whole store is compared with the database; also done soon after every start."""
     tombstone_retention: Duration = Duration(days=30)
     """How long a deleted or expired file still answers 410 rather than 404."""
     idempotency_retention: Duration = Duration(hours=24)
@@ -86,6 +88,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not self.database_url.startswith("sqlite:///"):
             raise SettingsError("FILEFERRY_DATABASE_URL: only sqlite:///PATH is supported by this release.")
         return self.database_url
+
+    def resolved_database_folder(self) -> Path:
+        """Return the folder that the database's file is in."""
+        return Path(self.resolved_database_url().removeprefix("sqlite:///")).parent
 
     def resolved_store_folder(self) -> Path:
         """Return the folder of the local blob store; raise SettingsError for a store that is not supported."""

@@ -96,14 +96,14 @@ def listed(client: httpx.Client) -> list[str]:
 def test_a_full_store_refuses_uploads_of_every_flow_and_serves_on(
     small_disk: SmallDisk, make_server: Any, size: int
 ) -> None:
-    server = make_server(store=f"file://{small_disk.folder}", log_level="warning")
+    server = make_server(min_free_space="0", store=f"file://{small_disk.folder}", log_level="warning")
     content = os.urandom(size)
     with server.client() as client:
         kept = client.put("/api/upload/kept.bin", content=content).json()
         small_disk.fill()
         for refused in upload_by_every_flow(client, content):
             assert_says_that_the_disk_is_full(refused)
-        assert client.get("/readyz").status_code == 507
+        assert client.get("/readyz").json() == {"status": "degraded", "reason": "insufficient_storage"}
         assert client.get("/healthz").status_code == 200
         assert client.get(kept["url"]).content == content
         assert listed(client) == ["kept.bin"]
@@ -112,11 +112,11 @@ def test_a_full_store_refuses_uploads_of_every_flow_and_serves_on(
         for accepted in upload_by_every_flow(client, content):
             assert accepted.status_code == 201, accepted.text
             assert client.get(accepted.json()["url"]).content == content
-        assert client.get("/readyz").status_code == 200
+        assert client.get("/readyz").json() == {"status": "ok"}
 
 
 def test_an_upload_that_outgrows_the_disk_gives_its_space_back(small_disk: SmallDisk, make_server: Any) -> None:
-    server = make_server(store=f"file://{small_disk.folder}")
+    server = make_server(min_free_space="0", store=f"file://{small_disk.folder}")
     free = small_disk.free()
     with server.client() as client:
         assert_says_that_the_disk_is_full(client.put("/api/upload/large.bin", content=bytes(_DISK + MIB)))
@@ -125,7 +125,7 @@ def test_an_upload_that_outgrows_the_disk_gives_its_space_back(small_disk: Small
 
 
 def test_deleting_a_file_makes_room_on_a_full_store(small_disk: SmallDisk, make_server: Any) -> None:
-    server = make_server(store=f"file://{small_disk.folder}", sweep_interval="1s")
+    server = make_server(min_free_space="0", store=f"file://{small_disk.folder}", sweep_interval="1s")
     content = os.urandom(4 * MIB)
     with server.client() as client:
         kept = client.put("/api/upload/kept.bin", content=content).json()
@@ -143,7 +143,7 @@ def test_a_full_database_refuses_uploads_of_every_flow_and_serves_on(
     small_disk: SmallDisk, make_server: Any, size: int
 ) -> None:
     database = small_disk.folder / "fileferry.db"
-    server = make_server(database_url=f"sqlite:///{database}", log_level="warning")
+    server = make_server(min_free_space="0", database_url=f"sqlite:///{database}", log_level="warning")
     content = os.urandom(size)
     with server.client() as client:
         kept = client.put("/api/upload/kept.bin", content=content).json()
@@ -164,7 +164,7 @@ def test_a_disk_that_fills_up_under_many_clients_keeps_every_acknowledged_file(
 ) -> None:
     database = small_disk.folder / "fileferry.db"
     places = {"store": f"file://{small_disk.folder}", "database_url": f"sqlite:///{database}"}
-    server = make_server(log_level="warning", **places)
+    server = make_server(min_free_space="0", log_level="warning", **places)
     sizes = [10_000, 100_000, 700_000]
     small_disk.fill(leaving=_DISK - 2 * MIB)
     with server.client() as client, ThreadPoolExecutor(8) as clients:
@@ -186,3 +186,27 @@ def test_a_disk_that_fills_up_under_many_clients_keeps_every_acknowledged_file(
         assert client.put("/api/upload/next.bin", content=b"next").status_code == 201
     doctor(server, "--fix", **places)
     assert blobs(small_disk.folder) == rows(database)
+
+
+def test_a_reserve_keeps_room_to_delete_and_recover(small_disk: SmallDisk, make_server: Any) -> None:
+    places = {"store": f"file://{small_disk.folder}", "database_url": f"sqlite:///{small_disk.folder}/fileferry.db"}
+    server = make_server(min_free_space="4MiB", sweep_interval="1s", log_level="warning", **places)
+    content = os.urandom(4 * MIB)
+    with server.client() as client:
+        spare = client.put("/api/upload/spare.bin", content=content).json()
+        small_disk.fill(leaving=4 * MIB - 100_000)
+        for refused in upload_by_every_flow(client, b"a few bytes"):
+            assert_says_that_the_disk_is_full(refused)
+        assert client.get("/readyz").json()["status"] == "degraded"
+        assert client.delete(f"/api/files/{spare['id']}").status_code == 204
+        eventually(lambda: small_disk.free() >= 7 * MIB, "the sweeper has freed the deleted file's bytes")
+        assert client.put("/api/upload/more.bin", content=b"a few bytes").status_code == 201
+
+
+def test_a_start_works_on_a_full_disk(small_disk: SmallDisk, make_server: Any) -> None:
+    places = {"store": f"file://{small_disk.folder}", "database_url": f"sqlite:///{small_disk.folder}/fileferry.db"}
+    server = make_server(log_level="warning", **places)
+    small_disk.fill()
+    server.restart()
+    with server.client() as client:
+        assert client.get("/readyz").json()["status"] == "degraded"

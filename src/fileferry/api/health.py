@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import Response, Router, get
 
 from fileferry.engine.engine import Engine
+from fileferry.errors import InsufficientStorage
 from fileferry.telemetry import metrics_page
 
 
@@ -16,8 +17,11 @@ async def healthz() -> dict[str, str]:
 
 @get("/readyz")
 async def readyz(engine: Engine) -> dict[str, str]:
-    """Answer ok when the database can be read and the store written; an error otherwise, so that no work is sent here."""
-    await engine.check()
+    """Answer ok when uploads can be taken, degraded with the reason when only reading works; an error when not even that."""
+    try:
+        await engine.check()
+    except InsufficientStorage as error:
+        return {"status": "degraded", "reason": error.code}
     return {"status": "ok"}
 
 

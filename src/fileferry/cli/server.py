@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fileferry.cli.session import FAILED, MISUSED, fail, note
+
+if TYPE_CHECKING:
+    from fileferry.settings import Settings
+
 Data = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Data folder. Default: FILEFERRY_DATA, or ./data.")]
+
+_FAULTS = {
+    "bytes_without_row": "blob that belongs to no file; --fix removes it",
+    "rows_without_bytes": "file whose bytes are missing; --fix marks it rejected, as they cannot be had back",
+    "ended_with_bytes": "ended file whose bytes are not freed yet; --fix frees them, as the server's next sweep will",
+    "overdue": "file past its expiry; --fix ends it, as the server's next sweep will",
+    "idle_uploads": "upload that nobody has continued for too long; --fix ends it, as the server's next sweep will",
+}
+_FACTS = {
+    "open_uploads": "upload under way; no fault",
+    "unconfirmed_uploads": "upload that waits to be confirmed; no fault",
+}
 
 
 def serve(
@@ -19,11 +38,15 @@ def serve(
     data: Data = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
-    """Run the server. Settings come from FILEFERRY_… environment variables."""
+    """Run the server until SIGTERM or Ctrl-C; running transfers may then finish.
+
+    Settings come from FILEFERRY_… environment variables. The first start prints the root key, once.
+    """
     from fileferry import app
 
-    _use_data(data)
-    app.serve(host=host, port=port, workers=workers)
+    with _usable_settings(data) as settings:
+        note(f"fileferry: http://{host}:{port}, data in {settings.data.absolute()}, documentation at /docs")
+        app.serve(host=host, port=port, workers=workers)
 
 
 def doctor(
@@ -31,25 +54,54 @@ def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is found.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Compare the store with the database. Exit status 1 when they differ and --fix was not given."""
+    """Compare the store with the database, beside a running server or without one.
+
+    Exit status 1 when they differ and --fix was not given.
+    """
     import msgspec
 
     from fileferry import app
 
-    _use_data(data)
-    findings = asyncio.run(app.doctor(fix=fix))
+    with _usable_settings(data) as settings:
+        # Only a server's first start makes a database: it is what shows the root key.
+        database = Path(settings.resolved_database_url().removeprefix("sqlite:///"))
+        if not database.exists():
+            fail(f"There is no database at {database}: name the server's folder with --data.", FAILED)
+        findings = asyncio.run(app.doctor(fix=fix))
+    found = msgspec.to_builtins(findings)
     if as_json:
-        print(json.dumps(msgspec.to_builtins(findings)))
-    elif findings.is_clean:
-        print("Store and database agree.")
+        print(json.dumps(found))
     else:
-        for name, found in msgspec.to_builtins(findings).items():
-            print(f"{name.replace('_', ' ')}: {len(found) if isinstance(found, list) else found}")
+        for name, meaning in {**_FAULTS, **_FACTS}.items():
+            if count := len(found[name]) if isinstance(found[name], list) else found[name]:
+                print(_counted(count, meaning))
+        for name in ("bytes_without_row", "rows_without_bytes"):
+            for identifier in found[name]:
+                print(f"  {name.replace('_', ' ')}: {identifier}")
+        if findings.is_clean:
+            print("Store and database agree.")
+        elif fix:
+            print("Mended.")
     if not findings.is_clean and not fix:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
-def _use_data(data: Path | None) -> None:
+def _counted(count: int, meaning: str) -> str:
+    noun, _, rest = meaning.partition(" ")
+    return f"{count} {noun}{'' if count == 1 else 's'} {rest}"
+
+
+@contextlib.contextmanager
+def _usable_settings(data: Path | None) -> Iterator[Settings]:
+    """Yield the settings in force; end the command with one line for a setting or a folder that cannot be used."""
+    from fileferry import settings
+
     # Through the environment, because worker processes read their settings from it too.
     if data is not None:
         os.environ["FILEFERRY_DATA"] = str(data)
+    try:
+        yield settings.load()
+    except settings.SettingsError as error:
+        fail(str(error), MISUSED)
+    except OSError as error:
+        fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), FAILED)

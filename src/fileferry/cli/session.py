@@ -17,6 +17,7 @@ from fileferry.client import Client
 from fileferry.errors import FerryError, Retry
 
 FAILED = 1
+MISUSED = 2
 FAILED_FOR_NOW = os.EX_TEMPFAIL
 INTERRUPTED = 130
 

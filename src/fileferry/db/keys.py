@@ -46,6 +46,12 @@ def insert_secret(conn: Connection, key_id: str, digest: str) -> None:
     conn.execute(insert(key_secrets), {"digest": digest, "key_id": key_id, "expires_at": None})
 
 
+def opens(conn: Connection, key_id: str, digest: str) -> bool:
+    """Whether the secret with this SHA-256, and no other, opens the key."""
+    query = select(key_secrets.c.digest).where(key_secrets.c.key_id == key_id)
+    return list(conn.execute(query).scalars()) == [digest]
+
+
 def end_secrets(conn: Connection, key_id: str, at: datetime) -> None:
     """Let every present secret of the key end at ``at``, or earlier where that was settled."""
     later = or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > at)

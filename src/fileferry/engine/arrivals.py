@@ -16,6 +16,7 @@ from fileferry.engine import processing
 from fileferry.engine.digests import Algorithm, Hasher
 from fileferry.engine.intake import Intake
 from fileferry.engine.parts import LARGEST_PART, part_length, refuse_part_size
+from fileferry.engine.room import Room
 from fileferry.engine.versions import Content
 from fileferry.errors import AlreadyUploaded, FileTooLarge, Gone, SizeMismatch, Unavailable
 from fileferry.model import Clock, Digests, Part, Upload, UploadState, new_id
@@ -26,10 +27,17 @@ class Arrivals:
     """Where the bytes of promised uploads come in."""
 
     def __init__(
-        self, database: Database, store: BlobStore, hashing: ThreadPoolExecutor, settings: Settings, clock: Clock
+        self,
+        database: Database,
+        store: BlobStore,
+        room: Room,
+        hashing: ThreadPoolExecutor,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         self.database = database
         self.store = store
+        self.room = room
         self.hashing = hashing
         self.settings = settings
         self.clock = clock
@@ -37,10 +45,11 @@ class Arrivals:
     def whole(self, upload: Upload, declared: Mapping[Algorithm, bytes], announced: int | None) -> WholeArrival:
         """Start taking in all bytes at once. A further time before completion replaces them.
 
-        Raises AlreadyUploaded, Gone, FileTooLarge and SizeMismatch before any byte is read.
+        Raises AlreadyUploaded, Gone, FileTooLarge, SizeMismatch and InsufficientStorage before any byte is read.
         """
         refuse_ended(upload)
         _refuse_size(upload, announced)
+        self.room.refuse_full(announced or 0)
         return WholeArrival(self, upload, {**promised_digests(upload), **declared})
 
     async def part(
@@ -48,11 +57,12 @@ class Arrivals:
     ) -> PartArrival:
         """Start taking in one part. A further time before completion replaces it; several may come at once.
 
-        Raises AlreadyUploaded, Gone, InvalidPart, FileTooLarge and SizeMismatch before any byte is read.
+        Raises AlreadyUploaded, Gone, InvalidPart, FileTooLarge, SizeMismatch, InsufficientStorage before any byte is read.
         """
         refuse_ended(upload)
         expected = part_length(upload, number)
         refuse_part_size(expected, announced)
+        self.room.refuse_full(expected or announced or 0)
         limit = min(upload.max_size, LARGEST_PART)
         if announced is not None and announced > limit:
             raise FileTooLarge(f"The part has {announced} bytes; at most {limit} may come.", limit=limit)

@@ -14,6 +14,7 @@ from fileferry.engine.files import Files
 from fileferry.engine.folders import Folders
 from fileferry.engine.keys import Keys
 from fileferry.engine.organizations import Organizations
+from fileferry.engine.room import Room
 from fileferry.engine.sweeper import Sweeper
 from fileferry.engine.tickets import Tickets
 from fileferry.engine.uploads import Uploads
@@ -27,7 +28,13 @@ class Engine:
     """Everything that decides, by noun. Made by ``open_engine``."""
 
     def __init__(
-        self, database: Database, store: BlobStore, minter: links.Links, settings: Settings, clock: Clock
+        self,
+        database: Database,
+        store: BlobStore,
+        room: Room,
+        minter: links.Links,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         self.database = database
         self.store = store
@@ -35,9 +42,10 @@ class Engine:
         self.clock = clock
         self.keys = Keys(database, clock)
         self.organizations = Organizations(database, clock)
-        self.uploads = Uploads(database, store, settings, clock)
+        self._room = room
+        self.uploads = Uploads(database, store, room, settings, clock)
         self.tickets = Tickets(database, store, minter, settings, clock)
-        self.arrivals = Arrivals(database, store, self.uploads.hashing, settings, clock)
+        self.arrivals = Arrivals(database, store, room, self.uploads.hashing, settings, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
         self.sweeper = Sweeper(database, store, settings, clock)
@@ -45,6 +53,7 @@ class Engine:
     async def check(self) -> None:
         """Return if this process can take uploads now; raises Unavailable or InsufficientStorage otherwise."""
         await self.database.read(find_default_organization)
+        self._room.refuse_full()
         await self.store.check()
 
     async def close(self) -> None:
@@ -54,9 +63,9 @@ class Engine:
         await self.database.close()
 
 
-async def open_engine(database: Database, store: BlobStore, settings: Settings, clock: Clock) -> Engine:
+async def open_engine(database: Database, store: BlobStore, room: Room, settings: Settings, clock: Clock) -> Engine:
     """Return an engine on a migrated database that ``install`` has prepared."""
-    return Engine(database, store, await database.read(links.load), settings, clock)
+    return Engine(database, store, room, await database.read(links.load), settings, clock)
 
 
 async def install(database: Database, settings: Settings, clock: Clock) -> str | None:

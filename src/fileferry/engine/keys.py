@@ -148,6 +148,8 @@ def install_root_key(conn: Connection, fixed_secret: str | None, now: datetime) 
     if exists and not fixed_secret:
         return None
     secret = fixed_secret or new_secret()
+    if exists and stored.opens(conn, _ROOT_ID, digest(secret)):
+        return None  # nothing to write: a start must work on a full disk too
     if not exists:
         stored.insert_key(conn, Key(_ROOT_ID, None, "root", secret[:_SHOWN], (Scope.ADMIN,), now))
     stored.delete_secrets(conn, _ROOT_ID)

@@ -19,6 +19,7 @@ from fileferry.engine import policy, processing, versions
 from fileferry.engine.digests import Algorithm, Hasher
 from fileferry.engine.intake import Intake
 from fileferry.engine.organizations import find_workspace
+from fileferry.engine.room import Room
 from fileferry.engine.versions import Content, Placement, Preconditions, Received
 from fileferry.errors import FileTooLarge, IdempotencyMismatch, Unavailable
 from fileferry.model import Clock, Principal, Scope, new_id
@@ -42,11 +43,12 @@ class NewFile(msgspec.Struct, frozen=True, kw_only=True):
 class Uploads:
     """Opens uploads for principals that may."""
 
-    def __init__(self, database: Database, store: BlobStore, settings: Settings, clock: Clock) -> None:
+    def __init__(self, database: Database, store: BlobStore, room: Room, settings: Settings, clock: Clock) -> None:
         self.database = database
         self.store = store
         self.settings = settings
         self.clock = clock
+        self.room = room
         self.hashing = ThreadPoolExecutor(2, thread_name_prefix="digest")
 
     def authorize(self, principal: Principal) -> None:
@@ -64,12 +66,13 @@ class Uploads:
         """Start taking in one file. ``declared`` digests must match, ``wanted`` ones are computed as well; ``size`` (bytes) is
         what the client announced, where it did.
 
-        Raises Forbidden without the scope, and FileTooLarge at once for an announced size over the limit.
+        Raises Forbidden without the scope, FileTooLarge at once for an announced size over the limit, InsufficientStorage.
         """
         self.authorize(principal)
         limit = policy.largest_file(self.settings)
         if size is not None and size > limit:
             raise FileTooLarge(f"The file has {size} bytes; the limit is {limit}.", limit=limit)
+        self.room.refuse_full(size or 0)
         return Incoming(self, principal, dict(declared or {}), wanted, size, limit)
 
     async def check(self, principal: Principal, new: NewFile) -> None:

@@ -17,6 +17,8 @@ from fileferry.wire import plain, s3
 Handler = Callable[[AnyRequest, Engine, Upload], Awaitable[Response[Any]]]
 
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
+_RUFH_HEADERS = ("upload-complete", "upload-incomplete", "upload-draft-interop-version")
+_GCS_HEADERS = ("content-range", "x-goog-resumable", "x-upload-content-type", "x-upload-content-length")
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, Content-Range, Content-MD5, Content-Digest, Repr-Digest, Content-Disposition, If-Match, "
     "If-None-Match, Range, Idempotency-Key, X-Request-ID, X-Requested-With, x-amz-checksum-crc32, x-amz-checksum-crc32c, "
@@ -45,9 +47,9 @@ async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Respons
 
 
 @route("/u/{upload_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
-async def preflight(upload_id: str) -> Response[None]:
+async def preflight(upload_id: str) -> Response[bytes]:
     """Tell a browser what a page of any origin may send here; needs no signature, as a browser sends none."""
-    return Response(None, status_code=200, headers=_PREFLIGHT)
+    return Response(b"", status_code=200, headers=_PREFLIGHT)
 
 
 def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
@@ -67,9 +69,9 @@ def _handler(request: AnyRequest) -> Handler:
         raise ProtocolUnknown("Azure Blob")
     if "tus-resumable" in headers:
         raise ProtocolUnknown("tus")
-    if "upload-complete" in headers or "upload-incomplete" in headers or "upload-draft-interop-version" in headers:
+    if any(name in headers for name in _RUFH_HEADERS) or headers.get("content-type") == "application/partial-upload":
         raise ProtocolUnknown("resumable uploads for HTTP")
-    if "content-range" in headers or "x-goog-resumable" in headers or "x-upload-content-type" in headers:
+    if any(name in headers for name in _GCS_HEADERS):
         raise ProtocolUnknown("Google resumable sessions")
     if s3.is_spoken(request):
         return s3.handle

@@ -104,7 +104,7 @@ async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
         async for chunk in body_of(request, engine.settings.body_idle_timeout):
             await arrival.write(chunk)
         part = await arrival.finish()
-    return Response(None, status_code=200, headers={"ETag": f'"{part.md5}"', "Cache-Control": "no-store"})
+    return Response(b"", status_code=200, headers={"ETag": f'"{part.md5}"', "Cache-Control": "no-store"})
 
 
 async def _list_parts(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:

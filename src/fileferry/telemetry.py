@@ -62,7 +62,7 @@ def configure_logging(settings: Settings) -> None:
         _redact_event,
     ]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    renderer = structlog.dev.ConsoleRenderer() if settings.log_format == "console" else _render_json
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if settings.log_format == "console" else _render_json
     structlog.configure(
         processors=[*shared, renderer],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),

@@ -438,6 +438,8 @@ def _sync_folder(folder: str | Path) -> None:
 def _unclaimed(folder: Path) -> list[str]:
     names = []
     for entry in os.scandir(folder):
+        if entry.name.startswith("."):  # what check() tries writing with
+            continue
         descriptor = _claim(entry.path)
         if descriptor is not None:
             os.close(descriptor)

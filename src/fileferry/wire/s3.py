@@ -23,6 +23,7 @@ from fileferry.web.requests import (
     content_length,
     declared_digests,
     parse_limit,
+    public_url,
     refuse_encoded,
     small_body_of,
 )
@@ -131,7 +132,7 @@ async def _complete(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     parts = {part.number: part for part in await engine.tickets.parts(upload)}
     stored = await engine.tickets.complete_parts(upload, listed)
     document = ElementTree.Element("CompleteMultipartUploadResult", xmlns=_NAMESPACE)
-    _add(document, "Location", f"/f/{engine.files.public_token(stored)}/")
+    _add(document, "Location", public_url(request, engine, stored))
     _add_names(document, upload)
     _add(document, "ETag", f'"{multipart_etag([parts[number] for number, _etag in listed if number in parts])}"')
     return _xml(document)

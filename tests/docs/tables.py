@@ -1,0 +1,141 @@
+"""The tables of the docs that the code already holds: settings, errors, commands. Run as a program it writes them anew."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+from pages import DOCS
+
+from fileferry import settings
+from fileferry.cli import app
+from fileferry.errors import CATALOGUE
+
+
+def settings_table() -> str:
+    """Return every setting with its default and what ``settings.py`` says of it."""
+    said = _attribute_docstrings(settings.Settings)
+    rows = [
+        (f"`{settings.PREFIX}{field.name.upper()}`", _default_text(field.default), said[field.name])
+        for field in msgspec.structs.fields(settings.Settings)
+    ]
+    return _table(("variable", "default", "meaning"), rows)
+
+
+def errors_table() -> str:
+    """Return every error of the catalogue, by status and code."""
+    kinds = sorted(CATALOGUE.values(), key=lambda kind: (kind.status, kind.code))
+    rows = [(f"`{kind.code}`", str(kind.status), kind.retry.value, kind.title) for kind in kinds]
+    return _table(("code", "status", "retry", "meaning"), rows)
+
+
+def commands_table() -> str:
+    """Return every command of the command line with its arguments and options."""
+    return "\n\n".join(_commands(typer.main.get_command(app), "fileferry"))
+
+
+TABLES = {
+    "settings": (DOCS / "operating.md", settings_table),
+    "errors": (DOCS / "errors.md", errors_table),
+    "commands": (DOCS / "command-line.md", commands_table),
+}
+"""The page of each table, and what makes it."""
+
+
+def written(page: Path, name: str) -> str:
+    """Return the table as the page has it; raises ValueError when it has none."""
+    return _between(name).search(page.read_text())[1].strip()  # type: ignore[index]
+
+
+def main() -> None:
+    """Write every table into its page."""
+    for name, (page, make) in TABLES.items():
+        fresh = f"<!-- begin: {name} -->\n{make()}\n<!-- end: {name} -->"
+        begin, end = _between(name).search(page.read_text()).span()  # type: ignore[union-attr]
+        page.write_text(page.read_text()[:begin] + fresh + page.read_text()[end:])
+
+
+def _between(name: str) -> re.Pattern[str]:
+    return re.compile(f"<!-- begin: {name} -->\n(.*?)<!-- end: {name} -->", re.DOTALL)
+
+
+def _attribute_docstrings(kind: type[Any]) -> dict[str, str]:
+    (body,) = (node.body for node in ast.parse(inspect.getsource(kind)).body if isinstance(node, ast.ClassDef))
+    found = {}
+    for field, said in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant):
+            found[ast.unparse(field.target)] = str(said.value.value).replace("``", "`")
+    return found
+
+
+def _default_text(default: Any) -> str:
+    if default is None:
+        return "–"
+    if isinstance(default, timedelta):
+        return f"`{_duration_text(int(default.total_seconds()))}`"
+    if isinstance(default, settings.Bytes):
+        return f"`{_size_text(default)}`"
+    return f"`{default}`"
+
+
+def _duration_text(seconds: int) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0 and seconds > length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _size_text(size: int) -> str:
+    for unit, power in (("GiB", 3), ("MiB", 2), ("KiB", 1)):
+        if size % 1024**power == 0:
+            return f"{size // 1024**power}{unit}"
+    return str(size)
+
+
+def _commands(command: Any, words: str) -> Iterator[str]:
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        below = f"{words} {name}"
+        if getattr(child, "commands", None):
+            yield from _commands(child, below)
+        else:
+            yield _command(child, below)
+
+
+def _command(command: Any, words: str) -> str:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+    signature = " ".join([words, *(_argument_text(argument) for argument in arguments)])
+    rows = [
+        (_option_text(option), option.help or "")
+        for option in options
+        if not {"--help", "--url", "--key"} & set(option.opts)
+    ]
+    table = "\n\n" + _table(("option", "meaning"), rows) if rows else ""
+    return f"### `{signature}`\n\n{' '.join(command.help.split())}{table}"
+
+
+def _argument_text(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _option_text(option: Any) -> str:
+    value = "" if option.is_flag else f" {option.metavar or option.name.upper().replace('_', ' ')}"
+    return ", ".join(f"`{name}{value}`" for name in option.opts)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

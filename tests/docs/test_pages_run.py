@@ -1,0 +1,96 @@
+"""Every block that README and docs show is run, in order, page by page, against a server that has nothing in it yet."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import ROOT, Block, blocks, name_of, pages
+from shown import check_json, check_text
+
+from conftest import MakeServer
+from support.live_server import LiveServer
+
+SHOWN_ADDRESS = "http://127.0.0.1:8080"
+RUN = {"bash", "python"}
+OUTPUT = {"text", "json"}
+# Every word of a page's shell survives from block to block, as it does for who types them.
+SHELL = "set -a; if [ -f {state} ]; then . {state}; fi; set -euo pipefail\n{text}\nexport -p > {state}\n"
+
+
+class Reader:
+    """Somebody who types what a page shows, in one folder and one session."""
+
+    def __init__(self, server: LiveServer, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+        self._python: dict[str, Any] = {"__name__": "__main__"}
+
+    def does(self, block: Block) -> str:
+        """Run the block and return what it printed on stdout, with the address that pages show."""
+        text = block.text.replace(SHOWN_ADDRESS, self._server.url)
+        output = self._shell(text, block) if block.language == "bash" else self._session(text, block)
+        return output.replace(self._server.url, SHOWN_ADDRESS)
+
+    def _shell(self, text: str, block: Block) -> str:
+        script = SHELL.format(state=self._folder.parent / "shell", text=text)
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{block.place} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def _session(self, text: str, block: Block) -> str:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(text, block.place, "exec"), self._python)
+        return printed.getvalue()
+
+
+@pytest.fixture
+def reader(make_server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    server = make_server()
+    folder = tmp_path / "fileferry"
+    folder.mkdir()
+    (folder / "data").symlink_to(server.data)
+    (server.data / "root-key").write_text(server.root_key + "\n")
+    (folder / "report.pdf").write_bytes(b"%PDF-1.4\n" + b"A report for the test of the docs.\n" * 100)
+    (folder / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 1024)
+    for name in [name for name in os.environ if name.startswith("FILEFERRY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("FILEFERRY_URL", server.url)
+    monkeypatch.setenv("FILEFERRY_KEY", server.root_key)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(folder)
+    return Reader(server, folder)
+
+
+@pytest.mark.service("curl")
+@pytest.mark.parametrize("page", [page for page in pages() if blocks(page)], ids=name_of)
+def test_what_a_page_shows_works(page: Path, reader: Reader) -> None:
+    output: str | None = None
+    for block in blocks(page):
+        if block.excuse is not None:
+            output = None
+        elif block.language in RUN:
+            output = reader.does(block)
+        else:
+            assert block.language in OUTPUT, f"{block.place}: nobody knows how to run {block.language!r}"
+            assert output is not None, f"{block.place} shows the output of nothing that was run"
+            (check_json if block.language == "json" else check_text)(block.text, output)
+
+
+@pytest.mark.parametrize(
+    "block", [block for page in pages() for block in blocks(page) if block.excuse], ids=lambda block: block.place
+)
+def test_a_block_that_is_not_run_says_which_test_covers_it_or_why_none_can(block: Block) -> None:
+    tests = [word.strip(".,;()") for word in str(block.excuse).split() if word.startswith("tests/")]
+    assert all((ROOT / test).exists() for test in tests)
+    assert tests or len(str(block.excuse).split()) >= 5

@@ -257,7 +257,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-_DURATION = re.compile(r"(\d{1,12})(s|m|h|d|w)?")
+_DURATION = re.compile(r"(\d{1,12})(s|m|h|d|w)?", re.ASCII)
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST = timedelta(days=36500)
 
@@ -273,7 +273,7 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-_SIZE = re.compile(r"(\d{1,18})\s*(B|[kKMGT]i?B?)?")
+_SIZE = re.compile(r"(\d{1,18})\s*(B|[kKMGT]i?B?)?", re.ASCII)
 _SIZE_POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_type_hints
 
 import msgspec
 
@@ -76,9 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_retention: Duration = Duration(hours=24)
     """How long an Idempotency-Key is remembered."""
 
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
-    log_format: str = "json"
+    log_format: Literal["json", "console"] = "json"
     """json, or console for people."""
 
     def resolved_database_url(self) -> str:
@@ -104,18 +104,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read settings from ``environ``; raise SettingsError naming the first variable that cannot be used."""
-    values = {
-        field.name: environ[variable]
-        for field in msgspec.structs.fields(Settings)
-        if (variable := PREFIX + field.name.upper()) in environ
-    }
-    try:
-        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"A {PREFIX}… setting cannot be used: {error}") from error
+    kinds = get_type_hints(Settings)
+    values = {}
+    for name in Settings.__struct_fields__:
+        variable = PREFIX + name.upper()
+        if variable in environ:
+            values[name] = _convert(variable, environ[variable], kinds[name])
+    settings = Settings(**values)
     settings.resolved_database_url()
     settings.resolved_store_folder()
     return settings
+
+
+def _convert(variable: str, value: str, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{variable}: {error}") from error
 
 
 def _decode(kind: type[Any], value: Any) -> Any:

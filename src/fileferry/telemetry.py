@@ -25,8 +25,11 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 REDACTED = "[redacted]"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-# API keys, signatures in queries, and the token of a public URL.
-_SECRETS = re.compile(r"ff_[0-9A-Za-z]{8,}|(?<=sig=)[^&\s\"']+|(?<=/f/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+")
+# API keys, signatures in queries, and tokens of public URLs (44 characters of base64url) wherever they stand.
+_SECRETS = re.compile(
+    r"ff_[0-9A-Za-z]{8,}|(?<=sig=)[^&\s\"']+|(?<=/f/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+"
+    r"|(?<![0-9A-Za-z_-])[0-9A-Za-z_-]{44}(?![0-9A-Za-z_-])"
+)
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _log = structlog.get_logger("fileferry.access")
@@ -62,7 +65,9 @@ def configure_logging(settings: Settings) -> None:
         _redact_event,
     ]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if settings.log_format == "console" else _render_json
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if settings.log_format == "console" else _render_json
+    )
     structlog.configure(
         processors=[*shared, renderer],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from conftest import MakeServer
 from contract.edge import fetch, file_part, nothing_left, send_form
 from support.live_server import LiveServer
+
+if TYPE_CHECKING:  # at run time each folder has a module of this name
+    from conftest import MakeServer
 
 UNKNOWN = "01a1fd9d-19ef-7684-9702-777d6e6cde0f"
 

@@ -97,9 +97,7 @@ def test_what_has_arrived_is_listed_to_go_on_after_a_crash(http: httpx.Client) -
     etags = {number: upload.put(number, upload.piece(content, number)) for number in (3, 1)}
     seen = upload.parts().json()
     assert (seen["id"], seen["uploadId"], seen["partSize"]) == (upload.id, upload.upload_id, SMALL_PART)
-    assert seen["parts"] == [
-        {"partNumber": number, "etag": etags[number], "size": SMALL_PART} for number in (1, 3)
-    ]
+    assert seen["parts"] == [{"partNumber": number, "etag": etags[number], "size": SMALL_PART} for number in (1, 3)]
 
 
 def test_fresh_urls_are_given_for_given_parts(http: httpx.Client) -> None:

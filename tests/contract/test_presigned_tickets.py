@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from conftest import MakeServer
 from contract.edge import crc32c_hex
 from support.live_server import LiveServer
 from wire.asking import ask, ask_one, confirm, confirmed, etag_of, fetch, new_folder, send
+
+if TYPE_CHECKING:  # at run time each folder has a module of this name
+    from conftest import MakeServer
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -59,9 +61,7 @@ def test_a_batch_is_of_1_to_1000(http: httpx.Client, count: int) -> None:
         ({"name": "a", "size": "1"}, 400, "invalid_parameter"),
     ],
 )
-def test_one_bad_entry_refuses_the_whole_batch(
-    http: httpx.Client, bad: dict[str, Any], status: int, code: str
-) -> None:
+def test_one_bad_entry_refuses_the_whole_batch(http: httpx.Client, bad: dict[str, Any], status: int, code: str) -> None:
     folder = new_folder(http)
     files = [{"name": "good", "size": 1}, bad, {"name": "good too", "size": 1}]
     refused(http.post(f"/v1/files/{folder}", json={"filesMetadata": files}), status, code)
@@ -87,7 +87,9 @@ def test_a_ticket_tells_where_how_much_and_until_when(http: httpx.Client) -> Non
 
 
 def test_tickets_need_a_folder_of_this_organization(http: httpx.Client) -> None:
-    refused(http.post(f"/v1/files/{uuid.uuid4()}", json={"filesMetadata": [{"name": "a", "size": 1}]}), 404, "not_found")
+    refused(
+        http.post(f"/v1/files/{uuid.uuid4()}", json={"filesMetadata": [{"name": "a", "size": 1}]}), 404, "not_found"
+    )
 
 
 def test_a_plain_put_answers_with_the_etag_of_s3_and_what_arrived(http: httpx.Client) -> None:
@@ -251,6 +253,4 @@ def test_a_key_that_may_only_read_gets_no_ticket(http: httpx.Client, server: Liv
         asked = {"filesMetadata": [{"name": "a", "size": 1}]}
         refused(reader.post(f"/v1/files/{folder}", json=asked), 403, "forbidden")
         refused(confirm(reader, str(uuid.uuid4())), 403, "forbidden")
-        refused(
-            reader.post(f"/v1/files/multipart/{folder}/initiate", json={"name": "a", "size": 1}), 403, "forbidden"
-        )
+        refused(reader.post(f"/v1/files/multipart/{folder}/initiate", json={"name": "a", "size": 1}), 403, "forbidden")

@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from conftest import MakeServer
 from contract.edge import fetch, sha256_field
 from support.live_server import LiveServer
+
+if TYPE_CHECKING:  # at run time each folder has a module of this name
+    from conftest import MakeServer
 
 CONTENT = os.urandom(1_500_000)
 SIZE = len(CONTENT)

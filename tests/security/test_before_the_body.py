@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from conftest import MakeServer
 from contract.edge import MULTIPART, exchange, file_part, form, head_of, nothing_left
 from support.live_server import LiveServer
+
+if TYPE_CHECKING:  # at run time each folder has a module of this name
+    from conftest import MakeServer
 
 HUGE = 40 * 1024**3
 ADDRESSES = [("PUT", "/api/upload/a"), ("POST", "/api/upload/a"), ("POST", "/v1/files")]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from conftest import MakeServer
 from contract.edge import eventually, exchange, fetch, head_of
+
+if TYPE_CHECKING:  # at run time each folder has a module of this name
+    from conftest import MakeServer
 
 
 def token_of(url: str) -> str:

@@ -32,6 +32,7 @@ from fileferry.telemetry import request_id
 from fileferry.web import problems
 from fileferry.web.requests import (
     AnyRequest,
+    base_url,
     body_of,
     content_length,
     declared_digests,
@@ -108,6 +109,7 @@ async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> R
     ``expires_in`` (30m, 24h, 7d or seconds) or ``expires_at`` (RFC 3339) end its life, ``metadata`` is a JSON object.
     """
     refuse_encoded(request)
+    base_url(request, engine)  # what makes the answer impossible is told before anything is stored
     media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
     if media_type == "multipart/form-data":
         stored = await _receive_multipart(request, engine, principal, parameters.get("boundary", ""))

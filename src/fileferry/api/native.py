@@ -35,6 +35,7 @@ from fileferry.web.requests import (
     AnyRequest,
     Cursor,
     Limit,
+    base_url,
     body_of,
     content_length,
     declared_digests,
@@ -405,6 +406,7 @@ def _new_file(
 
 async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new: NewFile) -> Response[Any]:
     refuse_encoded(request)
+    base_url(request, engine)  # what makes the answer impossible is told before anything is stored
     await engine.uploads.check(principal, new)
     size = content_length(request)
     declared, wanted = declared_digests(request.headers), wanted_digests(request.headers)

@@ -12,8 +12,9 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +37,8 @@ _SYNC_FILE_RANGE_WRITE = 2
 # A folder this young may be about to receive a blob; its name holds the time in units of 2**16 milliseconds.
 _FOLDER_UNIT_SECONDS = 65.536
 _YOUNG_FOLDER_SECONDS = 3600
+_FOLDER_NAME = re.compile(r"[0-9a-f]{5}/[0-9a-f]{3}")
+_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
@@ -126,10 +129,10 @@ class LocalStore:
 
     async def orphans(self) -> AsyncIterator[str]:
         """Yield every key on disk that no live writer has locked; drop old empty folders on the way."""
-        folders = [self._incoming, *await self.run(lambda: list(self._folders()))]
-        for folder in folders:
+        for folder in [self._incoming, *await self.run(self._folders)]:
             for key in await self.run(_unclaimed, folder):
                 yield key
+        await self.run(self._drop_old_folders)
 
     async def check(self) -> None:
         """Write, sync and remove a small file."""
@@ -184,15 +187,18 @@ class LocalStore:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 
-    def _folders(self) -> Iterator[Path]:
+    def _folders(self) -> list[Path]:
+        return sorted(
+            folder for folder in self._blobs.glob("*/*") if _FOLDER_NAME.fullmatch("/".join(folder.parts[-2:]))
+        )
+
+    def _drop_old_folders(self) -> None:
         young = int((time.time() - _YOUNG_FOLDER_SECONDS) / _FOLDER_UNIT_SECONDS)
-        for outer in sorted(self._blobs.iterdir()):
-            for inner in sorted(outer.iterdir()):
-                yield inner
-                if int(outer.name + inner.name, 16) < young:
-                    _remove_if_empty(inner)
-            if int(outer.name + "fff", 16) < young:
-                _remove_if_empty(outer)
+        for folder in self._folders():
+            if int("".join(folder.parts[-2:]), 16) < young:
+                _remove_if_empty(folder)
+            if int(folder.parent.name + "fff", 16) < young:
+                _remove_if_empty(folder.parent)
 
 
 class _LocalWriter:
@@ -438,7 +444,8 @@ def _sync_folder(folder: str | Path) -> None:
 def _unclaimed(folder: Path) -> list[str]:
     names = []
     for entry in os.scandir(folder):
-        if entry.name.startswith("."):  # what check() tries writing with
+        # What somebody else put here, and what check() tries writing with, is not ours to judge.
+        if not _KEY.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
             continue
         descriptor = _claim(entry.path)
         if descriptor is not None:

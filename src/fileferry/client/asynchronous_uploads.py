@@ -151,6 +151,8 @@ class _InParts:
                 if self._journal is None:
                     await _abort(self._transport, ticket.upload_id, self._new)
                 raise
+        elif self._manner.progress:
+            self._manner.progress(self._slices.size, self._slices.size)
         call = calls.complete_upload(ticket, listed, self._new, size=self._slices.size)
         try:
             file = await self._transport.run(call)

@@ -1,0 +1,138 @@
+"""The whole service in this process on a clock that tests move: requests run its loop, and nothing happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from fileferry.app import create_app, opened, prepare
+from fileferry.blobs.local import LocalStore
+from fileferry.db import bookkeeping
+from fileferry.engine.sweeper import Findings
+from fileferry.settings import Settings, load
+
+ROOT_KEY = "ff_of_this_test"
+
+
+class Service:
+    """The application, opened; ``request`` asks it, ``pass_time`` moves its clock, ``sweep`` and ``scan`` clean up by hand."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        given = {"data": str(folder), "root_key": ROOT_KEY, "sweep_interval": "1000h", "log_level": "error", **settings}
+        self.settings: Settings = load({f"FILEFERRY_{name.upper()}": value for name, value in given.items()})
+        self.data = folder
+        self.now = datetime(2030, 1, 1, tzinfo=UTC)
+        self._loop = asyncio.new_event_loop()
+        self._handlers = logging.getLogger().handlers[:]
+        self._run(prepare(self.settings, self.clock))
+        self._run(self._keep_sweeper_away())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._app: Any = create_app(self.settings, self.clock)
+        self._messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._running: asyncio.Task[None] | None = None
+        self._run(self._start())
+
+    def clock(self) -> datetime:
+        """Tell the time of this service."""
+        return self.now
+
+    def pass_time(self, **amount: float) -> None:
+        """Move the clock."""
+        self.now += timedelta(**amount)
+
+    def request(self, method: str, url: str, *, key: str | None = ROOT_KEY, **options: Any) -> httpx.Response:
+        """Ask the service, with the root key unless told otherwise."""
+        headers = {**({"X-API-Key": key} if key else {}), **options.pop("headers", {})}
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                return await client.request(method, url, headers=headers, **options)
+
+        return self._run(ask())
+
+    def upload(self, content: bytes = b"abc", path: str = "a", **parameters: str) -> dict[str, Any]:
+        """Put a file and return it."""
+        answer = self.request("PUT", f"/api/upload/{path}", content=content, params=parameters)
+        assert answer.is_success, answer.text
+        file: dict[str, Any] = answer.json()
+        return file
+
+    def fetch(self, url: str) -> httpx.Response:
+        """Get a URL without a key."""
+        return self.request("GET", url, key=None)
+
+    def sweep(self) -> None:
+        """Sweep once."""
+
+        async def run() -> None:
+            async with opened(self.settings, self.clock) as engine:
+                await engine.sweeper.sweep()
+
+        self._run(run())
+
+    def scan(self, *, fix: bool) -> Findings:
+        """Compare store and database, as ``fileferry doctor`` does."""
+
+        async def run() -> Findings:
+            async with opened(self.settings, self.clock) as engine:
+                return await engine.sweeper.scan(fix=fix)
+
+        return self._run(run())
+
+    def with_store(self, use: Any) -> Any:
+        """Run ``use(store)``, a coroutine function, on a store of its own in the same folder."""
+
+        async def run() -> Any:
+            store = LocalStore(self.settings.resolved_store_folder())
+            try:
+                return await use(store)
+            finally:
+                await store.close()
+
+        return self._run(run())
+
+    def blobs(self) -> list[Path]:
+        """Return every file that the store has on the disk."""
+        folders = [self.data / "blobs", self.data / "incoming"]
+        return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+    def close(self) -> None:
+        """End the application's lifespan, and give logging back to the tests."""
+        self._run(self._stop())
+        self._loop.close()
+        logging.getLogger().handlers = self._handlers
+
+    def _run(self, awaited: Any) -> Any:
+        return self._loop.run_until_complete(awaited)
+
+    async def _keep_sweeper_away(self) -> None:
+        """Take the lease that the service's own sweeper would, so that nothing is swept but by a test's word."""
+        async with opened(self.settings, self.clock) as engine:
+            until = self.now + timedelta(days=36500)
+            assert await engine.database.write(bookkeeping.take_lease, "sweeper", "the test", self.now, until)
+
+    async def _start(self) -> None:
+        ready = asyncio.Event()
+
+        async def send(message: dict[str, str]) -> None:
+            if message["type"].endswith("failed"):
+                print(message, file=sys.stderr)
+            ready.set()
+
+        self._running = asyncio.create_task(self._app({"type": "lifespan", "state": {}}, self._messages.get, send))
+        await self._messages.put({"type": "lifespan.startup"})
+        await ready.wait()
+
+    async def _stop(self) -> None:
+        assert self._running is not None
+        await self._messages.put({"type": "lifespan.shutdown"})
+        await self._running

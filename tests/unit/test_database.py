@@ -1,0 +1,137 @@
+"""Running transactions on SQLite, and bringing its schema up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from fileferry.db.database import SqliteDatabase, writer_engine
+from fileferry.db.migration import migrate
+from fileferry.db.schema import metadata
+
+
+@asynccontextmanager
+async def database(folder: Path) -> AsyncIterator[SqliteDatabase]:
+    opened = SqliteDatabase(f"sqlite:///{folder}/test.db")
+    try:
+        await opened.write(
+            lambda conn: conn.execute(text("CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)")) and None
+        )
+        yield opened
+    finally:
+        await opened.close()
+
+
+def run(folder: Path, use: Callable[[SqliteDatabase], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        async with database(folder) as opened:
+            await use(opened)
+
+    asyncio.run(main())
+
+
+def insert(conn: Connection, number: int) -> int:
+    conn.execute(text("INSERT INTO t VALUES (:n)"), {"n": number})
+    return number
+
+
+def fail_after_insert(conn: Connection, number: int) -> None:
+    insert(conn, number)
+    raise RuntimeError(str(number))
+
+
+def numbers(conn: Connection) -> list[int]:
+    return list(conn.execute(text("SELECT n FROM t ORDER BY n")).scalars())
+
+
+def test_a_failing_write_undoes_its_own_and_touches_no_other(tmp_path: Path) -> None:
+    async def use(opened: SqliteDatabase) -> None:
+        writes = [opened.write(insert if n % 10 else fail_after_insert, n) for n in range(100)]
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+        good = [n for n in range(100) if n % 10]
+        assert [outcome for outcome in outcomes if isinstance(outcome, int)] == good
+        assert [str(outcome) for outcome in outcomes if isinstance(outcome, RuntimeError)] == [
+            str(n) for n in range(0, 100, 10)
+        ]
+        assert await opened.read(numbers) == good
+
+    run(tmp_path, use)
+
+
+def test_a_broken_rule_of_the_database_fails_one_write_only(tmp_path: Path) -> None:
+    async def use(opened: SqliteDatabase) -> None:
+        outcomes = await asyncio.gather(*(opened.write(insert, n // 2) for n in range(40)), return_exceptions=True)
+        assert sum(isinstance(outcome, int) for outcome in outcomes) == 20
+        assert await opened.read(numbers) == list(range(20))
+
+    run(tmp_path, use)
+
+
+def test_a_write_is_read_back_at_once_and_by_another_process(tmp_path: Path) -> None:
+    async def use(opened: SqliteDatabase) -> None:
+        async with database(tmp_path) as other:
+            for number in range(20):
+                await opened.write(insert, number)
+                assert max(await opened.read(numbers)) == number
+                assert max(await opened.lookup(numbers)) == number
+                assert max(await other.read(numbers)) == number
+
+    run(tmp_path, use)
+
+
+def test_a_read_cannot_write(tmp_path: Path) -> None:
+    async def use(opened: SqliteDatabase) -> None:
+        for ask in (opened.read, opened.lookup):
+            with pytest.raises(Exception, match=r"readonly|read-only"):
+                await ask(insert, 1)
+        assert await opened.read(numbers) == []
+
+    run(tmp_path, use)
+
+
+def test_a_cancelled_write_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    async def use(opened: SqliteDatabase) -> None:
+        tasks = [asyncio.create_task(opened.write(insert, n)) for n in range(50)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        found = await opened.read(numbers)
+        assert set(found) >= {outcome for outcome in outcomes if isinstance(outcome, int)}
+        await opened.write(insert, 1000)
+
+    run(tmp_path, use)
+
+
+def test_the_migrations_make_the_schema(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/test.db"
+    migrate(url)
+    engine = writer_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/test.db"
+    script = "import sys; from fileferry.db.migration import migrate; sys.stdin.readline(); migrate(sys.argv[1])"
+    command = [sys.executable, "-c", script, url]
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+    assert [status for _, status in ended] == [0, 0, 0], ended
+    migrate(url)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import httpx
 import pytest
 
-from support.live_server import LiveServer
+from support.live_server import LiveServer, MakeServer
 
 pytest_plugins = ["pytester", "support.skips"]
-
-
-class MakeServer(Protocol):
-    """Starts a server of the test's own: ``make_server(max_file_size="1MiB", workers=2)``; it ends with the test."""
-
-    def __call__(self, *, workers: int = 1, **settings: str) -> LiveServer:
-        """Return the server once it is ready."""
 
 
 @pytest.fixture(scope="session")

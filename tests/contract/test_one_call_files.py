@@ -11,7 +11,7 @@ from contract.edge import fetch, file_part, nothing_left, send_form
 from support.live_server import LiveServer
 
 if TYPE_CHECKING:  # at run time each folder has a module of this name
-    from conftest import MakeServer
+    from support.live_server import MakeServer
 
 UNKNOWN = "01a1fd9d-19ef-7684-9702-777d6e6cde0f"
 

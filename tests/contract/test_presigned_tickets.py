@@ -15,7 +15,7 @@ from support.live_server import LiveServer
 from wire.asking import ask, ask_one, confirm, confirmed, etag_of, fetch, new_folder, send
 
 if TYPE_CHECKING:  # at run time each folder has a module of this name
-    from conftest import MakeServer
+    from support.live_server import MakeServer
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from contract.edge import fetch, sha256_field
 from support.live_server import LiveServer
 
 if TYPE_CHECKING:  # at run time each folder has a module of this name
-    from conftest import MakeServer
+    from support.live_server import MakeServer
 
 CONTENT = os.urandom(1_500_000)
 SIZE = len(CONTENT)

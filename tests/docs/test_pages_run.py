@@ -14,8 +14,7 @@ import pytest
 from pages import ROOT, Block, blocks, name_of, pages
 from shown import check_json, check_text
 
-from conftest import MakeServer
-from support.live_server import LiveServer
+from support.live_server import LiveServer, MakeServer
 
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
 RUN = {"bash", "python"}

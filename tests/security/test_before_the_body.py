@@ -14,7 +14,7 @@ from contract.edge import MULTIPART, exchange, file_part, form, head_of, nothing
 from support.live_server import LiveServer
 
 if TYPE_CHECKING:  # at run time each folder has a module of this name
-    from conftest import MakeServer
+    from support.live_server import MakeServer
 
 HUGE = 40 * 1024**3
 ADDRESSES = [("PUT", "/api/upload/a"), ("POST", "/api/upload/a"), ("POST", "/v1/files")]

@@ -13,7 +13,7 @@ import pytest
 from contract.edge import eventually, exchange, fetch, head_of
 
 if TYPE_CHECKING:  # at run time each folder has a module of this name
-    from conftest import MakeServer
+    from support.live_server import MakeServer
 
 
 def token_of(url: str) -> str:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -123,3 +124,10 @@ class LiveServer:
         if self.is_running():
             self.kill()
         raise RuntimeError(f"The server did not become ready.\n{self.log_text()}")
+
+
+class MakeServer(Protocol):
+    """Starts a server of the test's own: ``make_server(max_file_size="1MiB", workers=2)``; it ends with the test."""
+
+    def __call__(self, *, workers: int = 1, **settings: str) -> LiveServer:
+        """Return the server once it is ready."""

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-SERVICES = {"curl": "curl"}
+SERVICES = {"chromium": "chromium", "curl": "curl"}
 """What `@pytest.mark.service(name)` may name, and its program on the PATH; scripts/services.sh installs them."""
 
 MISSING = "missing service"

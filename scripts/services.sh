@@ -8,6 +8,7 @@ need() { # need PACKAGE PROBE...: the package is missing when the probe fails
 }
 
 # The one list: a package and the command that succeeds where it is installed.
+need chromium chromium --version
 need curl curl --version
 need python3-venv python3 -c 'import ensurepip, venv'
 

@@ -276,11 +276,7 @@ class ProtocolUnknown(FerryError):
     """An upload protocol that this server does not speak; nothing was read."""
 
     code, status, retry = "protocol_unknown", 501, Retry.NEVER
-    title = "This upload protocol is not spoken here."
-
-    def __init__(self, protocol: str | None = None, **rest: Any) -> None:
-        known = "use a plain PUT, or S3 multipart parts"
-        super().__init__(f"{protocol} is not spoken on this URL: {known}." if protocol else None, **rest)
+    title = "This upload protocol is not spoken here: use a plain PUT, or S3 multipart parts."
 
 
 class Unavailable(FerryError):

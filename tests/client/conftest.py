@@ -1,16 +1,18 @@
-"""Fixtures of the client's tests: each of the two clients, and an environment that sends nothing through a proxy."""
+"""Fixtures of the client's tests: each of the two clients, and an environment of the test's own, without a proxy."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+
 from clients import Awaiting, Blocking
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.delenv("FILEFERRY_URL", raising=False)
     monkeypatch.delenv("FILEFERRY_KEY", raising=False)
 

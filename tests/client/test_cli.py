@@ -8,13 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from relay import Relay
 
+from fileferry.client.journal import state_folder
 from support.live_server import LiveServer
 
 Result = subprocess.CompletedProcess[bytes]
@@ -158,6 +162,120 @@ def test_an_organization_has_the_id_that_was_fixed(shell: Shell) -> None:
     assert f"{chosen}\tfixed\tFixed" in shell.out("orgs", "list").splitlines()
 
 
+def test_a_folder_is_made_once_filled_and_removed_when_empty(shell: Shell) -> None:
+    name = f"{shell.folder.name}/reports"
+    folder_id = shell.out("folders", "create", name).strip()
+    assert shell.out("folders", "create", name).strip() == folder_id
+    assert [folder_id, name] in [line.split("\t")[::2] for line in shell.out("folders", "list").splitlines()]
+    files = [
+        json.loads(shell.out("put", "-", "--name", "a", "--folder", folder, "--json", stdin=b"x"))
+        for folder in (folder_id, name)
+    ]
+    assert [file["path"] for file in files] == [f"{name}/a"] * 2
+    assert shell.refused("folders", "rm", folder_id)[0] == 1
+    shell.out("rm", *(file["file_id"] for file in files))
+    shell.out("folders", "rm", folder_id)
+    assert folder_id not in shell.out("folders", "list")
+
+
+def test_put_makes_the_folder_that_it_is_given(shell: Shell) -> None:
+    name = f"{shell.folder.name}-new"
+    file = json.loads(shell.out("put", "-", "--name", "a", "--folder", name, "--json", stdin=b"x"))
+    assert file["path"] == f"{name}/a"
+
+
+IN_PARTS = ["--multipart-threshold", "64KiB", "--part-size", "64KiB", "--parallel", "2"]
+
+
+def test_a_killed_put_is_continued_by_the_next_with_what_is_missing(shell: Shell, server: LiveServer) -> None:
+    body = os.urandom(20 * 64 * 1024 - 5)
+    (shell.folder / "large.bin").write_bytes(body)
+    enough, killed = threading.Event(), threading.Event()
+
+    def hold(number: int) -> None:
+        if relay.sent.total() > 8 and not killed.is_set():
+            enough.set()
+            killed.wait(60)
+            raise ConnectionAbortedError("Its client is dead.")
+
+    with Relay(server.url, before=hold) as relay:
+        shell.environment["FILEFERRY_URL"] = relay.url
+        command = [sys.executable, "-m", "fileferry", "put", "large.bin", *IN_PARTS]
+        with subprocess.Popen(command, cwd=shell.folder, env=shell.environment, stdout=subprocess.DEVNULL) as process:
+            assert enough.wait(60)
+            status, said = shell.refused("put", "large.bin", *IN_PARTS)
+            assert (status, "Another process" in said) == (1, True)
+            process.kill()
+        (state,) = state_folder().iterdir()
+        assert shell.environment["FILEFERRY_KEY"] not in state.read_text()
+        with server.client() as http:
+            ticket = http.get(f"/api/uploads/{json.loads(state.read_text())['upload_id']}").json()
+        held = {part["part_number"] for part in ticket["parts"]}
+        killed.set()
+        relay.sent.clear()
+        file = json.loads(shell.out("put", "large.bin", "--json", *IN_PARTS))
+    assert held
+    assert len(relay.addresses) == 1
+    assert relay.sent == Counter(set(range(1, 21)) - held)
+    assert file["file_id"] == ticket["file_id"]
+    assert shell.run("get", file["file_id"], "-o", "-", "--url", server.url).stdout == body
+    assert list(state_folder().iterdir()) == []
+
+
+def test_put_without_resume_keeps_no_state(shell: Shell, server: LiveServer) -> None:
+    (shell.folder / "large.bin").write_bytes(bytes(200_000))
+    with Relay(server.url, before=lambda number: found.append(state_folder().exists())) as relay:
+        found: list[bool] = []
+        shell.environment["FILEFERRY_URL"] = relay.url
+        shell.out("put", "large.bin", "--no-resume", *IN_PARTS)
+    assert found == [False] * 4
+
+
+def test_put_works_where_no_state_can_be_kept(shell: Shell) -> None:
+    (shell.folder / "a.txt").write_bytes(bytes(200_000))
+    shell.environment["XDG_STATE_HOME"] = str(shell.folder / "a.txt")
+    assert json.loads(shell.out("put", "a.txt", "--json", *IN_PARTS))["size"] == 200_000
+
+
+def test_doctor_finds_nothing_after_use_and_counts_what_is_under_way(make_server: Any, tmp_path: Path) -> None:
+    server = make_server()
+    shell = Shell(tmp_path, server.url, server.root_key)
+    shell.out("put", "-", stdin=b"x")
+    with server.client() as http:
+        http.post("/api/uploads", json={"name": "a", "size": 10}).raise_for_status()
+    for options in ([], ["--fix"]):
+        assert "1 upload under way" in shell.out("doctor", "--data", str(server.data), *options)
+    findings = json.loads(shell.out("doctor", "--data", str(server.data), "--json"))
+    assert (findings["open_uploads"], findings["bytes_without_row"]) == (1, [])
+
+
+def test_doctor_finds_lost_bytes_and_mends_what_it_finds(make_server: Any, tmp_path: Path) -> None:
+    server = make_server()
+    shell = Shell(tmp_path, server.url, server.root_key)
+    file = json.loads(shell.out("put", "-", "--json", stdin=bytes(100_000)))
+    server.stop()
+    blobs = [path for path in server.data.rglob("*") if path.is_file() and path.stat().st_size == 100_000]
+    for blob in blobs:
+        blob.unlink()
+    result = shell.run("doctor", "--data", str(server.data))
+    assert result.returncode == 1
+    assert b"--fix" in result.stdout
+    assert b"1 file whose bytes are missing" in result.stdout
+    shell.out("doctor", "--data", str(server.data), "--fix")
+    assert "agree" in shell.out("doctor", "--data", str(server.data))
+    server.start()
+    assert json.loads(shell.out("ls", "--json"))["status"] == "rejected"
+    assert file["status"] == "ready"
+
+
+def test_a_setting_that_cannot_be_used_is_one_line(shell: Shell) -> None:
+    shell.environment["FILEFERRY_MAX_FILE_SIZE"] = "much"
+    for command in ("doctor", "serve"):
+        status, said = shell.refused(command, "--data", str(shell.folder / "data"))
+        assert (status, len(said.splitlines())) == (2, 1)
+        assert "FILEFERRY_MAX_FILE_SIZE" in said
+
+
 def test_a_final_failure_is_one_line_with_code_and_request_id_and_status_1(shell: Shell) -> None:
     status, said = shell.refused("rm", "0190a000-0000-7000-8000-000000000000")
     assert status == 1
@@ -179,6 +297,9 @@ def test_a_failure_that_may_pass_has_status_75(shell: Shell, nobody: str) -> Non
         ["put", "a", "b", "--name", "c"],
         ["put", "a", "b", "--path", "c"],
         ["put", "a", "--meta", "b"],
+        ["put", "a", "--folder", "b", "--path", "c"],
+        ["put", "a", "--parallel", "0"],
+        ["put", "a", "--part-size", "big"],
         ["bogus"],
     ],
 )

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clients import Awaiting, Blocking
 from faulty_server import FaultyServer, Handler, accepted, content, file_object, lost, plain, refused, refused_early
 
 import fileferry
+from clients import Awaiting, Blocking
 from fileferry import RetryPolicy
 from fileferry.client.downloads import partial_file
 from fileferry.errors import CATALOGUE, Retry
@@ -156,7 +156,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_no_upload(connect: Any, tmp_pat
     def shrink(done: int, total: int | None) -> None:
         os.truncate(path, 3_000_000)
 
-    with FaultyServer([accepted()]) as server, pytest.raises(fileferry.SizeMismatch):
+    with FaultyServer([accepted()]) as server, pytest.raises(fileferry.SourceChanged):
         connect(server.url).upload(path, progress=shrink)
 
 

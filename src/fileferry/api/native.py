@@ -94,6 +94,8 @@ class FilePage(msgspec.Struct):
 class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What is to be uploaded: a hand-off called ``name``, in ``folder`` (an id) or not, or the file at ``path``.
 
+    A ``name`` may have folders in it, as a path has.
+
     ``size`` is exact; without it anything up to ``max_size`` may come (bytes). ``sha256`` (hex) must match in the end.
     ``parts`` asks for parts, of ``part_size`` bytes where given.
     """
@@ -224,7 +226,7 @@ async def create_upload(request: AnyRequest, engine: Engine, principal: Principa
     if (asked.name is None) == (asked.path is None) or (asked.path is not None and asked.folder is not None):
         raise InvalidParameter("Give either a name, with a folder or without, or a path.", parameter="name")
     promise = Promise(
-        path=clean_name(asked.name) if asked.name is not None else clean_path(asked.path or ""),
+        path=clean_path(asked.name or asked.path or ""),
         at_path=asked.path is not None,
         folder_id=asked.folder,
         workspace=asked.workspace,

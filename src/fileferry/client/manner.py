@@ -38,9 +38,6 @@ class Manner:
         """Return the source where it is to go in parts: large enough, and readable anywhere; None otherwise."""
         if source.size is None or source.size < max(1, self.multipart_threshold):
             return None
-        # A ticket takes a bare name: a name with folders in it can only be had in one request.
-        if new.path is None and new.folder_id is None and "/" in new.target:
-            return None
         return sliceable(source)
 
     def journal(self, connection: Connection, new: NewFile, slices: Slices) -> AbstractContextManager[Journal | None]:

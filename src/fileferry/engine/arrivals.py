@@ -62,10 +62,10 @@ class Arrivals:
         refuse_ended(upload)
         expected = part_length(upload, number)
         refuse_part_size(expected, announced)
-        self.room.refuse_full(expected or announced or 0)
         limit = min(upload.max_size, LARGEST_PART)
         if announced is not None and announced > limit:
             raise FileTooLarge(f"The part has {announced} bytes; at most {limit} may come.", limit=limit)
+        self.room.refuse_full(expected or announced or 0)
         # Enough for whatever the part turns out to be; setting it aside costs nothing until it is written.
         room = next(size for size in (expected, announced, limit) if size is not None)
         offset, blob_key = await self.database.write(self._begin_part, upload.id, number, room)

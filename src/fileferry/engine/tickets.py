@@ -281,7 +281,11 @@ class Tickets:
         if promised:
             await self._verify(upload, hasher, promised)
         content_type, detected_type = processing.judge_types(head, upload.content_type, upload.name)
-        judged = msgspec.structs.replace(content, content_type=content_type, detected_type=detected_type)
+        sha256 = promised.get(Algorithm.SHA256)
+        digests = Digests(content.digests.crc32c, sha256.hex() if sha256 else None)
+        judged = msgspec.structs.replace(
+            content, content_type=content_type, detected_type=detected_type, digests=digests
+        )
         await self._update(upload, content=msgspec.to_builtins(judged))
 
     async def _verify(self, upload: Upload, hasher: Hasher, promised: Mapping[Algorithm, bytes]) -> None:

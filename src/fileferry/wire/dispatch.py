@@ -64,17 +64,25 @@ router = Router("/", route_handlers=[preflight, upload], exception_handlers={Exc
 
 def _handler(request: AnyRequest) -> Handler:
     """Return what answers this request; raises ProtocolUnknown for a protocol that is not spoken here, MethodNotAllowed."""
-    query, headers = request.query_params, request.headers
-    if "comp" in query or "x-ms-blob-type" in headers or "x-ms-version" in headers:
-        raise ProtocolUnknown("Azure Blob")
-    if "tus-resumable" in headers:
-        raise ProtocolUnknown("tus")
-    if any(name in headers for name in _RUFH_HEADERS) or headers.get("content-type") == "application/partial-upload":
-        raise ProtocolUnknown("resumable uploads for HTTP")
-    if any(name in headers for name in _GCS_HEADERS):
-        raise ProtocolUnknown("Google resumable sessions")
+    protocol = _foreign_protocol(request)
+    if protocol is not None:
+        raise ProtocolUnknown(f"{protocol} is not spoken on this URL: use a plain PUT, or S3 multipart parts.")
     if s3.is_spoken(request):
         return s3.handle
     if request.method == "PUT":
         return plain.put
     raise MethodNotAllowed("Send the bytes with PUT.", headers={"Allow": "PUT, OPTIONS"})
+
+
+def _foreign_protocol(request: AnyRequest) -> str | None:
+    """Name the protocol that is not spoken here yet; to take it for a plain PUT would store something else than was meant."""
+    query, headers = request.query_params, request.headers
+    if "comp" in query or "x-ms-blob-type" in headers or "x-ms-version" in headers:
+        return "Azure Blob"
+    if "tus-resumable" in headers:
+        return "tus"
+    if any(name in headers for name in _RUFH_HEADERS) or headers.get("content-type") == "application/partial-upload":
+        return "Resumable uploads for HTTP"
+    if any(name in headers for name in _GCS_HEADERS):
+        return "A Google resumable session"
+    return None

@@ -1,0 +1,1 @@
+"""Programs and libraries that other people wrote, sending to signed upload URLs."""

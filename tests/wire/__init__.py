@@ -1,0 +1,1 @@
+"""The signed upload URL from outside: who may use it, what it takes, and that it never keeps what it refused."""

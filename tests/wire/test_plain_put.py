@@ -14,7 +14,7 @@ import pytest
 
 from contract.edge import exchange, nothing_left, sha256_field
 from support.live_server import LiveServer, MakeServer
-from wire.asking import ask_one, confirm, confirmed, finish, open_ticket, send
+from wire.asking import SMALL_PART, ask_one, confirm, confirmed, finish, open_ticket, send
 from wire.slow import SlowPut
 
 SIZE = 700_001
@@ -190,3 +190,28 @@ def test_many_senders_of_one_file_leave_one_of_their_bodies(http: httpx.Client) 
         answers = list(pool.map(lambda body: send(ticket["url"], body).status_code, bodies))
     assert answers == [200] * len(bodies)
     assert confirmed(http, ticket) in bodies
+
+
+@pytest.mark.parametrize("stated", ["image/png", "text/html", "application/zip"])
+def test_a_body_that_says_it_is_of_another_type_is_refused(http: httpx.Client, stated: str) -> None:
+    ticket = ask_one(http, 3, contentType="application/pdf")
+    refused(send(ticket["url"], b"abc", headers={"Content-Type": stated}), 415, "unsupported_type")
+    assert is_unspent(http, ticket)
+
+
+@pytest.mark.parametrize("stated", ["application/pdf", "application/PDF; v=1", "application/octet-stream", None])
+def test_a_body_of_the_promised_type_or_of_none_is_taken(http: httpx.Client, stated: str | None) -> None:
+    ticket = ask_one(http, 3, contentType="application/pdf")
+    headers = {} if stated is None else {"Content-Type": stated}
+    assert send(ticket["url"], b"abc", headers=headers).status_code == 200
+    assert confirmed(http, ticket) == b"abc"
+
+
+def test_a_promised_sha256_is_told_of_a_file_in_parts(http: httpx.Client) -> None:
+    content = os.urandom(SMALL_PART + 1)
+    ticket = open_ticket(
+        http, size=len(content), part_size=SMALL_PART, sha256=hashlib.sha256(content).hexdigest(), parts=True
+    )
+    for number, start in enumerate(range(0, len(content), SMALL_PART), 1):
+        send(f"{ticket['part_url']}&partNumber={number}", content[start : start + SMALL_PART])
+    assert finish(http, ticket).json()["sha256"] == hashlib.sha256(content).hexdigest()

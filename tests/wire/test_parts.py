@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import random
@@ -293,3 +294,22 @@ def test_a_completion_names_the_etag_that_s3_gives_and_where_the_file_is(http: h
         assert f'<ETag>"{joined}-2"</ETag>' in answer.text
         location = answer.text.partition("<Location>")[2].partition("</Location>")[0]
         assert send(location, method="GET").content == b"onetwo"
+
+
+def test_the_space_of_replaced_and_refused_parts_is_given_back(server: LiveServer, http: httpx.Client) -> None:
+    ticket = open_ticket(http, size=2 * LARGE_PART, part_size=LARGE_PART, parts=True)
+    before = set((server.data / "incoming").iterdir())
+    for number in (1, 1, 1, 1, 2):
+        content = os.urandom(LARGE_PART)
+        assert send(part_url(ticket, number), content).status_code == 200
+    wrong = {"Content-MD5": etag_md5(b"something else")}
+    assert send(part_url(ticket, 2), os.urandom(LARGE_PART), headers=wrong).status_code == 400
+    (gathered,) = set((server.data / "incoming").iterdir()) - before
+    assert gathered.stat().st_size > 4 * LARGE_PART
+    assert gathered.stat().st_blocks * 512 <= 2 * LARGE_PART + SMALL_PART
+    assert finish(http, ticket).json()["size"] == 2 * LARGE_PART
+
+
+def etag_md5(content: bytes) -> str:
+    """Return the value of Content-MD5."""
+    return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
-from fileferry.errors import InsufficientStorage, Unavailable
+from fileferry.errors import FileTooLarge, InsufficientStorage, Unavailable
 from fileferry.groups import GroupThread, Job, settled
 
 T = TypeVar("T")
@@ -34,6 +34,9 @@ _MOST_VECTORS = 1024  # IOV_MAX
 # Dirty pages are pushed to the disk while more bytes arrive, so that the last fsync is short.
 _WRITE_BACK = 16 * 1024 * 1024
 _SYNC_FILE_RANGE_WRITE = 2
+_PUNCH_HOLE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE and the FALLOC_FL_KEEP_SIZE that it needs
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
 # A folder this young may be about to receive a blob; its name holds the time in units of 2**16 milliseconds.
 _FOLDER_UNIT_SECONDS = 65.536
 _YOUNG_FOLDER_SECONDS = 3600
@@ -42,6 +45,8 @@ _KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_libc.renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 
 
 class LocalStore:
@@ -68,6 +73,10 @@ class LocalStore:
     def open_region(self, key: str, offset: int) -> BlobWriter:
         """Start writing inside the file that gathers the pieces of a blob; it is sparse until they have come."""
         return _RegionWriter(self, key, offset)
+
+    async def discard_region(self, key: str, offset: int, length: int) -> None:
+        """Punch a hole into the file where it is now."""
+        await self.run(_punch_first, [self.incoming_path(key), self.final_path(key)], offset, length)
 
     async def assemble(self, key: str) -> None:
         """Rename the file into place and sync the folder."""
@@ -255,10 +264,11 @@ class _RegionWriter:
     def __init__(self, store: LocalStore, key: str, offset: int) -> None:
         self._store = store
         self._key = key
-        self._offset = offset
+        self._start = self._offset = offset
         self._held: list[bytes] = []
         self._held_size = 0
         self._descriptor: int | None = None
+        self._committed = False
 
     async def append(self, chunks: Sequence[bytes]) -> None:
         self._held.extend(chunks)
@@ -268,11 +278,15 @@ class _RegionWriter:
 
     async def commit(self) -> None:
         await self._store.run(self._finish)
+        self._committed = True
 
     async def close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        if not self._committed:
+            await self._store.run(_punch, descriptor, self._start, self._offset - self._start)
+        os.close(descriptor)
 
     def _write_held(self) -> int:
         if self._descriptor is None:
@@ -369,6 +383,8 @@ def _translated(fn: Callable[..., T], *args: object) -> T:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InsufficientStorage() from error
+        if error.errno == errno.EFBIG:
+            raise FileTooLarge("The blob store's filesystem takes no file this large.") from error
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.EACCES):
             raise Unavailable(
                 f"The blob store cannot be used at the moment: {error.strerror}.", retry_after=5
@@ -377,11 +393,36 @@ def _translated(fn: Callable[..., T], *args: object) -> T:
 
 
 def _rename_once(source: str, final: str) -> None:
-    """Rename ``source`` to ``final`` unless that was done before; raises FileNotFoundError where neither is there."""
-    try:
-        os.rename(source, final)
-    except FileNotFoundError:
+    """Rename ``source`` to ``final`` unless that was done before; raises FileNotFoundError where neither is there.
+
+    What is at ``final`` is never replaced: a late writer may have made a new ``source`` meanwhile.
+    """
+    if _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(final), _RENAME_NOREPLACE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code == errno.ENOENT:
         os.stat(final, follow_symlinks=False)
+    elif code in (errno.EINVAL, errno.ENOSYS):  # a filesystem that does not know the flag
+        os.rename(source, final)
+    elif code != errno.EEXIST:
+        raise OSError(code, os.strerror(code), final)
+
+
+def _punch_first(paths: Sequence[str], offset: int, length: int) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                _punch(descriptor, offset, length)
+            finally:
+                os.close(descriptor)
+            return
+
+
+def _punch(descriptor: int, offset: int, length: int) -> None:
+    """Give the space of a run of bytes back (fallocate(2)); where the filesystem cannot, it is kept until the blob goes."""
+    if length:
+        _libc.fallocate(descriptor, _PUNCH_HOLE, offset, length)
 
 
 def _start_write_back(descriptor: int, offset: int, length: int) -> None:

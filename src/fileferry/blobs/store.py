@@ -63,9 +63,13 @@ class BlobStore(Protocol):
         """Start writing at ``offset`` of the unfinished blob ``key``, which the first region makes.
 
         Several regions may be open at once, also in other processes; the caller sees to it that they do not overlap. Their
-        ``commit`` makes the region durable but not the blob readable; closed without, what it wrote is left to be overwritten
-        or never read. Writing raises BlobAssembled once the blob was put together.
+        ``commit`` makes the region durable but not the blob readable; closed without, what it wrote is given back. Writing
+        raises BlobAssembled once the blob was put together.
         """
+        ...
+
+    async def discard_region(self, key: str, offset: int, length: int) -> None:
+        """Give back the space of a region that nothing refers to any more, whether the blob is finished or not."""
         ...
 
     async def assemble(self, key: str) -> None:

@@ -24,6 +24,7 @@ _PARTS = (
     .where(parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None))
     .order_by(parts.c.number)
 )
+_PART = _PARTS.where(parts.c.number == bindparam("part"))
 _BEGIN_AGAIN = (
     update(parts)
     .where(parts.c.upload_id == bindparam("upload"), parts.c.number == bindparam("part"))
@@ -100,6 +101,12 @@ def size_of_others(conn: Connection, upload_id: str, number: int) -> int:
     )
     total: int = conn.execute(query).scalar_one()
     return total
+
+
+def find_part(conn: Connection, upload_id: str, number: int) -> Part | None:
+    """Return a part that has arrived."""
+    row = conn.execute(_PART, {"upload": upload_id, "part": number}).first()
+    return None if row is None else Part(*row)
 
 
 def list_parts(conn: Connection, upload_id: str) -> list[Part]:

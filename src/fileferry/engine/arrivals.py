@@ -99,16 +99,18 @@ class Arrivals:
         )
         return current.blob_key
 
-    def record_part(self, conn: Connection, upload: Upload, part: Part) -> None:
-        """Record a part whose bytes are durable."""
+    def record_part(self, conn: Connection, upload: Upload, part: Part) -> Part | None:
+        """Record a part whose bytes are durable; return the one that it replaces."""
         current = reload(conn, upload.id)
         _refuse_more_parts(current)
         # Parts of a fixed size cannot exceed the whole; of the others, what counts is their sum.
         open_ended = upload.part_size is None or upload.size is None
         if open_ended and uploads.size_of_others(conn, upload.id, part.number) + part.size > upload.max_size:
             raise FileTooLarge(f"All parts together have more than {upload.max_size} bytes.", limit=upload.max_size)
+        replaced = uploads.find_part(conn, upload.id, part.number)
         uploads.put_part(conn, upload.id, part)
         uploads.update_upload(conn, upload.id, touched_at=part.received_at)
+        return replaced
 
 
 class WholeArrival:
@@ -177,6 +179,7 @@ class PartArrival:
         self._upload = upload
         self._number = number
         self._offset = offset
+        self._blob_key = blob_key
         self._declared = declared
         hasher = Hasher({Algorithm.MD5, *declared})
         writer = arrivals.store.open_region(blob_key, offset)
@@ -213,8 +216,19 @@ class PartArrival:
             intake.hasher.value(Algorithm.CRC32C).hex(),
             self._arrivals.clock(),
         )
-        await self._arrivals.database.write(self._arrivals.record_part, self._upload, part)
+        try:
+            replaced = await self._arrivals.database.write(self._arrivals.record_part, self._upload, part)
+        except Unavailable:
+            raise  # whether the commit took place is not known
+        except Exception:
+            await self._discard(part)
+            raise
+        if replaced is not None:
+            await self._discard(replaced)
         return part
+
+    async def _discard(self, part: Part) -> None:
+        await self._arrivals.store.discard_region(self._blob_key, part.offset, part.size)
 
 
 class ReceivedBytes(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from fileferry.engine.digests import Algorithm
@@ -18,11 +19,12 @@ _KNOWN = {
     "sha256": (Algorithm.SHA256, 32),
     "sha512": (Algorithm.SHA512, 64),
 }
+_HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _NOT_DIGESTS = ("algorithm", "mode", "type")
 
 
 def amz_checksums(headers: Any) -> dict[Algorithm, bytes]:
-    """Return the checksums that the headers declare; raises InvalidDigest for one that cannot be read or verified."""
+    """Return the checksums of the body that the headers declare; raises InvalidDigest for one that cannot be read or verified."""
     found = {}
     for header, value in headers.items():
         name = header.lower().removeprefix(_PREFIX)
@@ -32,6 +34,9 @@ def amz_checksums(headers: Any) -> dict[Algorithm, bytes]:
             raise InvalidDigest(f"{header}: this checksum is not verified here; send one of {', '.join(_KNOWN)}.")
         algorithm, size = _KNOWN[name]
         found[algorithm] = _decode(header, value, size)
+    payload = headers.get("x-amz-content-sha256", "")
+    if _HEX_SHA256.fullmatch(payload):
+        found.setdefault(Algorithm.SHA256, bytes.fromhex(payload))
     return found
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from clients import Awaiting, Blocking
+from faces import Awaiting, Blocking
 
 
 @pytest.fixture(autouse=True)

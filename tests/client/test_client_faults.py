@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faces import Awaiting, Blocking
 from faulty_server import FaultyServer, Handler, accepted, content, file_object, lost, plain, refused, refused_early
 
 import fileferry
-from clients import Awaiting, Blocking
 from fileferry import RetryPolicy
 from fileferry.client.downloads import partial_file
 from fileferry.errors import CATALOGUE, Retry

@@ -37,6 +37,7 @@ from fileferry.web.requests import (
     content_length,
     declared_digests,
     decode_cursor,
+    decode_json,
     encode_cursor,
     idempotency_key,
     parse_expires_at,
@@ -315,7 +316,7 @@ async def _receive_json(request: AnyRequest, engine: Engine, principal: Principa
     envelope = Hasher(declared)
     envelope.update([body])
     envelope.verify(declared)
-    asked = _decode_json(body)
+    asked = decode_json(body, _JsonUpload)
     content, stated_type = _decode_base64(asked.base64)
     if not asked.filename:
         raise MissingFile("A JSON upload needs filename and base64.")
@@ -331,15 +332,6 @@ async def _receive_json(request: AnyRequest, engine: Engine, principal: Principa
     async with engine.uploads.receive(principal, size=len(content)) as incoming:
         await incoming.write(content)
         return (await incoming.finish(new)).stored
-
-
-def _decode_json(body: bytes) -> _JsonUpload:
-    try:
-        return msgspec.json.decode(body, type=_JsonUpload)
-    except msgspec.ValidationError as error:
-        raise InvalidParameter(f"{error}.") from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadRequest("The body is not valid JSON.") from error
 
 
 def _decode_base64(text: str | None) -> tuple[bytes, str | None]:

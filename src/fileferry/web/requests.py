@@ -253,13 +253,15 @@ def decode_cursor(value: str | None, parts: int) -> list[str] | None:
 
 
 async def json_body(request: AnyRequest, engine: Engine, kind: type[T]) -> T:
-    """Return the JSON body as ``kind``; an empty one is an empty object.
-
-    Raises InvalidParameter for a member that cannot be used, BadRequest for what is not JSON, FileTooLarge over 1 MiB.
-    """
+    """Return the JSON body as ``kind``; an empty one is an empty object. Raises as ``decode_json``, and FileTooLarge over 1 MiB."""
     body = await small_body_of(request, _LARGEST_JSON, engine.settings.body_idle_timeout)
+    return decode_json(body or b"{}", kind)
+
+
+def decode_json(body: bytes, kind: type[T]) -> T:
+    """Return JSON as ``kind``; raises InvalidParameter for a member that cannot be used, BadRequest for what is not JSON."""
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise InvalidParameter(f"{error}.") from error
     except (msgspec.DecodeError, RecursionError) as error:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import load, machine, plot, report
+from benchmarks import load, machine, plot, presigner, report
 from benchmarks.peers import INSTALL, ROOT, Peer, all_peers
 from benchmarks.process import Server, StartError
-from benchmarks.scenarios import SCENARIOS, Measurement, Trial
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.trial import Measurement, Trial
 
 
 def main() -> int:
@@ -58,7 +59,10 @@ def main() -> int:
         arguments.rounds,
         arguments.seconds,
         arguments.large_bytes,
-        [report.ServerFacts(peer.name, versions[peer.name], peer.setup, absent.get(peer.name)) for peer in peers],
+        [
+            *(report.ServerFacts(peer.name, versions[peer.name], peer.setup, absent.get(peer.name)) for peer in peers),
+            *_presigner_facts(measurements),
+        ],
         measurements,
         {name: int(statistics.median(values)) for name, values in idle.items() if values},
     )
@@ -82,12 +86,17 @@ def _visit(peer: Peer, number: int, payload: Path, seconds: float, work: Path, i
     return found
 
 
+def _presigner_facts(measurements: list[Measurement]) -> list[report.ServerFacts]:
+    if not any(measurement.server == presigner.NAME for measurement in measurements):
+        return []
+    return [report.ServerFacts(presigner.NAME, presigner.version(), presigner.SETUP, None)]
+
+
 def _show(measurement: Measurement) -> None:
-    outcome = (
-        measurement.problem or f"{measurement.rate:9,.0f}   {(measurement.peak_memory or 0) / report.MEBIBYTE:6.0f} MiB"
-    )
+    memory = f"{measurement.peak_memory / report.MEBIBYTE:6.0f} MiB" if measurement.peak_memory else ""
+    outcome = measurement.problem or f"{measurement.rate:9,.0f}   {memory}".rstrip()
     route = f"{measurement.server}, {measurement.route}"
-    print(f"round {measurement.round + 1}  {measurement.scenario:20} {route:36} {outcome}", flush=True)
+    print(f"round {measurement.round + 1}  {measurement.scenario:20} {route:42} {outcome}", flush=True)
 
 
 def _payload(folder: Path, size: int) -> Path:
@@ -111,7 +120,9 @@ def _write(run: report.Run, docs: Path) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often every server is measured (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=5, help="length of each flood of small files (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=5, help="length of each flood of small files, and of tickets (%(default)s)"
+    )
     parser.add_argument("--large-bytes", type=int, default=1024**3, help="size of the large file (%(default)s)")
     parser.add_argument("--only", action="append", metavar="SERVER", help="measure this server only; may be repeated")
     parser.add_argument(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 SCRIPT = Path(__file__).with_name("flood.lua")
 CHUNK = 1024 * 1024
@@ -23,7 +24,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer, header names in lower case; ``seconds`` from before the connection to its last byte."""
+    """A complete answer, header names in lower case; ``seconds`` from before the request, or its connection, to its last byte."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -38,6 +39,35 @@ class Flood:
     seconds: float
     p50_ms: float
     p99_ms: float
+
+
+class KeptAlive:
+    """One connection that stays open, for requests that need the answers to earlier ones. A context manager."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=IDLE_SECONDS)
+
+    def __enter__(self) -> KeptAlive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send a request and read its answer; raises LoadError for one outside 2xx or a broken connection."""
+        started = time.perf_counter()
+        try:
+            self._connection.request(method, target, body, dict(headers))
+            response = self._connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise LoadError(f"{method}: {error!r}") from error
+        seconds = time.perf_counter() - started
+        if not 200 <= response.status <= 299:
+            raise LoadError(f"{method} was answered with {response.status}: {content[:200]!r}")
+        return Answer({name.lower(): value for name, value in response.getheaders()}, content, seconds)
 
 
 def is_installed() -> bool:

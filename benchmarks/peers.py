@@ -92,7 +92,8 @@ class Fileferry(Peer):
 
     def __init__(self) -> None:
         self._key = new_secret()
-        key = {"Authorization": f"Bearer {self._key}"}
+        self.authorization: Mapping[str, str] = {"Authorization": f"Bearer {self._key}"}
+        key = dict(self.authorization)
         binary = key | {"Content-Type": "application/octet-stream"}
         form = key | {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         self.small = (

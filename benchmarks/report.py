@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.scenarios import Measurement
+from benchmarks import completion, presigner, tickets
+from benchmarks.trial import Measurement
 
 BEGIN = "<!-- begin: written by make bench -->"
 END = "<!-- end: written by make bench -->"
@@ -47,6 +48,8 @@ class Topic:
     unit: str
     cpu_unit: str
     cpu_scale: float
+    for_servers: bool = True
+    """Whether every server could take part, so that an absent one is named."""
 
 
 TOPICS = (
@@ -57,6 +60,17 @@ TOPICS = (
     Topic("download-large", "Download of a large file, one connection", "MB/s", "s per GB", 1),
     Topic("upload-small", "Upload of 10 KiB, 16 connections", "files/s", "ms per file", 1000),
     Topic("download-small", "Download of 10 KiB, 16 connections", "files/s", "ms per file", 1000),
+    *(
+        Topic(
+            tickets.scenario(batch),
+            f"Tickets, {batch:,} a request, one connection",
+            "tickets/s",
+            "µs per ticket",
+            1e6,
+            False,
+        )
+        for batch in tickets.BATCHES
+    ),
 )
 
 
@@ -76,6 +90,15 @@ AIMS = (
     Aim("upload-small", "@tus/server", 1.0, "10 KiB uploads ahead of @tus/server, with fsync"),
     Aim("upload-small", "rclone", 0.5, "10 KiB uploads at least half of rclone, with fsync"),
     Aim("download-large", "nginx", 0.8, "Large download within 20 % of nginx"),
+    *(
+        Aim(
+            tickets.scenario(batch),
+            presigner.NAME,
+            1.0,
+            f"Tickets over HTTP, {batch:,} a request, faster than boto3 presigns in memory",
+        )
+        for batch in tickets.BATCHES
+    ),
 )
 
 
@@ -90,6 +113,7 @@ class Row:
     cpu_seconds: float
     peak_memory: float
     latency: tuple[float, float] | None
+    written: float
     problem: str | None
 
     @property
@@ -122,6 +146,7 @@ def _row(run: Run, scenario: str, server: str, route: str, reference: dict[int, 
         _median([m.cpu_seconds for m in found if m.cpu_seconds is not None]),
         _median([m.peak_memory for m in found if m.peak_memory is not None]),
         (_median([p50 for p50, _ in latencies]), _median([p99 for _, p99 in latencies])) if latencies else None,
+        _median([m.written for m in found if m.written is not None]),
         problem,
     )
 
@@ -132,7 +157,8 @@ def markdown(run: Run, plot: str) -> str:
         _summary(run),
         f"![fileferry and its alternatives, bar by bar]({plot})",
         "### Aims\n\n" + "\n".join(_aims(run)),
-        *("\n".join(_table(run, topic)) for topic in TOPICS),
+        *("\n".join(_table(run, topic)) for topic in TOPICS if rows(run, topic.scenario)),
+        *("\n".join(_completions(run, scenario)) for scenario in completion.SCENARIOS if rows(run, scenario)),
         "### Servers\n\n" + "\n".join(_servers(run)),
         "### Machine\n\n" + "\n".join(_facts(run)),
     ]
@@ -151,7 +177,8 @@ def insert(page: Path, text: str) -> None:
 def _summary(run: Run) -> str:
     return (
         f"{run.rounds} rounds on {run.machine['date']}; the large file has {run.large_bytes / MEBIBYTE:,.0f} MiB, each "
-        f"flood of small ones lasts {run.seconds:.0f} s. Rates are medians (lowest–highest); MB is 1,000,000 bytes. "
+        f"flood of small ones and each issuing of tickets lasts {run.seconds:.0f} s. "
+        "Rates are medians (lowest–highest); MB is 1,000,000 bytes. "
         "“fileferry ÷” after a rate is fileferry's rate divided by the server's, taken round by round: above 1 "
         "fileferry is faster. After a peak of memory it is fileferry's peak over the server's: below 1 it needs less."
     )
@@ -185,8 +212,22 @@ def _table(run: Run, topic: Topic) -> Iterator[str]:
         cells = [f"invalid: {_cell(row.problem)}"] if row.problem else _numbers(row, topic, ours)
         yield _line(f"{row.server}, {row.route}", cells)
     for server in run.servers:
-        if server.absence is not None:
+        if server.absence is not None and topic.for_servers:
             yield _line(server.name, [server.absence])
+
+
+def _completions(run: Run, scenario: str) -> Iterator[str]:
+    found = rows(run, scenario)
+    yield f"### Completing an upload of parts, {completion.SCENARIOS[scenario]}\n"
+    yield f"| upload | ms | ÷ {found[0].route} | written, KB |"
+    yield "|---|--:|--:|--:|"
+    for row in found:
+        if row.problem:
+            yield f"| {row.route} | invalid: {_cell(row.problem)} | – | – |"
+            continue
+        times = [1000 / rate for rate in row.rates]
+        spread = f"{statistics.median(times):.1f} ({min(times):.1f}–{max(times):.1f})"
+        yield f"| {row.route} | {spread} | {_spread(row.ratios)} | {row.written / 1000:,.0f} |"
 
 
 def _numbers(row: Row, topic: Topic, ours: float) -> list[str]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from benchmarks import load, machine
+from benchmarks.completion import completions
 from benchmarks.peers import Route
-from benchmarks.process import Server
+from benchmarks.tickets import tickets
+from benchmarks.trial import Measurement, Outcome, Trial, failure, measure
 
 SMALL_BYTES = 10 * 1024
 CONNECTIONS = 16
@@ -26,60 +26,20 @@ SEEDED = 256
 _SMALL_WARMTH = 1024**3
 
 
-class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One number of one server in one round; ``problem`` says why there is none."""
-
-    scenario: str
-    server: str
-    route: str
-    round: int
-    rate: float | None = None
-    """Files a second, or MB (1e6 bytes) a second; higher is better."""
-    cpu_seconds: float | None = None
-    """CPU time of the server for each file, or for each GB (1e9 bytes)."""
-    peak_memory: int | None = None
-    """Bytes."""
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One server in one round, and the sizes of the load."""
-
-    server: Server
-    round: int
-    payload: Path
-    """The large file; its size is the size of the large transfers."""
-    seconds: float
-    """How long each flood of small requests lasts."""
-    scratch: Path
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    rate: float
-    work: float
-    """Files or GB that the server's CPU time is divided by."""
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-
-
 def large_files(trial: Trial) -> Iterator[Measurement]:
     """One upload on one connection; the same until it is on disk, for which not every server waits; one download."""
     port, peer, route = trial.server.port, trial.server.peer, trial.server.peer.large
     size, target = trial.payload.stat().st_size, route.target_for("large")
     answers: list[load.Answer] = []
 
-    def upload() -> _Outcome:
+    def upload() -> Outcome:
         answer = load.send(port, route.method, target, route.headers_for(size), trial.payload)
         answers.append(answer)
-        return _Outcome(size / answer.seconds / 1e6, size / 1e9)
+        return Outcome(size / answer.seconds / 1e6, size / 1e9)
 
     # More than will be written: not all of it stays at hand.
     machine.warm_memory(min(4 * size, machine.free_memory() // 2))
-    uploaded = _measure(trial, "upload-large", route.label, upload)
+    uploaded = measure(trial, "upload-large", route.label, upload)
     yield uploaded
     if uploaded.problem:
         yield msgspec.structs.replace(uploaded, scenario="upload-large-synced")
@@ -92,26 +52,26 @@ def large_files(trial: Trial) -> Iterator[Measurement]:
     until_synced = answer.seconds + time.perf_counter() - started
     yield msgspec.structs.replace(uploaded, scenario="upload-large-synced", rate=size / until_synced / 1e6)
 
-    def download() -> _Outcome:
+    def download() -> Outcome:
         seconds = load.receive(port, peer.located(target, answer.headers, answer.body), size)
-        return _Outcome(size / seconds / 1e6, size / 1e9)
+        return Outcome(size / seconds / 1e6, size / 1e9)
 
-    yield _measure(trial, "download-large", "GET", download)
+    yield measure(trial, "download-large", "GET", download)
 
 
 def small_downloads(trial: Trial) -> Iterator[Measurement]:
     """Downloads on kept-alive connections, going round files that were uploaded and read back once before."""
     route = trial.server.peer.small[0]
 
-    def download() -> _Outcome:
+    def download() -> Outcome:
         return _flood(trial, "GET", targets, {}, None)
 
     try:
         targets = [_seed(trial, route, number) for number in range(SEEDED)]
     except load.LoadError as error:
-        yield _failure(trial, "download-small", "GET", error)
+        yield failure(trial, "download-small", "GET", error)
         return
-    yield _measure(trial, "download-small", "GET", download)
+    yield measure(trial, "download-small", "GET", download)
 
 
 def small_uploads(trial: Trial) -> Iterator[Measurement]:
@@ -119,14 +79,20 @@ def small_uploads(trial: Trial) -> Iterator[Measurement]:
     content = os.urandom(SMALL_BYTES)
     for route in trial.server.peer.small:
 
-        def upload(route: Route = route) -> _Outcome:
+        def upload(route: Route = route) -> Outcome:
             return _flood(trial, route.method, [route.target], route.headers_for(SMALL_BYTES), route.body(content))
 
         machine.warm_memory(min(_SMALL_WARMTH, machine.free_memory() // 2))
-        yield _measure(trial, "upload-small", route.label, upload)
+        yield measure(trial, "upload-small", route.label, upload)
 
 
-SCENARIOS: tuple[Callable[[Trial], Iterator[Measurement]], ...] = (large_files, small_downloads, small_uploads)
+SCENARIOS: tuple[Callable[[Trial], Iterator[Measurement]], ...] = (
+    large_files,
+    small_downloads,
+    small_uploads,
+    completions,
+    tickets,
+)
 
 
 def _seed(trial: Trial, route: Route, number: int) -> str:
@@ -138,7 +104,7 @@ def _seed(trial: Trial, route: Route, number: int) -> str:
     return location
 
 
-def _flood(trial: Trial, method: str, targets: list[str], headers: dict[str, str], body: bytes | None) -> _Outcome:
+def _flood(trial: Trial, method: str, targets: list[str], headers: dict[str, str], body: bytes | None) -> Outcome:
     seen = load.flood(
         trial.server.port,
         method,
@@ -149,31 +115,4 @@ def _flood(trial: Trial, method: str, targets: list[str], headers: dict[str, str
         seconds=trial.seconds,
         scratch=trial.scratch,
     )
-    return _Outcome(seen.requests / seen.seconds, seen.requests, seen.p50_ms, seen.p99_ms)
-
-
-def _measure(trial: Trial, scenario: str, route: str, work: Callable[[], _Outcome]) -> Measurement:
-    # Nothing that an earlier load left to be written may slow this one down.
-    os.sync()
-    trial.server.reset_peak_memory()
-    cpu_before = trial.server.cpu_seconds()
-    try:
-        outcome = work()
-    except load.LoadError as error:
-        return _failure(trial, scenario, route, error)
-    return Measurement(
-        scenario=scenario,
-        server=trial.server.peer.name,
-        route=route,
-        round=trial.round,
-        rate=outcome.rate,
-        cpu_seconds=(trial.server.cpu_seconds() - cpu_before) / outcome.work,
-        peak_memory=trial.server.peak_memory(),
-        p50_ms=outcome.p50_ms,
-        p99_ms=outcome.p99_ms,
-    )
-
-
-def _failure(trial: Trial, scenario: str, route: str, error: load.LoadError) -> Measurement:
-    server = trial.server.peer.name
-    return Measurement(scenario=scenario, server=server, route=route, round=trial.round, problem=str(error))
+    return Outcome(seen.requests / seen.seconds, seen.requests, seen.p50_ms, seen.p99_ms)

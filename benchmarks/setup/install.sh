@@ -6,16 +6,7 @@ cd "$(dirname "$0")/../.."
 
 export PATH="$PATH:/usr/sbin"
 if ! { command -v nginx && command -v rclone && command -v wrk; } >/dev/null; then
-    [ "$(id -u)" -eq 0 ] && as_root=(env) || as_root=(sudo env)
-    # Debian asks this file before it starts a daemon; a machine that has its own keeps it.
-    policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        trap '"${as_root[@]}" rm -f "$policy"' EXIT
-        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
-    fi
-    apt=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
-    "${apt[@]}" update
-    "${apt[@]}" install --yes --no-install-recommends nginx-light rclone wrk </dev/null >/dev/null
+    scripts/apt.sh nginx-light rclone wrk
 fi
 
 if command -v npm >/dev/null; then

@@ -108,7 +108,9 @@ _ONE = 1 << 31
 
 def combine_crc32c(first: int, second: int, second_size: int) -> int:
     """Return the CRC32C of two runs of bytes one after the other, from those of each; sizes in bytes, no byte is read."""
-    return _multiply(_shift(second_size), first) ^ second
+    lowest, low, high, highest = _shift_tables(second_size)
+    shifted = lowest[first & 255] ^ low[first >> 8 & 255] ^ high[first >> 16 & 255] ^ highest[first >> 24]
+    return shifted ^ second
 
 
 def _multiply(a: int, b: int) -> int:
@@ -118,11 +120,14 @@ def _multiply(a: int, b: int) -> int:
         if a & _ONE:
             product ^= b
         a = (a << 1) & 0xFFFFFFFF
-        b = b >> 1 ^ _POLYNOMIAL if b & 1 else b >> 1
+        b = _times_x(b)
     return product
 
 
-@lru_cache(maxsize=64)
+def _times_x(value: int) -> int:
+    return value >> 1 ^ _POLYNOMIAL if value & 1 else value >> 1
+
+
 def _shift(size: int) -> int:
     """Return x ** (8 * size) modulo the polynomial: what ``size`` further bytes do to a CRC."""
     result, power, bits = _ONE, _ONE >> 1, 8 * size
@@ -132,3 +137,20 @@ def _shift(size: int) -> int:
         power = _multiply(power, power)
         bits >>= 1
     return result
+
+
+@lru_cache(maxsize=64)
+def _shift_tables(size: int) -> tuple[list[int], ...]:
+    """Return what ``_shift(size)`` makes of every value of each byte of a CRC; parts mostly have one size, and it is linear."""
+    column = _shift(size)
+    columns = [0] * 32
+    for bit in range(31, -1, -1):
+        columns[bit] = column
+        column = _times_x(column)
+    tables = []
+    for byte in range(4):
+        table = [0]
+        for bit in range(8):
+            table += [value ^ columns[8 * byte + bit] for value in table]
+        tables.append(table)
+    return tuple(tables)

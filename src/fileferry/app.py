@@ -23,7 +23,7 @@ from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
-from fileferry.engine.engine import Engine, install, open_engine
+from fileferry.engine.engine import Engine, claim_store, install, open_engine
 from fileferry.engine.room import Room
 from fileferry.engine.sweeper import Findings
 from fileferry.model import Clock, utc_now
@@ -104,6 +104,7 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
     store = LocalStore(settings.resolved_store_folder())
     database = SqliteDatabase(settings.resolved_database_url())
     disks = [settings.resolved_store_folder(), settings.resolved_database_folder()]
+    await claim_store(database, store, clock)
     engine = await open_engine(database, store, Room(disks, settings.min_free_space), settings, clock)
     try:
         yield engine
@@ -120,9 +121,12 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
     url = settings.resolved_database_url()
     await asyncio.get_running_loop().run_in_executor(None, migrate, url)
     database = SqliteDatabase(url)
+    store = LocalStore(settings.resolved_store_folder())
     try:
+        await claim_store(database, store, clock)
         return await install(database, settings, clock)
     finally:
+        await store.close()
         await database.close()
 
 

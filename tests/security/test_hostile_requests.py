@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from contract.edge import exchange, head_of
@@ -128,3 +129,12 @@ def test_many_headers_and_parts_are_bounded(server: LiveServer) -> None:
     many = [f"X-H{number}: {'x' * 200}" for number in range(2000)]
     answer = exchange(server, head_of(server, "GET", "/api/files", *many), finish=False)
     assert not answer or int(answer.split()[1]) in (200, 400, 431)
+
+
+@pytest.mark.parametrize("depth", [33, 500, 975, 979])
+def test_metadata_nested_too_deep_is_refused_and_spoils_no_list(http: httpx.Client, depth: int) -> None:
+    nested = '{"a":' * depth + "1" + "}" * depth
+    answer = http.post("/api/upload/deep.txt", params={"metadata": nested}, content=b"x")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid_metadata"
+    assert http.get("/api/files").status_code == 200

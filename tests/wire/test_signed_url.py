@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -247,3 +249,17 @@ def test_a_part_past_the_last_is_refused(http: httpx.Client) -> None:
     upload = initiate(http, 3)
     answer = send(with_query(upload.urls[1], partNumber="2"), b"abc")
     assert (answer.status_code, "<Code>InvalidPart</Code>" in answer.text) == (400, True)
+
+
+def test_a_digest_that_the_ticket_promises_cannot_be_talked_away(http: httpx.Client) -> None:
+    promised, other = b"what was promised", b"something else!!!"
+    checksum = hashlib.sha256(promised).hexdigest()
+    ticket = ask_one(http, len(promised), checksum=checksum)
+    field = base64.b64encode(hashlib.sha256(other).digest()).decode()
+    for headers in (
+        {"Content-Digest": f"sha-256=:{field}:"},
+        {"x-amz-checksum-sha256": field},
+        {"x-amz-content-sha256": hashlib.sha256(other).hexdigest()},
+    ):
+        assert send(ticket["url"], other, headers=headers).status_code == 400
+    assert confirm(http, ticket["id"]).status_code == 409

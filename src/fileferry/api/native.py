@@ -407,6 +407,7 @@ def _new_file(
 
 
 async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new: NewFile) -> Response[Any]:
+    engine.uploads.authorize(principal)
     refuse_encoded(request)
     base_url(request, engine)  # what makes the answer impossible is told before anything is stored
     await engine.uploads.check(principal, new)

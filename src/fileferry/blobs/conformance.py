@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections.abc import Awaitable, Callable
 
 from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStore
@@ -171,16 +172,11 @@ async def a_region_that_was_given_up_does_no_harm(store: BlobStore) -> None:
     _hold(await _read(store, key, 0, _LARGE) == content, "a region given up is overwritten")
 
 
-async def a_descriptor_reads_the_blob(store: BlobStore) -> None:
-    """Where the store says that it can, ``open_descriptor`` opens the blob's bytes."""
-    if not store.capabilities.open_descriptor:
-        return
-    key = await _kept(store, _SMALL)
-    descriptor = await store.open_descriptor(key)
-    try:
-        _hold(os.pread(descriptor, len(_SMALL) + 1, 0) == _SMALL, "the descriptor reads the blob")
-    finally:
-        os.close(descriptor)
+async def an_identity_is_kept(store: BlobStore) -> None:
+    """``identity`` returns what ``identify`` gave last."""
+    for id in (str(uuid.uuid4()), str(uuid.uuid4())):
+        await store.identify(id)
+        _hold(await store.identity() == id, "the identity is kept")
 
 
 async def a_store_that_works_says_so(store: BlobStore) -> None:
@@ -205,7 +201,7 @@ CHECKS: tuple[Check, ...] = (
     regions_make_a_blob_in_any_order,
     an_assembled_blob_takes_no_more,
     a_region_that_was_given_up_does_no_harm,
-    a_descriptor_reads_the_blob,
+    an_identity_is_kept,
     a_store_that_works_says_so,
 )
 """Every check, each independent of the others."""
@@ -249,8 +245,6 @@ async def _orphans(store: BlobStore) -> set[str]:
 async def _is_missing(store: BlobStore, key: str) -> None:
     await _raises(BlobMissing, _read(store, key, 0, 1), "read of a missing blob raises BlobMissing")
     await _raises(BlobMissing, store.stat(key), "stat of a missing blob raises BlobMissing")
-    if store.capabilities.open_descriptor:
-        await _raises(BlobMissing, store.open_descriptor(key), "open_descriptor of a missing blob raises BlobMissing")
 
 
 async def _raises(kind: type[Exception], awaited: Awaitable[object], sentence: str) -> None:

@@ -13,13 +13,14 @@ import errno
 import fcntl
 import os
 import re
+import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
+from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter
 from fileferry.errors import FileTooLarge, InsufficientStorage, Unavailable
 from fileferry.groups import GroupThread, Job, settled
 
@@ -53,6 +54,7 @@ class LocalStore:
     """A BlobStore in a folder. Several processes may share the folder; claims are ``flock``s, which die with their process."""
 
     def __init__(self, root: Path) -> None:
+        self._marker = root / "store-id"
         self._incoming = root / "incoming"
         self._blobs = root / "blobs"
         self._incoming.mkdir(parents=True, exist_ok=True)
@@ -60,11 +62,6 @@ class LocalStore:
         _sync_folder(root)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="blob")
         self._committer = GroupThread("blob-commit", _Committer().commit, _LARGEST_GROUP)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Local files can be sent by the kernel."""
-        return Capabilities(open_descriptor=True)
 
     def open_write(self, key: str) -> BlobWriter:
         """Start a new blob; small ones touch the disk only at commit."""
@@ -90,7 +87,7 @@ class LocalStore:
         if length <= _READ_BLOCK:
             yield await self.run(_read_whole, self.final_path(key), start, length)
             return
-        descriptor = await self.open_descriptor(key)
+        descriptor = await self.run(_open_existing, self.final_path(key))
         try:
             end = start + length
             ahead = asyncio.ensure_future(self.run(os.pread, descriptor, min(_READ_BLOCK, length), start))
@@ -110,10 +107,6 @@ class LocalStore:
                 await asyncio.wait([ahead])
         finally:
             os.close(descriptor)
-
-    async def open_descriptor(self, key: str) -> int:
-        """Open the blob's file for reading."""
-        return await self.run(_open_existing, self.final_path(key))
 
     async def stat(self, key: str) -> BlobStat:
         """Return the size of the blob's file."""
@@ -136,15 +129,23 @@ class LocalStore:
         finally:
             os.close(descriptor)
 
-    async def orphans(self) -> AsyncIterator[str]:
+    async def orphans(self) -> AsyncGenerator[str]:
         """Yield every key on disk that no live writer has locked; drop old empty folders on the way."""
         for folder in [self._incoming, *await self.run(self._folders)]:
             for key in await self.run(_unclaimed, folder):
                 yield key
         await self.run(self._drop_old_folders)
 
+    async def identity(self) -> str | None:
+        """Read the marker file."""
+        return await self.run(_read_marker, self._marker)
+
+    async def identify(self, id: str) -> None:
+        """Write the marker file and sync it and its folder."""
+        await self.run(_write_marker, self._marker, id)
+
     async def check(self) -> None:
-        """Write, sync and remove a small file."""
+        """Write and remove a small file."""
         await self.run(_try_write, self._incoming)
 
     async def close(self) -> None:
@@ -513,13 +514,30 @@ def _claim_first(paths: Sequence[str]) -> int | None:
     return next((descriptor for path in paths if (descriptor := _claim(path)) is not None), None)
 
 
+def _read_marker(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _write_marker(path: Path, id: str) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _write_all(descriptor, [f"{id}\n".encode()])
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    _sync_folder(path.parent)
+
+
 def _remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
 
 
 def _try_write(folder: Path) -> None:
-    path = folder / f".check-{os.getpid()}"
+    path = folder / f".check-{os.getpid()}-{threading.get_ident()}"
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         _write_all(descriptor, [b"fileferry"])

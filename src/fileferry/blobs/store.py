@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
-
-
-class Capabilities(msgspec.Struct, frozen=True):
-    """What a store can do; the rest of the code asks this and never which store it is."""
-
-    open_descriptor: bool
-    """``open_descriptor`` works: a blob can be sent by the kernel, without passing through Python."""
 
 
 class BlobStat(msgspec.Struct, frozen=True):
@@ -50,11 +43,6 @@ class BlobStore(Protocol):
     Every method may raise Unavailable when the store cannot be reached.
     """
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What this store can do."""
-        ...
-
     def open_write(self, key: str) -> BlobWriter:
         """Start the blob ``key``, which must be new."""
         ...
@@ -80,10 +68,6 @@ class BlobStore(Protocol):
         """Yield ``length`` bytes from offset ``start`` in pieces of bounded size. Raises BlobMissing before the first piece."""
         ...
 
-    async def open_descriptor(self, key: str) -> int:
-        """Return a readable file descriptor of the blob, for the caller to close. Raises BlobMissing."""
-        ...
-
     async def stat(self, key: str) -> BlobStat:
         """Return the committed blob's size. Raises BlobMissing."""
         ...
@@ -96,8 +80,16 @@ class BlobStore(Protocol):
         """Remove the blob if no writer claims it and ``is_owned``, asked while none can, says no; return whether it did."""
         ...
 
-    def orphans(self) -> AsyncIterator[str]:
+    def orphans(self) -> AsyncGenerator[str]:
         """Yield keys that hold bytes and that no writer claims; most of them have an owner."""
+        ...
+
+    async def identity(self) -> str | None:
+        """Return the id that ``identify`` gave the store; None for a store that has none yet."""
+        ...
+
+    async def identify(self, id: str) -> None:
+        """Give the store an id, durably, so that no other database takes its blobs for orphans."""
         ...
 
     async def check(self) -> None:

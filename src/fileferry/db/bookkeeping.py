@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from fileferry.db.schema import events, idempotency, leases, signing_secrets
+from fileferry.db.schema import events, idempotency, leases, signing_secrets, stores
 
 _INSERT_EVENT = insert(events)
 
@@ -64,6 +64,16 @@ def take_lease(conn: Connection, name: str, holder: str, now: datetime, until: d
         return False
     conn.execute(insert(leases), {"name": name, "holder": holder, "until": until})
     return True
+
+
+def find_store(conn: Connection) -> str | None:
+    """Return the id of the store that the blobs are in."""
+    return conn.execute(select(stores.c.id)).scalar_one_or_none()
+
+
+def insert_store(conn: Connection, id: str, now: datetime) -> None:
+    """Record the id of the store that the blobs are in."""
+    conn.execute(insert(stores), {"id": id, "created_at": now})
 
 
 def list_signing_secrets(conn: Connection) -> dict[int, str]:

@@ -149,9 +149,15 @@ class SqliteDatabase:
                 for job in group:
                     _run(self._writing, job)
         except Exception as error:  # the commit failed, or SQLite undid the whole transaction: nothing of it is durable
-            failure = next((job.error for job in reversed(group) if job.error), _translate(error))
+            failure = _common_failure(group, error)
             for job in group:
                 job.error = job.error or failure
+
+
+def _common_failure(group: list[_Write], error: Exception) -> Exception:
+    """Return what to tell the writes that did not fail by themselves; never the error of another caller's write."""
+    of_the_database = (job.error for job in reversed(group) if isinstance(job.error, InsufficientStorage | Unavailable))
+    return next(of_the_database, _translate(error))
 
 
 def _run(connection: Connection, job: _Write) -> None:

@@ -248,6 +248,14 @@ idempotency = Table(
     Column("created_at", Instant, nullable=False, index=True),
 )
 
+# Which store the blobs are in: one row, the id that the store carries too.
+stores = Table(
+    "stores",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("created_at", Instant, nullable=False),
+)
+
 # Work that one process at a time may do, such as sweeping.
 leases = Table(
     "leases",

@@ -13,7 +13,7 @@ from fileferry.blobs.store import BlobAssembled, BlobStore
 from fileferry.db import uploads
 from fileferry.db.database import Database
 from fileferry.engine import processing
-from fileferry.engine.digests import Algorithm, Hasher
+from fileferry.engine.digests import Algorithm, Hasher, agreed
 from fileferry.engine.intake import Intake
 from fileferry.engine.parts import LARGEST_PART, part_length, refuse_part_size
 from fileferry.engine.room import Room
@@ -50,7 +50,7 @@ class Arrivals:
         refuse_ended(upload)
         _refuse_size(upload, announced)
         self.room.refuse_full(announced or 0)
-        return WholeArrival(self, upload, {**promised_digests(upload), **declared})
+        return WholeArrival(self, upload, agreed(promised_digests(upload), declared))
 
     async def part(
         self, upload: Upload, number: int, declared: Mapping[Algorithm, bytes], announced: int | None
@@ -123,7 +123,7 @@ class WholeArrival:
         self._blob_key = new_id(arrivals.clock())
         hasher = Hasher({Algorithm.MD5, *declared}, arrivals.settings.sha256_size)
         writer = arrivals.store.open_write(self._blob_key)
-        self._intake = Intake(writer, arrivals.hashing, hasher, limit=upload.max_size, exact=upload.size)
+        self._intake = Intake(writer, arrivals.room, arrivals.hashing, hasher, limit=upload.max_size, exact=upload.size)
 
     async def __aenter__(self) -> WholeArrival:
         return self
@@ -184,7 +184,7 @@ class PartArrival:
         hasher = Hasher({Algorithm.MD5, *declared})
         writer = arrivals.store.open_region(blob_key, offset)
         limit = min(upload.max_size, LARGEST_PART)
-        self._intake = Intake(writer, arrivals.hashing, hasher, limit=limit, exact=expected)
+        self._intake = Intake(writer, arrivals.room, arrivals.hashing, hasher, limit=limit, exact=expected)
 
     async def __aenter__(self) -> PartArrival:
         return self

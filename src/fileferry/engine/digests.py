@@ -101,6 +101,16 @@ class Hasher:
         return Digests(self.value(Algorithm.CRC32C).hex(), sha256)
 
 
+def agreed(*declarations: Mapping[Algorithm, bytes]) -> dict[Algorithm, bytes]:
+    """Return all that was declared of the same bytes; raises DigestMismatch where two declarations contradict each other."""
+    found: dict[Algorithm, bytes] = {}
+    for declared in declarations:
+        for algorithm, value in declared.items():
+            if found.setdefault(algorithm, value) != value:
+                raise DigestMismatch(f"Two different {algorithm} digests were declared of the same bytes.")
+    return found
+
+
 # CRC-32C is reflected: bit 31 stands for x**0, and this is the polynomial without its x**32 (RFC 3720 appendix B.4).
 _POLYNOMIAL = 0x82F63B78
 _ONE = 1 << 31

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import structlog
+import uuid
+from contextlib import aclosing
+
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobStore
+from fileferry.db import bookkeeping, files
 from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
 from fileferry.engine import keys, links, organizations
@@ -19,9 +22,7 @@ from fileferry.engine.sweeper import Sweeper
 from fileferry.engine.tickets import Tickets
 from fileferry.engine.uploads import Uploads
 from fileferry.model import Clock
-from fileferry.settings import Settings
-
-_log = structlog.get_logger(__name__)
+from fileferry.settings import Settings, SettingsError
 
 
 class Engine:
@@ -66,6 +67,36 @@ class Engine:
 async def open_engine(database: Database, store: BlobStore, room: Room, settings: Settings, clock: Clock) -> Engine:
     """Return an engine on a migrated database that ``install`` has prepared."""
     return Engine(database, store, room, await database.read(links.load), settings, clock)
+
+
+async def claim_store(database: Database, store: BlobStore, clock: Clock) -> None:
+    """Make sure that database and store belong together; raises SettingsError where they do not.
+
+    A sweep with the wrong store, or with none mounted where it should be, would take every blob for an orphan, or every
+    file for lost.
+    """
+    recorded = await database.read(bookkeeping.find_store)
+    carried = await store.identity()
+    if recorded is not None and recorded == carried:
+        return
+    if carried is None and not await database.read(files.any_blob):
+        carried = recorded or str(uuid.uuid4())
+        await store.identify(carried)
+    if carried is None:
+        raise SettingsError("The store is not the one that this database's files are in: is its disk mounted?")
+    if recorded is None and not await _is_empty(store):
+        raise SettingsError("The store holds files of another database; use that one, or an empty folder.")
+    if recorded not in (None, carried):
+        raise SettingsError("The store belongs to another database: check FILEFERRY_STORE and FILEFERRY_DATABASE_URL.")
+    if recorded is None:
+        await database.write(bookkeeping.insert_store, carried, clock())
+
+
+async def _is_empty(store: BlobStore) -> bool:
+    async with aclosing(store.orphans()) as keys:
+        async for _key in keys:
+            return False
+    return True
 
 
 async def install(database: Database, settings: Settings, clock: Clock) -> str | None:

@@ -14,7 +14,7 @@ from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import files
 from fileferry.db.database import Database
 from fileferry.engine import policy, versions
-from fileferry.engine.links import Links
+from fileferry.engine.links import NOTHING_HERE, Links
 from fileferry.engine.organizations import find_workspace
 from fileferry.errors import Conflict, Gone, InternalError, NotFound, NotReady
 from fileferry.model import Clock, Folder, Page, Principal, Scope, State, StoredFile, clean_path
@@ -85,7 +85,7 @@ class Files:
         """Return the version that a public link is for; raises NotFound, Gone, or NotReady."""
         stored = await self._database.lookup(files.find_by_version, self._links.version_of(token))
         if stored is None:
-            raise NotFound("There is nothing at this address.")
+            raise NotFound(NOTHING_HERE)
         self._links.verify_public(token, stored)
         return self._servable(stored)
 
@@ -114,7 +114,7 @@ class Files:
     def _find(self, conn: Connection, principal: Principal, file_id: str, scope: Scope) -> StoredFile:
         stored = files.find(conn, file_id)
         if stored is None:
-            raise NotFound("There is no file with this id, or this key may not see it.")
+            raise NotFound()
         policy.authorize(principal, scope, stored.file.organization_id)
         if versions.has_expired(stored.file, self._clock()):
             raise Gone("This file has expired.")
@@ -123,6 +123,7 @@ class Files:
         return stored
 
     def _change(self, conn: Connection, principal: Principal, file_id: str, changes: Changes) -> StoredFile:
+        policy.authorize(principal, Scope.READ)  # the answer shows the file
         stored = self._find(conn, principal, file_id, Scope.UPLOAD)
         now = self._clock()
         values: dict[str, Any] = {"modified_at": now}

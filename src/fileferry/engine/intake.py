@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 
 from fileferry.blobs.store import BlobWriter
 from fileferry.engine import processing
 from fileferry.engine.digests import Algorithm, Hasher
+from fileferry.engine.room import Room
 from fileferry.errors import FileTooLarge, SizeMismatch
 from fileferry.groups import settled
 
@@ -25,9 +25,17 @@ class Intake:
     """
 
     def __init__(
-        self, writer: BlobWriter, hashing: ThreadPoolExecutor, hasher: Hasher, *, limit: int, exact: int | None
+        self,
+        writer: BlobWriter,
+        room: Room,
+        hashing: ThreadPoolExecutor,
+        hasher: Hasher,
+        *,
+        limit: int,
+        exact: int | None,
     ) -> None:
         self._writer = writer
+        self._room = room
         self._hashing = hashing
         self._limit = limit
         self._exact = exact
@@ -37,14 +45,6 @@ class Intake:
         self.hasher = hasher
         self.head = b""
         self.size = 0
-
-    async def __aenter__(self) -> Intake:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes; raises FileTooLarge as soon as they exceed the limit, SizeMismatch an exact size."""
@@ -88,6 +88,7 @@ class Intake:
 
     async def _pass_on(self) -> None:
         batch, self._batch, self._batched = self._batch, [], 0
+        self._room.refuse_full()
         if self._absorbing is not None:
             await settled(self._absorbing)
         self._absorbing = asyncio.create_task(self._absorb(batch))

@@ -17,6 +17,7 @@ from fileferry.db import bookkeeping
 from fileferry.errors import LinkRefused, NotFound
 from fileferry.model import StoredFile, Upload
 
+NOTHING_HERE = "There is nothing at this address."
 _SECRET_BYTES = 32
 _MAC_BYTES = 16
 _SAS_TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -43,11 +44,11 @@ class Links:
         """Return if ``token`` was minted for this version; raises NotFound, the same answer as for no such version."""
         raw = _decode_token(token)
         if raw[0] not in self._secrets:
-            raise NotFound()
+            raise NotFound(NOTHING_HERE)
         file, version = stored.file, stored.version
         expected = self._mac(raw[0], "public", file.organization_id, file.id, version.id)
         if not hmac.compare_digest(expected, raw[17:]):
-            raise NotFound()
+            raise NotFound(NOTHING_HERE)
 
     def upload_query(self, upload: Upload, expires_at: datetime) -> dict[str, str]:
         """Return the query of an upload's signed URL, in the names of an Azure SAS, which every client leaves alone."""
@@ -91,9 +92,9 @@ def _decode_token(token: str) -> bytes:
     try:
         raw = _decode(token)
     except ValueError as error:
-        raise NotFound() from error
+        raise NotFound(NOTHING_HERE) from error
     if len(raw) != 1 + 16 + _MAC_BYTES:
-        raise NotFound()
+        raise NotFound(NOTHING_HERE)
     return raw
 
 

@@ -11,6 +11,8 @@ from fileferry.errors import Forbidden, InvalidExpiry, InvalidMetadata, NotFound
 from fileferry.model import Principal, Scope
 from fileferry.settings import Settings
 
+_DEEPEST_METADATA = 32
+
 
 def authorize(principal: Principal, scope: Scope, organization_id: str | None = None) -> None:
     """Return if the principal may use ``scope`` on a thing of ``organization_id`` (its own organization when None).
@@ -36,10 +38,21 @@ def largest_file(settings: Settings) -> int:
 
 
 def check_metadata(settings: Settings, metadata: dict[str, Any]) -> None:
-    """Raise InvalidMetadata for an object that is larger, as JSON, than the limit."""
+    """Raise InvalidMetadata for an object that is larger, as JSON, than the limit, or nested too deep to be read back safely."""
+    level: list[Any] = [metadata]
+    for _ in range(_DEEPEST_METADATA):
+        level = [inner for value in level for inner in _inside(value)]
+    if level:
+        raise InvalidMetadata(f"metadata may be nested at most {_DEEPEST_METADATA} deep.")
     if len(msgspec.json.encode(metadata)) > settings.max_metadata:
         largest = int(settings.max_metadata)
         raise InvalidMetadata(f"metadata may be at most {largest} bytes of JSON.", limit=largest)
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def expiry(

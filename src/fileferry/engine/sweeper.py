@@ -51,17 +51,20 @@ class Sweeper:
         self._settings = settings
         self._clock = clock
         self._holder = str(uuid.uuid4())
-        self.last_findings: Findings | None = None
 
     async def run(self) -> None:
-        """Sweep at every interval until cancelled; a failed round is logged and the next one tried."""
+        """Sweep at every interval until cancelled; a failed round is logged and the next one tried.
+
+        Bytes without a row are removed at each scan; a row without bytes is only told: whether its bytes come back is for an
+        operator to say, with ``scan(fix=True)``.
+        """
         next_scan = self._clock()
         while True:
             try:
                 if await self._database.write(self._take_lease):
                     await self.sweep()
                     if self._clock() >= next_scan:
-                        await self.scan(fix=True)
+                        await self._remove(await self.scan(fix=False))
                         next_scan = self._clock() + self._settings.orphan_scan_interval
             except Exception:
                 _log.exception("sweep_failed")
@@ -100,16 +103,18 @@ class Sweeper:
             open_uploads=living[UploadState.OPEN],
             unconfirmed_uploads=living[UploadState.RECEIVED],
         )
-        self.last_findings = findings
         if not findings.is_clean:
             _log.warning("scan", fix=fix, **{name: getattr(findings, name) for name in findings.__struct_fields__})
         if fix:
-            for key in findings.bytes_without_row:
-                await self._store.delete_unowned(key, partial(self._is_owned, key))
+            await self._remove(findings)
             for version_id in findings.rows_without_bytes:
                 await self._database.write(self._reject_lost, version_id)
             await self.sweep()
         return findings
+
+    async def _remove(self, findings: Findings) -> None:
+        for key in findings.bytes_without_row:
+            await self._store.delete_unowned(key, partial(self._is_owned, key))
 
     def _take_lease(self, conn: Connection) -> bool:
         now = self._clock()

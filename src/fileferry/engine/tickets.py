@@ -4,6 +4,7 @@ call makes them a version. Until that call nothing of them is served.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -277,7 +278,7 @@ class Tickets:
         for extent in versions.extents_within(content.extents, content.size, 0, wanted):
             async for block in self._store.read(content.blob_key, extent.offset, extent.length):
                 head += block[: processing.SNIFFED_BYTES - len(head)]
-                hasher.update([block])
+                await asyncio.to_thread(hasher.update, [block])
         if promised:
             await self._verify(upload, hasher, promised)
         content_type, detected_type = processing.judge_types(head, upload.content_type, upload.name)

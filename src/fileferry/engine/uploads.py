@@ -78,7 +78,8 @@ class Uploads:
     async def check(self, principal: Principal, new: NewFile) -> None:
         """Raise what ``Incoming.finish`` would for these words of the client, before any byte is read."""
         self.check_words(new)
-        if new.workspace is not None or new.preconditions != Preconditions():
+        # A repeated request is judged by what it made the first time, which only 'finish' looks up.
+        if new.idempotency_key is None and (new.workspace is not None or new.preconditions != Preconditions()):
             await self.database.lookup(self._check_place, principal, new)
 
     def check_words(self, new: NewFile) -> None:
@@ -115,7 +116,7 @@ class Incoming:
         self._blob_key = new_id(uploads.clock())
         writer = uploads.store.open_write(self._blob_key)
         hasher = Hasher({*declared, *wanted}, uploads.settings.sha256_size)
-        self._intake = Intake(writer, uploads.hashing, hasher, limit=limit, exact=size)
+        self._intake = Intake(writer, uploads.room, uploads.hashing, hasher, limit=limit, exact=size)
 
     async def __aenter__(self) -> Incoming:
         return self

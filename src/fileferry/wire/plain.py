@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Response
 
-from fileferry.engine.digests import Algorithm
+from fileferry.engine.digests import Algorithm, agreed
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing import effective_type
 from fileferry.errors import UnsupportedType
@@ -23,7 +23,7 @@ async def put(request: AnyRequest, engine: Engine, upload: Upload) -> Response[A
     refuse_encoded(request)
     _refuse_type(request, upload)
     refuse_framed(request.headers)
-    declared = {**declared_digests(request.headers), **amz_checksums(request.headers)}
+    declared = agreed(declared_digests(request.headers), amz_checksums(request.headers))
     async with engine.arrivals.whole(upload, declared, content_length(request)) as arrival:
         async for chunk in body_of(request, engine.settings.body_idle_timeout):
             await arrival.write(chunk)

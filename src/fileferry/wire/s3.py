@@ -11,6 +11,7 @@ from typing import Any
 from litestar import Response
 
 from fileferry.engine.arrivals import refuse_ended
+from fileferry.engine.digests import agreed
 from fileferry.engine.engine import Engine
 from fileferry.engine.parts import multipart_etag
 from fileferry.errors import BadRequest, FerryError, InvalidParameter, LinkRefused, MethodNotAllowed, NotFound
@@ -99,7 +100,7 @@ async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     refuse_encoded(request)
     refuse_framed(request.headers)
     number = _part_number(request)
-    declared = {**declared_digests(request.headers), **amz_checksums(request.headers)}
+    declared = agreed(declared_digests(request.headers), amz_checksums(request.headers))
     arrival = await engine.arrivals.part(upload, number, declared, content_length(request))
     async with arrival:
         async for chunk in body_of(request, engine.settings.body_idle_timeout):

@@ -49,7 +49,6 @@ def test_a_scope_opens_its_verbs_and_no_others(http: httpx.Client, server: LiveS
     verbs = [
         ("upload", "PUT", "/api/upload/by-scope"),
         ("upload", "POST", "/api/upload/by-scope"),
-        ("upload", "PATCH", f"/api/files/{file['id']}"),
         ("read", "GET", "/api/files"),
         ("read", "GET", "/v1/files"),
         ("read", "GET", f"/api/files/{file['id']}"),
@@ -59,11 +58,18 @@ def test_a_scope_opens_its_verbs_and_no_others(http: httpx.Client, server: LiveS
         ("admin", "POST", "/api/keys"),
         ("delete", "DELETE", f"/api/files/{file['id']}"),
     ]
-    bodies = {"PATCH": b"{}", "POST": b'{"name": "a", "scopes": ["read"]}'}
+    bodies = {"POST": b'{"name": "a", "scopes": ["read"]}'}
     for needed, method, path in verbs:
         status = status_with(server, key, method, path, content=bodies.get(method, b""))
         assert (status == 403) == (scope not in (needed, "admin")), (scope, method, path, status)
         assert status < 500
+
+
+def test_a_change_shows_the_file_and_so_needs_both_scopes(http: httpx.Client, server: LiveServer) -> None:
+    file = http.put(f"/api/upload/{uuid.uuid4()}", content=b"abc").json()
+    for scopes, status in ((["upload"], 403), (["read"], 403), (["upload", "read"], 200)):
+        key = make_key(http, *scopes)["key"]
+        assert status_with(server, key, "PATCH", f"/api/files/{file['id']}", content=b"{}") == status
 
 
 def test_only_the_root_key_makes_organizations(http: httpx.Client, server: LiveServer) -> None:

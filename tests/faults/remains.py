@@ -16,7 +16,8 @@ from support.live_server import LiveServer
 
 def blobs(store: Path) -> dict[str, int]:
     """Return the size of every file in the store, finished or not, by its key."""
-    return {path.name: path.stat().st_size for path in store.glob("**/*") if path.is_file() and ".db" not in path.name}
+    found = [path for folder in ("incoming", "blobs") for path in (store / folder).glob("**/*") if path.is_file()]
+    return {path.name: path.stat().st_size for path in found}
 
 
 def rows(database: Path) -> dict[str, int]:

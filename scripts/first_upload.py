@@ -124,7 +124,7 @@ fileferry runs on http://{HOST}:{port} and has its first file:
   file  {url}
   key   {key}
 
-The same from another terminal:
+The same from another terminal, in this folder:
 
   {shlex.join(curl)}
 

@@ -38,7 +38,7 @@ format: setup ## Format the code and mend what ruff can mend
 bench: setup ## Measure fileferry beside its alternatives
 	@$(PYTHON) -m benchmarks $(ARGS)
 
-services: ## Install with apt what tests need beyond Python
+services: ## Install what tests need beyond Python, with apt and npm
 	@scripts/services.sh
 
 lock: setup ## Write requirements.lock anew from pyproject.toml

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs, with apt and once, the programs that tests start: nothing is enabled or left running.
+# Installs once what tests need beyond Python, programs with apt and clients with npm: nothing is enabled or left running.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 missing=()
 need() { # need PACKAGE PROBE...: the package is missing when the probe fails
@@ -10,6 +11,20 @@ need() { # need PACKAGE PROBE...: the package is missing when the probe fails
 # The one list: a package and the command that succeeds where it is installed.
 need chromium chromium --version
 need curl curl --version
+need nodejs node --version
+need npm npm --version
 need python3-venv python3 -c 'import ensurepip, venv'
 
-[ ${#missing[@]} -eq 0 ] || "$(dirname "$0")/apt.sh" "${missing[@]}"
+[ ${#missing[@]} -eq 0 ] || scripts/apt.sh "${missing[@]}"
+
+# Older ones install the packages and then fail in the middle of an upload.
+if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
+    echo "The JavaScript clients need Node.js 20 or newer, and this is $(node --version)" >&2
+    exit 1
+fi
+
+# npm writes its own record last, so one that is newer than the lock stands for everything in the lock.
+if [ ! tests/node/node_modules/.package-lock.json -nt tests/node/package-lock.json ]; then
+    echo "Installing the JavaScript clients that tests run ..."
+    npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --loglevel error
+fi

@@ -23,7 +23,8 @@ def name_of(path: Path) -> str:
 def kept_texts() -> list[Path]:
     beside = [path for path in ROOT.iterdir() if path.is_file()]
     below = [path for folder in KEPT_FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
-    return [path for path in beside + below if b"\0" not in path.read_bytes()]
+    kept = [path for path in beside + below if "node_modules" not in path.parts]
+    return [path for path in kept if b"\0" not in path.read_bytes()]
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.stat().st_size], ids=name_of)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from support import skips
 
 PASSES = """
     def test_passes():
@@ -77,3 +81,14 @@ def test_a_missing_service_is_named_with_what_installs_it(
     result = run(pytester, NEEDS_CURL, *options)
     assert result.ret == status
     result.stdout.fnmatch_lines(["*services that are not installed*", "curl: run `make services`"])
+
+
+@pytest.mark.parametrize("parts", [("a-program-that-nobody-has",), (Path("a-package-that-nobody-has"),)])
+def test_a_service_is_missing_as_soon_as_one_of_its_parts_is(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, parts: tuple[str | Path, ...]
+) -> None:
+    there = pytester.mkdir("package")
+    monkeypatch.setitem(skips.SERVICES, "curl", (there, *parts))
+    run(pytester, NEEDS_CURL).assert_outcomes(skipped=1)
+    monkeypatch.setitem(skips.SERVICES, "curl", (there,))
+    run(pytester, NEEDS_CURL).assert_outcomes(passed=1)

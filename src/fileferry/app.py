@@ -18,7 +18,19 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from fileferry import settings as configuration
-from fileferry.api import administration, auth, bodies, delivery, direct, health, meeting, native, presigned
+from fileferry.api import (
+    administration,
+    auth,
+    bodies,
+    delivery,
+    direct,
+    discovery,
+    health,
+    meeting,
+    native,
+    presigned,
+    workspaces,
+)
 from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
@@ -62,6 +74,8 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             direct.router,
             presigned.router,
             meeting.router,
+            workspaces.router,
+            discovery.router,
             native.router,
             administration.router,
             dispatch.router,

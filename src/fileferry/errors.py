@@ -139,6 +139,20 @@ class InvalidPart(BadRequest):
     title = "A part of the upload is missing, was replaced, or is out of order."
 
 
+class InvalidBlock(BadRequest):
+    """A block's id cannot be used."""
+
+    code = "invalid_block"
+    title = "A block's id must be base64 of at most 64 bytes, all of one upload equally long."
+
+
+class InvalidBlockList(BadRequest):
+    """A list of blocks names one that has not arrived; ``block_id`` is the first such."""
+
+    code = "invalid_block_list"
+    title = "The list names a block that has not arrived."
+
+
 class ConflictingCredentials(BadRequest):
     """More than one credential, and they disagree."""
 

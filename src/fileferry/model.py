@@ -60,13 +60,30 @@ class Organization(msgspec.Struct, frozen=True):
 
 
 class Workspace(msgspec.Struct, frozen=True):
-    """A tree of paths inside an organization."""
+    """A tree of paths inside an organization.
+
+    Of each file the newest ``keep_versions`` are kept, and a replaced one for ``keep_versions_for`` seconds; None keeps all.
+    """
 
     id: str
     organization_id: str
     name: str
     is_default: bool
     created_at: datetime
+    keep_versions: int | None = None
+    keep_versions_for: int | None = None
+
+
+class User(msgspec.Struct, frozen=True):
+    """Who stands behind a key, as answers name them: author of what the key uploads, changes and deletes.
+
+    A root key nobody was named for stands for itself, in no organization.
+    """
+
+    id: str
+    organization_id: str | None
+    name: str
+    email: str | None = None
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -80,6 +97,7 @@ class Key(msgspec.Struct, frozen=True):
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    user_id: str | None = None
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -88,12 +106,18 @@ class Principal(msgspec.Struct, frozen=True):
     key: Key
     organization: Organization
 
+    @property
+    def user_id(self) -> str:
+        """The user to name as the author: the one behind the key, or the key itself where nobody was named."""
+        return self.key.user_id or self.key.id
+
 
 class Digests(msgspec.Struct, frozen=True):
     """What was computed over the bytes of a version, as lower-case hex; CRC32C always, the others when asked for."""
 
     crc32c: str
     sha256: str | None = None
+    md5: str | None = None
 
 
 class Extent(msgspec.Struct, frozen=True, array_like=True):
@@ -104,7 +128,10 @@ class Extent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A named thing in a workspace with a stable id. ``owns_path`` files are found by their path; hand-offs only by id."""
+    """A named thing in a workspace with a stable id. ``owns_path`` files are found by their path; hand-offs only by id.
+
+    ``expires_at`` is that of the current version. A deleted file can be restored until ``restorable_until``, where it has one.
+    """
 
     id: str
     organization_id: str
@@ -118,12 +145,18 @@ class File(msgspec.Struct, frozen=True):
     modified_at: datetime
     expires_at: datetime | None
     deleted_at: datetime | None
+    restorable_until: datetime | None = None
+    created_by: str | None = None
+    modified_by: str | None = None
+    deleted_by: str | None = None
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One immutable content of a file. ``number`` grows strictly within a workspace; ``size`` is in bytes.
+    """One immutable content of a file. ``size`` is in bytes.
 
-    The bytes are in the blob ``blob_key`` of the store, or in the database where that is None.
+    ``number`` names it within a workspace and grows from one promised to the next; ``sequence``, drawn from the same numbers
+    once all bytes are there, tells which came after which. The bytes are in the blob ``blob_key`` of the store, or in the
+    database where that is None.
     """
 
     id: str
@@ -138,11 +171,15 @@ class Version(msgspec.Struct, frozen=True):
     blob_key: str | None
     extents: tuple[Extent, ...] | None
     created_at: datetime
+    sequence: int
+    created_by: str | None = None
+    expires_at: datetime | None = None
+    superseded_at: datetime | None = None
 
     @property
     def etag(self) -> str:
         """A strong entity tag, quoted: a version never changes, so its id and checksum name its bytes."""
-        return f'"{self.id.replace("-", "")}-{self.digests.crc32c}"'
+        return entity_tag(self.id, self.digests)
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -167,9 +204,10 @@ class UploadState(enum.StrEnum):
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """A version that does not exist yet: what was promised for it, and what has arrived. Sizes are bytes.
 
-    ``size`` is the exact one promised, None where only ``max_size`` is known. ``digests`` are those promised, as hex by
-    algorithm. ``lifetime`` (seconds) or ``expires_at`` end the file. ``content`` is what the engine knows of the bytes
-    once all are there.
+    ``number`` is the one that the version will have. An ``auto_complete`` upload is a version as soon as all bytes are there;
+    the others wait for a call. ``size`` is the exact one promised, None where only ``max_size`` is known. ``digests`` are those
+    promised, as hex by algorithm. ``lifetime`` (seconds) or ``expires_at`` end the file. ``content`` is what the engine knows of
+    the bytes once all are there.
     """
 
     id: str
@@ -177,8 +215,11 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: str
     folder_id: str | None
     key_id: str
+    user_id: str | None
     file_id: str
     version_id: str
+    number: int
+    auto_complete: bool
     state: UploadState
     path: str
     at_path: bool
@@ -212,7 +253,10 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A numbered piece of an upload that has arrived. ``offset`` is where in the blob it lies; digests are hex."""
+    """A piece of an upload that has arrived. ``offset`` is where in the blob it lies; digests are hex.
+
+    Parts have numbers of the client's, from 1; blocks have a ``block_id`` of the client's, and numbers that mean nothing.
+    """
 
     number: int
     offset: int
@@ -220,6 +264,7 @@ class Part(msgspec.Struct, frozen=True):
     md5: str
     crc32c: str
     received_at: datetime
+    block_id: str | None = None
 
 
 class StoredFile(msgspec.Struct, frozen=True):
@@ -236,6 +281,45 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_cursor: str | None
 
 
+class Bound(msgspec.Struct, frozen=True):
+    """A comparison of a column: ``op`` is one of lt, lte, gt, gte and eq."""
+
+    op: str
+    value: Any
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """What to list of a workspace. ``name`` is a part of the name, in any case; users are ids; ``deleted`` ones can be restored.
+
+    ``order_by`` holds names of fields, each with whether it descends.
+    """
+
+    name: str | None = None
+    deleted: bool = False
+    created_by: str | None = None
+    modified_by: str | None = None
+    deleted_by: str | None = None
+    created_at: tuple[Bound, ...] = ()
+    modified_at: tuple[Bound, ...] = ()
+    deleted_at: tuple[Bound, ...] = ()
+    size: tuple[Bound, ...] = ()
+    order_by: tuple[tuple[str, bool], ...] = ()
+    offset: int = 0
+    limit: int = 100
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it asks for some files only, beyond living or deleted ones."""
+        users = (self.created_by, self.modified_by, self.deleted_by)
+        ranges = (self.created_at, self.modified_at, self.deleted_at, self.size)
+        return self.name is not None or any(user is not None for user in users) or any(ranges)
+
+
+def entity_tag(version_id: str, digests: Digests) -> str:
+    """Return the strong entity tag, quoted, of a version with these bytes."""
+    return f'"{version_id.replace("-", "")}-{digests.crc32c}"'
+
+
 def new_id(now: datetime) -> str:
     """Return a time-ordered UUID (version 7, RFC 9562 section 5.7) for ``now``, above every earlier one of this process.
 
@@ -250,6 +334,15 @@ def new_id(now: datetime) -> str:
         _last_id = value
     high, low = value >> 62, value & (1 << 62) - 1
     return str(uuid.UUID(int=(high >> 12) << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0b10 << 62 | low))
+
+
+def is_uuid(text: str) -> bool:
+    """Whether ``text`` is a UUID, in any of its spellings."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def utc_now() -> datetime:

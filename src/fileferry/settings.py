@@ -76,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_retention: Duration = Duration(hours=24)
     """How long an Idempotency-Key is remembered."""
 
+    restore_window: Duration = Duration(days=30)
+    """How long a deleted file of a path can be restored; its bytes are kept so long. Hand-offs are deleted for good at once."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
     log_format: Literal["json", "console"] = "json"

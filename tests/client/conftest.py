@@ -1,11 +1,15 @@
-"""Fixtures of the client's tests: each of the two clients, and an environment of the test's own, without a proxy."""
+"""Fixtures of the client's tests: each of the two clients, a shell, and an environment of the test's own, without a proxy."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from faces import Awaiting, Blocking
+from shell import Shell
+
+from support.live_server import LiveServer
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +23,8 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
 @pytest.fixture(params=[Blocking, Awaiting], ids=["Client", "AsyncClient"])
 def connect(request: pytest.FixtureRequest) -> Any:
     return request.param
+
+
+@pytest.fixture
+def shell(server: LiveServer, tmp_path: Path) -> Shell:
+    return Shell(tmp_path, server.url, server.root_key)

@@ -17,41 +17,10 @@ from typing import Any
 import httpx
 import pytest
 from relay import Relay
+from shell import Shell
 
 from fileferry.client.journal import state_folder
 from support.live_server import LiveServer
-
-Result = subprocess.CompletedProcess[bytes]
-
-
-class Shell:
-    """Runs ``fileferry`` in a folder of its own."""
-
-    def __init__(self, folder: Path, url: str, key: str) -> None:
-        self.folder = folder
-        self.environment = {**os.environ, "FILEFERRY_URL": url, "FILEFERRY_KEY": key, "NO_PROXY": "127.0.0.1"}
-
-    def run(self, *arguments: str, stdin: bytes = b"") -> Result:
-        command = [sys.executable, "-m", "fileferry", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, input=stdin, capture_output=True, timeout=60
-        )
-
-    def out(self, *arguments: str, stdin: bytes = b"") -> str:
-        result = self.run(*arguments, stdin=stdin)
-        assert result.returncode == 0, result.stderr.decode()
-        return result.stdout.decode()
-
-    def refused(self, *arguments: str) -> tuple[int, str]:
-        result = self.run(*arguments)
-        assert result.stdout == b""
-        assert b"Traceback" not in result.stderr
-        return result.returncode, result.stderr.decode()
-
-
-@pytest.fixture
-def shell(server: LiveServer, tmp_path: Path) -> Shell:
-    return Shell(tmp_path, server.url, server.root_key)
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_an_early_refusal_of_a_large_upload_is_its_own_error(connect: Any, size:
 def test_a_wrong_digest_in_the_answer_deletes_the_file(connect: Any) -> None:
     with FaultyServer([accepted(sha256="0" * 64), plain(204)]) as server, pytest.raises(fileferry.DigestMismatch):
         connect(server.url).upload(b"abc", name="a.txt")
-    assert [(seen.method, seen.path) for seen in server.seen][1:] == [("DELETE", "/api/files/f1")]
+    assert [(seen.method, seen.path) for seen in server.seen][1:] == [("DELETE", "/api/files/f1?permanent=true")]
 
 
 def test_a_wrong_digest_of_a_new_version_leaves_the_older_ones(connect: Any) -> None:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
-SERVICES = {"chromium": "chromium", "curl": "curl"}
-"""What `@pytest.mark.service(name)` may name, and its program on the PATH; scripts/services.sh installs them."""
+_NODE_PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
+
+SERVICES: dict[str, tuple[str | Path, ...]] = {
+    "azurite": ("node", _NODE_PACKAGES / "azurite"),
+    "chromium": ("chromium",),
+    "curl": ("curl",),
+    "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
+}
+"""What `@pytest.mark.service(name)` may name, and the programs and paths it takes; scripts/services.sh installs them.
+
+"node" is Node.js with the clients that tests/node/package.json lists.
+"""
 
 MISSING = "missing service"
 
@@ -22,7 +33,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose service is not installed."""
     for mark in item.iter_markers("service"):
         (name,) = mark.args
-        if not shutil.which(SERVICES[name]):
+        if not all(map(_is_there, SERVICES[name])):
             item.user_properties.append((MISSING, name))
             pytest.skip(f"{name} is not installed: run `make services`")
 
@@ -57,6 +68,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if missing:
         terminalreporter.section("services that are not installed")
         terminalreporter.write_line(f"{', '.join(missing)}: run `make services`")
+
+
+def _is_there(part: str | Path) -> bool:
+    return part.exists() if isinstance(part, Path) else shutil.which(part) is not None
 
 
 def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:

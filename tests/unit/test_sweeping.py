@@ -19,7 +19,7 @@ def test_the_bytes_of_ended_files_are_freed(service: Service) -> None:
     deleted = service.upload(LARGE, path="deleted")
     service.upload(LARGE + b"2", path="deleted")
     service.upload(LARGE, path="expired", expires_in="1h")
-    service.request("DELETE", f"/api/files/{deleted['id']}")
+    service.request("DELETE", f"/api/files/{deleted['id']}?permanent=true")
     service.pass_time(hours=1)
     assert len(service.blobs()) == 4
     service.sweep()
@@ -37,7 +37,7 @@ def test_small_files_are_freed_too(service: Service) -> None:
     marker = b"telltale-of-a-small-file" * 40
     file = service.upload(marker)
     assert is_stored() or any(marker in path.read_bytes() for path in service.blobs())
-    service.request("DELETE", f"/api/files/{file['id']}")
+    service.request("DELETE", f"/api/files/{file['id']}?permanent=true")
     service.sweep()
     assert service.blobs() == []
     assert service.scan(fix=False).is_clean
@@ -100,7 +100,7 @@ def test_an_upload_in_progress_is_not_swept(service: Service) -> None:
 
 def test_a_file_deleted_while_it_is_looked_for_is_no_loss(service: Service) -> None:
     file = service.upload(LARGE)
-    service.request("DELETE", f"/api/files/{file['id']}")
+    service.request("DELETE", f"/api/files/{file['id']}?permanent=true")
     shutil.rmtree(service.data / "blobs")
     findings = service.scan(fix=True)
     assert findings.rows_without_bytes == []

@@ -52,7 +52,7 @@ def test_a_new_version_has_the_life_it_was_given(service: Service) -> None:
 def test_a_tombstone_is_kept_for_its_time_and_then_forgotten(make_service: Callable[..., Service]) -> None:
     service = make_service(tombstone_retention="10d")
     deleted, expired = service.upload(LARGE, path="a"), service.upload(LARGE, path="b", expires_in="1h")
-    service.request("DELETE", f"/api/files/{deleted['id']}")
+    service.request("DELETE", f"/api/files/{deleted['id']}?permanent=true")
     service.pass_time(hours=1)
     service.sweep()
     service.pass_time(days=9)

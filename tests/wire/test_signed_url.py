@@ -169,10 +169,6 @@ def test_another_organizations_url_is_refused(http: httpx.Client, server: LiveSe
 
 
 PROTOCOLS: dict[str, tuple[str, dict[str, str], str]] = {
-    "azure put blob": ("PUT", {"x-ms-blob-type": "BlockBlob"}, ""),
-    "azure version": ("PUT", {"x-ms-version": "2026-04-06"}, ""),
-    "azure put block": ("PUT", {}, "&comp=block&blockid=QUFB"),
-    "azure block list": ("GET", {}, "&comp=blocklist"),
     "tus create": ("POST", {"Tus-Resumable": "1.0.0", "Upload-Length": "3"}, ""),
     "tus patch": ("PATCH", {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"}, ""),
     "tus head": ("HEAD", {"Tus-Resumable": "1.0.0"}, ""),

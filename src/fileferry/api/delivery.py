@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import hashlib
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -14,10 +15,10 @@ from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
-from fileferry.errors import PreconditionFailed, RangeNotSatisfiable
-from fileferry.model import StoredFile
+from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
+from fileferry.model import StoredFile, Version
 from fileferry.telemetry import Message, Receive, Send
-from fileferry.web import problems
+from fileferry.web import azure, problems
 from fileferry.web.requests import AnyRequest, entity_tags
 
 _SAFETY = {
@@ -26,12 +27,18 @@ _SAFETY = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Referrer-Policy": "no-referrer",
 }
-_EXPOSED = "ETag, Content-Range, Accept-Ranges, Content-Length, Content-Disposition, Repr-Digest, X-Request-ID"
+_EXPOSED = (
+    "ETag, Content-Range, Accept-Ranges, Content-Length, Content-Disposition, Content-MD5, Repr-Digest, X-Request-ID, "
+    f"{azure.RESPONSE_HEADERS}"
+)
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
 _PREFLIGHT = {
     **_ANY_ORIGIN,
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
-    "Access-Control-Allow-Headers": "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, X-Request-ID",
+    "Access-Control-Allow-Headers": (
+        "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, X-Request-ID, "
+        f"{azure.REQUEST_HEADERS}"
+    ),
     "Access-Control-Max-Age": "86400",
 }
 
@@ -71,6 +78,23 @@ class Answer:
                 await gone
 
 
+class MeasuredAnswer(Answer):
+    """An answer that says the MD5 of its body, which is short enough to be held (``azure.LONGEST_MEASURED_RANGE``)."""
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Read the body, then send the answer."""
+        if self._body is not None:
+            content = b"".join([block async for block in self._body])
+            md5 = await asyncio.to_thread(hashlib.md5, content, usedforsecurity=False)
+            self._headers["Content-MD5"] = base64.b64encode(md5.digest()).decode()
+            self._body = _once(content)
+        await super().__call__(scope, receive, send)
+
+
+async def _once(content: bytes) -> AsyncGenerator[bytes]:
+    yield content
+
+
 @route("/f/{token:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
 async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
     """Fetch a file by its public URL, without a key. ``?download=1`` offers it for saving whatever its type."""
@@ -84,24 +108,45 @@ async def preflight(token: str) -> Response[None]:
     return Response(None, status_code=200, headers=_PREFLIGHT)
 
 
+@route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+async def fetch_signed(request: AnyRequest, engine: Engine, version_id: str) -> Answer:
+    """Fetch a version by a signed URL that its holder got for a while."""
+    stored = await engine.files.open_signed(version_id, request.query_params)
+    return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": "private, no-cache"})
+
+
+@route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
+async def preflight_signed(version_id: str) -> Response[None]:
+    """Tell a browser that a page of any origin may read signed URLs, without credentials."""
+    return Response(None, status_code=200, headers=_PREFLIGHT)
+
+
 def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
-    answer = problems.render(request, error)
+    render = azure.render_error if azure.is_spoken(request) else problems.render
+    answer = render(request, error)
     answer.headers.update({**_SAFETY, **_ANY_ORIGIN, "Cache-Control": "no-store"})
     return answer
 
 
 # Preflight comes first, or the framework answers OPTIONS by itself.
 router = Router(
-    "/", route_handlers=[preflight, fetch], exception_handlers={Exception: _render_problem}, include_in_schema=True
+    "/",
+    route_handlers=[preflight, fetch, preflight_signed, fetch_signed],
+    exception_handlers={Exception: _render_problem},
+    include_in_schema=True,
 )
 
 
 def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str]) -> Answer:
     """Return the ASGI application that answers with the version's bytes, or the part of them that the request asks for.
 
-    Conditions are judged in the order of RFC 9110 section 13.2.2; raises PreconditionFailed and RangeNotSatisfiable.
+    Conditions are judged in the order of RFC 9110 section 13.2.2. To Azure's clients it is a blob, and ``x-ms-range`` wins over
+    ``Range``. Raises PreconditionFailed, RangeNotSatisfiable, and BadRequest for what Azure's clients may ask but not here.
     """
     version = stored.version
+    if azure.is_spoken(request):
+        _refuse_other_views(request)
+        headers = {**headers, **azure.common_headers(request), **_blob_properties(version)}
     headers = {
         **headers,
         **_SAFETY,
@@ -112,17 +157,47 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     }
     if not _is_modified(request, version.etag, version.created_at):
         kept = {name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Disposition")}
-        return Answer(304, kept, None)
+        return Answer(304, kept | ({azure.ERROR_CODE: "ConditionNotMet"} if azure.is_spoken(request) else {}), None)
     start, length, status = 0, version.size, 200
     part = _range(request, version.etag, version.created_at, version.size)
     if part is not None:
         start, length = part
         status = 206
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{version.size}"
+    elif version.digests.md5 is not None:
+        headers["Content-MD5"] = azure.base64_of(version.digests.md5)
     headers["Content-Length"] = str(length)
     if request.method == "HEAD" or length == 0:
         return Answer(status, headers, None)
-    return Answer(status, headers, engine.files.read(stored, start, length))
+    kind = MeasuredAnswer if part is not None and _is_to_be_measured(request, length) else Answer
+    return kind(status, headers, engine.files.read(stored, start, length))
+
+
+def _refuse_other_views(request: AnyRequest) -> None:
+    """Raise BadRequest for what would be answered with something else than the blob's bytes as they are."""
+    azure.refuse_unsupported(request)
+    for name in ("comp", "snapshot", "versionid"):
+        if name in request.query_params:
+            raise BadRequest(f"{name} is not supported here.", headers={azure.ERROR_CODE: "InvalidQueryParameterValue"})
+
+
+def _blob_properties(version: Version) -> dict[str, str]:
+    headers = azure.properties(version.created_at)
+    if version.digests.md5 is not None:
+        headers["x-ms-blob-content-md5"] = azure.base64_of(version.digests.md5)
+    return headers
+
+
+def _is_to_be_measured(request: AnyRequest, length: int) -> bool:
+    """Whether the MD5 of a range is asked for; raises BadRequest for too long a one."""
+    if request.headers.get("x-ms-range-get-content-md5", "").lower() != "true":
+        return False
+    if length > azure.LONGEST_MEASURED_RANGE:
+        raise BadRequest(
+            f"The MD5 can be had of ranges of at most {azure.LONGEST_MEASURED_RANGE} bytes.",
+            headers={azure.ERROR_CODE: "OutOfRangeInput"},
+        )
+    return True
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -182,7 +257,7 @@ def _range(request: AnyRequest, etag: str, modified: datetime, size: int) -> tup
 
     What is not a byte range, and several ranges in one request, are ignored as RFC 9110 section 14.2 allows.
     """
-    value = request.headers.get("range")
+    value = request.headers.get("x-ms-range", request.headers.get("range"))
     if value is None or request.method != "GET" or not _if_range_holds(request, etag, modified):
         return None
     unit, _, spec = value.partition("=")

@@ -135,7 +135,7 @@ async def list_files(
 @delete("/files/{file_id:str}")
 async def delete_file(engine: Engine, principal: Principal, file_id: str) -> None:
     """Remove a file's public access at once, and its bytes soon after."""
-    await engine.files.delete(principal, file_id)
+    await engine.changes.delete(principal, file_id)
 
 
 def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

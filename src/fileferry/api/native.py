@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import HttpMethod, Response, Router, delete, get, patch, post, route
@@ -12,25 +11,26 @@ from litestar.params import Parameter
 
 from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.api.delivery import Answer, deliver
+from fileferry.api.objects import (
+    FileObject,
+    FilePage,
+    FolderObject,
+    FolderPage,
+    UploadObject,
+    VersionList,
+    file_object,
+    folder_object,
+    upload_object,
+    version_object,
+)
+from fileferry.engine.changes import Changes
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
-from fileferry.engine.files import Changes
-from fileferry.engine.parts import part_count
 from fileferry.engine.tickets import Promise
 from fileferry.engine.uploads import NewFile
 from fileferry.engine.versions import Received
 from fileferry.errors import InvalidName, InvalidParameter
-from fileferry.model import (
-    Folder,
-    Part,
-    Principal,
-    StoredFile,
-    Upload,
-    clean_name,
-    clean_path,
-    format_optional_time,
-    format_time,
-)
+from fileferry.model import Principal, clean_name, clean_path
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -48,60 +48,34 @@ from fileferry.web.requests import (
     parse_limit,
     parse_metadata,
     preconditions,
-    public_url,
     refuse_encoded,
-    upload_url,
+    sent_path,
     wanted_digests,
 )
 
 _UPLOAD_PREFIX = re.compile(r"\A/+api/+upload/?")
+_PATH_PREFIX = re.compile(r"\A/+api/+files/+path/?")
+_HIGHEST_NUMBER = 2**63 - 1
 
 ExpiresIn = Annotated[str | None, Parameter(description="How long to keep the file: 30m, 24h, 7d or seconds.")]
 ExpiresAt = Annotated[str | None, Parameter(description="Until when to keep the file, as an RFC 3339 time.")]
 MetadataText = Annotated[str | None, Parameter(description="A JSON object to keep with the file.")]
-
-
-class FileObject(msgspec.Struct, kw_only=True):
-    """A file as the native API shows it. Sizes are bytes, times RFC 3339 in UTC, digests lower-case hex."""
-
-    id: str
-    version_id: str
-    name: str
-    path: str
-    size: int
-    content_type: str
-    status: str
-    reason: str | None
-    sha256: str | None
-    crc32c: str
-    etag: str
-    metadata: dict[str, Any]
-    url: str
-    organization_id: str
-    workspace_id: str
-    created_at: str
-    modified_at: str
-    expires_at: str | None
-
-
-class FilePage(msgspec.Struct):
-    """A page of files, by path; ``next_cursor`` is null on the last."""
-
-    files: list[FileObject]
-    next_cursor: str | None
+WorkspaceName = Annotated[str | None, Parameter(description="Id or name of another workspace than the default one.")]
+VersionId = Annotated[str | None, Parameter(description="Another version than the current one.")]
 
 
 class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What is to be uploaded: a hand-off called ``name``, in ``folder`` (an id) or not, or the file at ``path``.
+    """What is to come: a hand-off called ``name``, in ``folder`` or not, or a version of the file at ``path``, or of ``file``.
 
-    A ``name`` may have folders in it, as a path has.
+    ``folder`` and ``file`` are ids. A ``name`` may have folders in it, as a path has.
 
     ``size`` is exact; without it anything up to ``max_size`` may come (bytes). ``sha256`` (hex) must match in the end.
-    ``parts`` asks for parts, of ``part_size`` bytes where given.
+    ``parts`` asks for parts, of ``part_size`` bytes where given. With ``auto_complete`` the last byte makes the file.
     """
 
     name: str | None = None
     path: str | None = None
+    file: str | None = None
     folder: str | None = None
     workspace: str | None = None
     content_type: str | None = None
@@ -113,36 +87,7 @@ class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
     parts: bool = False
     part_size: Annotated[int, msgspec.Meta(ge=1, le=2**40)] | None = None
-
-
-class ReceivedPart(msgspec.Struct):
-    """A part that has arrived. ``etag`` is the MD5 of its bytes, as hex."""
-
-    part_number: int
-    size: int
-    etag: str
-
-
-class UploadObject(msgspec.Struct, kw_only=True):
-    """An upload with its ticket: PUT the bytes to ``url`` before ``url_expires_at``, then complete it.
-
-    With parts, part N of ``part_count`` (each ``part_size`` bytes but the last) goes to ``part_url`` + ``&partNumber=N``.
-    """
-
-    id: str
-    file_id: str
-    state: str
-    name: str
-    path: str
-    size: int | None
-    max_size: int
-    url: str
-    url_expires_at: str
-    part_url: str
-    part_size: int | None
-    part_count: int | None
-    parts: list[ReceivedPart]
-    created_at: str
+    auto_complete: bool = False
 
 
 class UploadedPart(msgspec.Struct, forbid_unknown_fields=True):
@@ -164,26 +109,11 @@ class NewFolder(msgspec.Struct, forbid_unknown_fields=True):
     path: str
 
 
-class FolderObject(msgspec.Struct):
-    """A folder: an addressable prefix of a workspace."""
-
-    id: str
-    path: str
-    workspace_id: str
-    created_at: str
-
-
-class FolderPage(msgspec.Struct):
-    """A page of folders."""
-
-    folders: list[FolderObject]
-    next_cursor: str | None
-
-
 class FileChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """What to change of a file; ``expires_at: null`` keeps it for good."""
+    """What to change of a file; ``path`` moves it, ``expires_at: null`` keeps it for good."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
+    path: str | msgspec.UnsetType = msgspec.UNSET
     metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     expires_in: str | int | None = None
     expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -197,7 +127,7 @@ async def hand_off(
     expires_in: ExpiresIn = None,
     expires_at: ExpiresAt = None,
     metadata: MetadataText = None,
-    workspace: str | None = None,
+    workspace: WorkspaceName = None,
 ) -> Response[Any]:
     """Upload the raw body as a new file of its own, whatever else has its name."""
     new = _new_file(request, False, expires_in, expires_at, metadata, workspace)
@@ -212,7 +142,7 @@ async def put_at_path(
     expires_in: ExpiresIn = None,
     expires_at: ExpiresAt = None,
     metadata: MetadataText = None,
-    workspace: str | None = None,
+    workspace: WorkspaceName = None,
 ) -> Response[Any]:
     """Upload the raw body as the file at this path: 201 for a new one, 200 for a further version of the one there."""
     new = _new_file(request, True, expires_in, expires_at, metadata, workspace)
@@ -223,11 +153,11 @@ async def put_at_path(
 async def create_upload(request: AnyRequest, engine: Engine, principal: Principal) -> UploadObject:
     """Ask for a ticket: a signed URL that takes the bytes without the key, whole or in parts."""
     asked = await json_body(request, engine, NewUpload)
-    if (asked.name is None) == (asked.path is None) or (asked.path is not None and asked.folder is not None):
-        raise InvalidParameter("Give either a name, with a folder or without, or a path.", parameter="name")
+    _check_target(asked)
     promise = Promise(
-        path=clean_path(asked.name or asked.path or ""),
+        path="" if asked.file is not None else clean_path(asked.name or asked.path or ""),
         at_path=asked.path is not None,
+        file_id=asked.file,
         folder_id=asked.folder,
         workspace=asked.workspace,
         content_type=asked.content_type,
@@ -238,23 +168,24 @@ async def create_upload(request: AnyRequest, engine: Engine, principal: Principa
         max_size=asked.max_size,
         digests={Algorithm.SHA256: bytes.fromhex(asked.sha256)} if asked.sha256 else {},
         part_size=asked.part_size or 0 if asked.parts or asked.part_size else None,
+        auto_complete=asked.auto_complete,
         preconditions=preconditions(request),
     )
     (upload,) = await engine.tickets.open(principal, [promise])
-    return _upload_object(request, engine, upload, [])
+    return upload_object(request, engine, upload, [])
 
 
 @get("/uploads/{upload_id:str}")
 async def get_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
     """See how far an upload is, with a fresh signed URL: all that is needed to go on after a crash."""
     upload = await engine.tickets.get(principal, upload_id)
-    return _upload_object(request, engine, upload, await engine.tickets.parts(upload))
+    return upload_object(request, engine, upload, await engine.tickets.parts(upload))
 
 
 @post("/uploads/{upload_id:str}/urls", status_code=200)
 async def renew_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
     """Get a fresh signed URL for an upload."""
-    return _upload_object(request, engine, await engine.tickets.get(principal, upload_id), [])
+    return upload_object(request, engine, await engine.tickets.get(principal, upload_id), [])
 
 
 @post("/uploads/{upload_id:str}/complete", status_code=200, operation_class=takes_json(UploadCompletion))
@@ -276,29 +207,29 @@ async def abort_upload(engine: Engine, principal: Principal, upload_id: str) -> 
 async def list_folders(
     engine: Engine,
     principal: Principal,
-    workspace: str | None = None,
+    workspace: WorkspaceName = None,
     cursor: Cursor = None,
     limit: Limit = None,
 ) -> FolderPage:
     """List the folders of a workspace by path."""
     after = decode_cursor(cursor, 1)
     found, further = await engine.folders.list(principal, workspace, after[0] if after else "", parse_limit(limit))
-    return FolderPage([_folder_object(folder) for folder in found], encode_cursor(further) if further else None)
+    return FolderPage([folder_object(folder) for folder in found], encode_cursor(further) if further else None)
 
 
 @post("/folders", operation_class=takes_json(NewFolder))
 async def create_folder(
-    request: AnyRequest, engine: Engine, principal: Principal, workspace: str | None = None
+    request: AnyRequest, engine: Engine, principal: Principal, workspace: WorkspaceName = None
 ) -> FolderObject:
     """Make the folder at a path; where it is there already, the answer is that one."""
     asked = await json_body(request, engine, NewFolder)
-    return _folder_object(await engine.folders.create(principal, asked.path, workspace))
+    return folder_object(await engine.folders.create(principal, asked.path, workspace))
 
 
 @get("/folders/{folder_id:str}")
 async def get_folder(engine: Engine, principal: Principal, folder_id: str) -> FolderObject:
     """Inspect a folder."""
-    return _folder_object(await engine.folders.get(principal, folder_id))
+    return folder_object(await engine.folders.get(principal, folder_id))
 
 
 @delete("/folders/{folder_id:str}")
@@ -312,50 +243,105 @@ async def list_files(
     request: AnyRequest,
     engine: Engine,
     principal: Principal,
-    workspace: str | None = None,
+    workspace: WorkspaceName = None,
     prefix: str = "",
+    deleted: bool = False,
     cursor: Cursor = None,
     limit: Limit = None,
 ) -> FilePage:
-    """List the files of a workspace by path, those whose path starts with ``prefix``."""
+    """List the files of a workspace by path, those whose path starts with ``prefix``; or those that can be restored."""
     after = decode_cursor(cursor, 2)
     found, further = await engine.files.list_by_path(
-        principal, workspace, prefix.removeprefix("/"), (after[0], after[1]) if after else None, parse_limit(limit)
+        principal,
+        workspace,
+        prefix.removeprefix("/"),
+        (after[0], after[1]) if after else None,
+        parse_limit(limit),
+        deleted=deleted,
     )
     objects = [file_object(request, engine, stored) for stored in found]
     return FilePage(objects, encode_cursor(*further) if further else None)
 
 
+@get("/files/path/{path:path}")
+async def get_file_at_path(
+    request: AnyRequest,
+    engine: Engine,
+    principal: Principal,
+    workspace: WorkspaceName = None,
+    version_id: VersionId = None,
+) -> FileObject:
+    """Inspect the file at a path of a workspace."""
+    path, number = clean_path(sent_path(request, _PATH_PREFIX)), _number(version_id)
+    return file_object(request, engine, await engine.files.at(principal, workspace, path, number=number))
+
+
+@delete("/files/path/{path:path}")
+async def delete_file_at_path(
+    request: AnyRequest, engine: Engine, principal: Principal, workspace: WorkspaceName = None
+) -> None:
+    """Delete the file at a path of a workspace; it can be restored for a time."""
+    await engine.changes.delete_at(principal, workspace, clean_path(sent_path(request, _PATH_PREFIX)))
+
+
 @get("/files/{file_id:str}")
-async def get_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
+async def get_file(
+    request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
+) -> FileObject:
     """Inspect a file."""
-    return file_object(request, engine, await engine.files.get(principal, file_id))
+    return file_object(request, engine, await engine.files.get(principal, file_id, number=_number(version_id)))
 
 
 @patch("/files/{file_id:str}", operation_class=takes_json(FileChanges))
 async def patch_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
-    """Change a file's name, metadata or expiry."""
+    """Change a file's name, path, metadata or expiry; its id and versions stay."""
     asked = await json_body(request, engine, FileChanges)
+    if asked.name is not msgspec.UNSET and asked.path is not msgspec.UNSET:
+        raise InvalidParameter("Give either a name or a path: a path ends with the name.", parameter="name")
     expires_at = asked.expires_at
     changes = Changes(
         name=asked.name if asked.name is msgspec.UNSET else clean_name(asked.name),
+        path=asked.path if asked.path is msgspec.UNSET else clean_path(asked.path),
         metadata=asked.metadata,
         expires_in=parse_expires_in(asked.expires_in),
         expires_at=expires_at if expires_at is msgspec.UNSET else parse_expires_at(expires_at),
     )
-    return file_object(request, engine, await engine.files.change(principal, file_id, changes))
+    return file_object(request, engine, await engine.changes.change(principal, file_id, changes))
 
 
 @delete("/files/{file_id:str}")
-async def delete_file(engine: Engine, principal: Principal, file_id: str) -> None:
-    """Delete a file: its URLs answer 410 at once, its bytes are freed soon after."""
-    await engine.files.delete(principal, file_id)
+async def delete_file(engine: Engine, principal: Principal, file_id: str, permanent: bool = False) -> None:
+    """Delete a file: its URLs answer 410 at once. One at a path can be restored for a time, unless ``permanent``."""
+    await engine.changes.delete(principal, file_id, permanent=permanent)
+
+
+@post("/files/{file_id:str}/restore", status_code=200)
+async def restore_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
+    """Take back the deletion of a file; where another has its path now, it comes back at a path beside it."""
+    restored = await engine.changes.restore(principal, file_id)
+    return file_object(request, engine, restored.stored)
+
+
+@get("/files/{file_id:str}/versions")
+async def list_versions(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> VersionList:
+    """List the versions of a file, newest first."""
+    current = await engine.files.get(principal, file_id)
+    found = await engine.files.versions(principal, file_id)
+    return VersionList([version_object(request, engine, current, version) for version in found])
+
+
+@delete("/files/{file_id:str}/versions/{version_id:str}")
+async def delete_version(engine: Engine, principal: Principal, file_id: str, version_id: str) -> None:
+    """Delete a version of a file for good and free its bytes; the current one cannot be deleted alone."""
+    await engine.changes.delete_version(principal, file_id, _decimal(version_id))
 
 
 @route("/files/{file_id:str}/content", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-async def get_content(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Answer:
-    """Fetch the current bytes of a file with a key; ranges and conditions as on the public URL."""
-    stored = await engine.files.open(principal, file_id)
+async def get_content(
+    request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
+) -> Answer:
+    """Fetch the bytes of a file with a key; ranges and conditions as on the public URL."""
+    stored = await engine.files.open(principal, file_id, number=_number(version_id))
     return deliver(request, engine, stored, {"Cache-Control": "private, no-cache"})
 
 
@@ -374,12 +360,36 @@ router = Router(
         get_folder,
         delete_folder,
         list_files,
+        get_file_at_path,
+        delete_file_at_path,
         get_file,
         patch_file,
         delete_file,
+        restore_file,
+        list_versions,
+        delete_version,
         get_content,
     ],
 )
+
+
+def _check_target(asked: NewUpload) -> None:
+    targets = [target for target in (asked.name, asked.path, asked.file) if target is not None]
+    if len(targets) != 1 or (asked.name is None and asked.folder is not None):
+        raise InvalidParameter("Give a name, with a folder or without, or a path, or a file.", parameter="name")
+
+
+def _number(version_id: str | None) -> int | None:
+    return None if version_id is None else _decimal(version_id)
+
+
+def _decimal(version_id: str) -> int:
+    is_number = version_id.isascii() and version_id.isdigit() and len(version_id) <= 19
+    if not is_number or int(version_id) > _HIGHEST_NUMBER:
+        raise InvalidParameter(
+            "version_id must be a decimal number, as a file object shows it.", parameter="version_id"
+        )
+    return int(version_id)
 
 
 def _new_file(
@@ -390,7 +400,7 @@ def _new_file(
     metadata: str | None,
     workspace: str | None,
 ) -> NewFile:
-    path = _sent_path(request)
+    path = sent_path(request, _UPLOAD_PREFIX)
     if not path:
         raise InvalidName("Name the file in the URL: PUT /api/upload/report.pdf, or curl -T report.pdf …/api/upload/")
     return NewFile(
@@ -420,15 +430,6 @@ async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new
     return _uploaded(request, engine, received)
 
 
-def _sent_path(request: AnyRequest) -> str:
-    """Return what follows ``/api/upload/`` as it was sent: routing drops empty segments, and bytes that are not UTF-8."""
-    try:
-        path = unquote_to_bytes(request.scope["raw_path"]).decode()
-    except UnicodeDecodeError as error:
-        raise InvalidName("The path in the URL must be UTF-8, percent-encoded.") from error
-    return _UPLOAD_PREFIX.sub("", path)
-
-
 def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Response[Any]:
     answer = file_object(request, engine, received.stored)
     status = 201 if received.is_new_file else 200
@@ -436,52 +437,3 @@ def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Respon
     if request.headers.get("accept", "").split(";")[0].strip() == "text/plain":
         return Response(f"{answer.url}\n", status_code=status, media_type="text/plain", headers=headers)
     return Response(answer, status_code=status, headers=headers)
-
-
-def file_object(request: AnyRequest, engine: Engine, stored: StoredFile) -> FileObject:
-    """Return a file as the native API shows it."""
-    file, version = stored.file, stored.version
-    return FileObject(
-        id=file.id,
-        version_id=str(version.number),
-        name=file.name,
-        path=file.path,
-        size=version.size,
-        content_type=version.content_type,
-        status=version.state,
-        reason=version.reason,
-        sha256=version.digests.sha256,
-        crc32c=version.digests.crc32c,
-        etag=version.etag,
-        metadata=file.metadata,
-        url=public_url(request, engine, stored),
-        organization_id=file.organization_id,
-        workspace_id=file.workspace_id,
-        created_at=format_time(file.created_at),
-        modified_at=format_time(file.modified_at),
-        expires_at=format_optional_time(file.expires_at),
-    )
-
-
-def _upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: list[Part]) -> UploadObject:
-    counted = upload.part_size is not None and upload.size is not None
-    return UploadObject(
-        id=upload.id,
-        file_id=upload.file_id,
-        state=upload.state,
-        name=upload.name,
-        path=upload.path,
-        size=upload.size,
-        max_size=upload.max_size,
-        url=upload_url(request, engine, upload),
-        url_expires_at=format_time(engine.tickets.url_expiry()),
-        part_url=upload_url(request, engine, upload, uploadId=upload.multipart_name),
-        part_size=upload.part_size,
-        part_count=part_count(upload) if counted else None,
-        parts=[ReceivedPart(part.number, part.size, part.md5) for part in parts],
-        created_at=format_time(upload.created_at),
-    )
-
-
-def _folder_object(folder: Folder) -> FolderObject:
-    return FolderObject(folder.id, folder.path, folder.workspace_id, format_time(folder.created_at))

@@ -12,7 +12,7 @@ from litestar import Response, Router, delete, get, post
 
 from fileferry.api import direct
 from fileferry.api.bodies import takes_json
-from fileferry.engine.arrivals import refuse_ended
+from fileferry.engine.completion import refuse_ended
 from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
 from fileferry.engine.parts import MOST_PARTS, part_count

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from fileferry.cli import files, folders, keys, organizations, server
+from fileferry.cli import files, folders, keys, organizations, server, versions, workspaces
 
 app = typer.Typer(
     name="fileferry",
@@ -24,7 +24,11 @@ app.command("put")(files.put)
 app.command("get")(files.get)
 app.command("ls")(files.ls)
 app.command("rm")(files.rm)
+app.command("mv")(versions.mv)
+app.command("versions")(versions.versions)
+app.command("restore")(versions.restore)
 app.add_typer(folders.app, name="folders")
+app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(keys.app, name="keys")
 app.add_typer(organizations.app, name="orgs")
 app.command("serve")(server.serve)

@@ -14,6 +14,7 @@ import typer
 
 from fileferry.cli.folders import folder_id_of
 from fileferry.cli.meter import metered
+from fileferry.cli.places import Org, file_place_of, is_folder, place_of, target_place
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
 from fileferry.client import Client, File
 from fileferry.client.journal import state_folder
@@ -47,6 +48,13 @@ def put(
         str | None,
         typer.Option(help="Path of the file, which gets a new version if it exists; a folder/ when there are many."),
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORKSPACE:/PATH",
+            help="Path in a workspace (id or name), which gets a new version if it exists; a folder/ keeps the name.",
+        ),
+    ] = None,
     folder: Annotated[
         str | None, typer.Option(metavar="NAME|ID", help="Folder to put new files in; made where it is missing.")
     ] = None,
@@ -61,6 +69,7 @@ def put(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Continue large files where an earlier put stopped.")
     ] = True,
+    org: Org = None,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
@@ -70,15 +79,21 @@ def put(
     Large files go in parts. When put is interrupted, the same command continues: it keeps a small state file, without
     the key, in ~/.local/state/fileferry (or under XDG_STATE_HOME) until the upload is complete.
     """
-    if folder is not None and path is not None:
+    if path is not None and to is not None:
+        raise typer.BadParameter("it names the path already: leave --path out", param_hint="--to")
+    at = None if to is None else target_place(to)
+    target = at.path if at else path
+    if folder is not None and target is not None:
         raise typer.BadParameter("a path names its folder itself", param_hint="--folder")
     if len(sources) > 1 and name is not None:
         raise typer.BadParameter("one name cannot serve many files", param_hint="--name")
-    if len(sources) > 1 and path is not None and not path.endswith("/"):
-        raise typer.BadParameter("for many files it must be a folder: end it with /", param_hint="--path")
+    if len(sources) > 1 and target is not None and not is_folder(target):
+        raise typer.BadParameter(
+            "for many files it must be a folder: end it with /", param_hint="--path" if to is None else "--to"
+        )
     metadata = _metadata(meta or [])
     with session(url, key) as client:
-        folder_id = folder_id_of(client, folder) if folder else None
+        folder_id = folder_id_of(client, folder, org) if folder else None
         resumes = resume and _keeps_state()
         for source in sources:
             own_name = name or ("stdin" if source == "-" else os.path.basename(source))
@@ -86,8 +101,10 @@ def put(
                 file = client.upload(
                     sys.stdin.buffer if source == "-" else source,
                     name=own_name,
-                    path=path + own_name if path and path.endswith("/") else path,
+                    path=target + own_name if target is not None and is_folder(target) else target,
                     folder=folder_id,
+                    organization=org,
+                    workspace=at.workspace if at else None,
                     expires_in=expires,
                     content_type=content_type,
                     metadata=metadata,
@@ -101,49 +118,79 @@ def put(
 
 
 def get(
-    source: Annotated[str, typer.Argument(metavar="ID|URL", help="A file's id or its URL.")],
+    source: Annotated[
+        str, typer.Argument(metavar="ID|URL|WORKSPACE:/PATH", help="A file's id, its URL, or its path in a workspace.")
+    ],
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; - is standard output.")
     ] = None,
+    version: Annotated[str | None, typer.Option(metavar="V", help="Another version than the current one.")] = None,
+    org: Org = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Download a file, verify it, and resume an interrupted download. Replaces only a FILE that -o names."""
+    at = file_place_of(source)
+    if version is not None and "://" in source:
+        raise typer.BadParameter("a URL is for one version: name the file by id or path", param_hint="--version")
     with session(url, key) as client:
+        known = at.files(client, org).get(at.path, version=version) if at else None
+        options = {"version": None if known else version, "organization": org}
         if output == "-":
             with metered(source) as progress:
-                client.download(source, sys.stdout.buffer, progress=progress)
+                client.download(known or source, sys.stdout.buffer, progress=progress, **options)
             return
-        destination = Path(output) if output else _unused(_name_of(client, source))
+        destination = Path(output) if output else _unused(_name_of(client, known or source, org))
         with metered(destination.name) as progress:
-            client.download(source, destination, progress=progress)
+            client.download(known or source, destination, progress=progress, **options)
         note(f"Saved {destination}")
 
 
 def ls(
-    prefix: Annotated[str | None, typer.Argument(help="Only files whose path starts so.")] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Argument(metavar="PREFIX|WORKSPACE:/PREFIX", help="Only files whose path starts so."),
+    ] = None,
     as_json: Json = False,
     long: Annotated[bool, typer.Option("--long", "-l", help="Print size, times, status and URL as well.")] = False,
     workspace: Annotated[str | None, typer.Option(help="Another workspace than the default one.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Only deleted files that can be restored.")] = False,
+    org: Org = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """List files, one per line: id and path, or with --long id, size, status, created, expires, path and URL."""
     line_of = _long_line if long else _short_line
+    at = place_of(prefix or "")
+    if at is not None and workspace is not None:
+        raise typer.BadParameter("the prefix names a workspace already", param_hint="--workspace")
+    if at is not None:
+        prefix, workspace = at.path, at.workspace
     with session(url, key) as client:
-        for file in client.list(prefix, workspace=workspace):
+        for file in client.list(prefix, workspace=workspace, organization=org, deleted=deleted):
             print(json_line(file) if as_json else line_of(file))
 
 
 def rm(
-    file_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the files.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="ID|WORKSPACE:/PATH...", help="Ids of files, or their paths in workspaces."),
+    ],
+    permanent: Annotated[
+        bool, typer.Option("--permanent", help="Free the bytes at once: the files cannot be restored.")
+    ] = False,
+    org: Org = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Delete files: their URLs stop working at once. Stops at the first that fails."""
+    """Delete files: their URLs stop working at once. Files at a path can be restored. Stops at the first that fails."""
+    places = [(file, file_place_of(file)) for file in files]
     with session(url, key) as client:
-        for file_id in file_ids:
-            client.delete(file_id)
+        for file, at in places:
+            if at is None:
+                client.delete(file, permanent=permanent, organization=org)
+            else:
+                at.files(client, org).delete(at.path, permanent=permanent)
 
 
 def _keeps_state() -> bool:
@@ -171,9 +218,12 @@ def _metadata(given: list[str]) -> dict[str, Any] | None:
     return metadata or None
 
 
-def _name_of(client: Client, source: str) -> str:
+def _name_of(client: Client, source: File | str, organization: str | None) -> str:
     """Return the bare name of what is downloaded, so that no server chooses a folder of ours."""
-    path = unquote(urlsplit(source).path) if "://" in source else client.get(source).name
+    if isinstance(source, str) and "://" in source:
+        path = unquote(urlsplit(source).path)
+    else:
+        path = (source if isinstance(source, File) else client.get(source, organization=organization)).name
     name = re.split(r"[/\\]", path)[-1]
     if name in {"", ".", ".."} or "\0" in name:
         fail("The file has no name that could be used here: name the destination with -o.", FAILED)

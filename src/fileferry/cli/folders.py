@@ -50,9 +50,9 @@ def rm(
             client.delete_folder(folder_id)
 
 
-def folder_id_of(client: Client, name_or_id: str) -> str:
+def folder_id_of(client: Client, name_or_id: str, organization: str | None) -> str:
     """Return the id of the folder with this id or path; one that is not there yet is made."""
     try:
         return str(uuid.UUID(name_or_id))
     except ValueError:
-        return client.create_folder(name_or_id).folder_id
+        return client.create_folder(name_or_id, organization=organization).folder_id

@@ -19,12 +19,26 @@ def create(
     scope: Annotated[list[str], typer.Option(metavar="upload|read|delete|admin", help="A right; may be repeated.")],
     org: Annotated[str | None, typer.Option(help="Id or slug of the organization; root key only.")] = None,
     expires: Annotated[str | None, typer.Option(metavar="90d", help="Valid for so long; for good by default.")] = None,
+    user_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Whom to name as the author of what the key does; the key by default."),
+    ] = None,
+    user_name: Annotated[str | None, typer.Option(metavar="NAME", help="That user's name.")] = None,
+    user_email: Annotated[str | None, typer.Option(metavar="EMAIL", help="That user's address.")] = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Make a key and print its secret, which is shown only now."""
     with session(url, key) as client:
-        made = client.create_key(name, scopes=scope, organization=org, expires_in=expires)
+        made = client.create_key(
+            name,
+            scopes=scope,
+            organization=org,
+            expires_in=expires,
+            user_id=user_id,
+            user_name=user_name,
+            user_email=user_email,
+        )
         print(made.secret, flush=True)
         note(f"Key {made.key_id} with {', '.join(made.scopes)}; expires: {moment_text(made.expires_at)}")
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from fileferry.client.asynchronous import AsyncClient
+from fileferry.client.asynchronous_workspaces import AsyncWorkspaceFiles
 from fileferry.client.blocking import Client
+from fileferry.client.blocking_workspaces import WorkspaceFiles
 from fileferry.client.calls import UNCHANGED
 from fileferry.client.failures import ConnectionFailed, NotConfigured, SourceChanged, TimedOut, UnexpectedAnswer
-from fileferry.client.nouns import ApiKey, File, Folder, Organization
+from fileferry.client.nouns import ApiKey, File, Folder, Organization, Version, Workspace
 from fileferry.client.retrying import RetryPolicy
 
 __all__ = [
     "UNCHANGED",
     "ApiKey",
     "AsyncClient",
+    "AsyncWorkspaceFiles",
     "Client",
     "ConnectionFailed",
     "File",
@@ -23,4 +26,7 @@ __all__ = [
     "SourceChanged",
     "TimedOut",
     "UnexpectedAnswer",
+    "Version",
+    "Workspace",
+    "WorkspaceFiles",
 ]

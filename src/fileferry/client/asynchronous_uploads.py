@@ -27,7 +27,7 @@ async def upload(transport: AsyncTransport, source: Source | AsyncIterableSource
     if sliceable := manner.parts_of(source, new):
         with sliceable.slices() as slices, manner.journal(transport.connection, new, slices) as journal:
             return await _InParts(transport, slices, new, manner, journal).run()
-    if new.folder_id is not None:
+    if new.needs_ticket:
         return await _with_ticket(transport, source, new, manner)
     return await _in_one_request(transport, source, new, manner)
 
@@ -53,7 +53,7 @@ async def _in_one_request(
     except DigestMismatch:
         if response.status_code == httpx.codes.CREATED:
             with contextlib.suppress(FerryError):
-                await transport.delete(calls.delete_file(file.file_id))
+                await transport.delete(calls.delete_file(file.file_id, permanent=True, organization=new.organization))
         raise
     return file
 

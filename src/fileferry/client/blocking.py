@@ -14,16 +14,18 @@ from typing import IO, overload
 import httpx
 
 from fileferry.client import blocking_uploads, calls
+from fileferry.client.blocking_workspaces import WorkspaceFiles, wait_for
 from fileferry.client.calls import UNCHANGED, Lifetime, NewFile, Unchanged
 from fileferry.client.connection import Connection
 from fileferry.client.downloads import OpenFile, Receiving, Sink, partial_file
 from fileferry.client.failures import ConnectionFailed, failure_from
 from fileferry.client.manner import MULTIPART_THRESHOLD, PARALLEL, manner_of
-from fileferry.client.nouns import ApiKey, File, Folder, Organization
+from fileferry.client.nouns import ApiKey, File, Folder, Organization, Version, Workspace
 from fileferry.client.parts import Progress
 from fileferry.client.retrying import PATIENT, RetryPolicy
 from fileferry.client.sources import Readable, source_of
 from fileferry.client.transport import Transport
+from fileferry.client.waiting import Waiting
 from fileferry.errors import FerryError
 
 
@@ -66,6 +68,7 @@ class Client:
         *,
         name: str | None = None,
         path: str | None = None,
+        file: File | str | None = None,
         folder: Folder | str | None = None,
         expires_in: Lifetime | None = None,
         expires_at: datetime | None = None,
@@ -82,10 +85,11 @@ class Client:
     ) -> File:
         """Upload ``source`` and return its file, whose ``url`` serves it.
 
-        A str is a path. With ``path=`` the bytes become the file at that path, or its new version; otherwise a new file
-        called ``name`` (default: the source's own name), in ``folder`` (itself or its id). Every byte is verified: by
-        SHA-256 in one request, by MD5 part by part, and by ``sha256`` (hex) where it is given. A request that fails is
-        repeated when the source can be read again; an iterator cannot.
+        A str is a path. With ``path=`` the bytes become the file at that path, or its new version; with ``file=`` (itself
+        or its id) a new version of that one; otherwise a new file called ``name`` (default: the source's own name), in
+        ``folder`` (itself or its id). Every byte is verified: by SHA-256 in one request, by MD5 part by part, and by
+        ``sha256`` (hex) where it is given. A request that fails is repeated when the source can be read again; an
+        iterator cannot.
 
         From ``multipart_threshold`` bytes on, a path, bytes or a file that can seek goes in parts of ``part_size`` bytes
         (the server chooses by default), ``parallel`` at a time; each is repeated alone, and ``progress`` counts what the
@@ -105,6 +109,7 @@ class Client:
         new = NewFile(
             name=name or bytes_from.name,
             path=path,
+            file_id=None if file is None else calls.id_of(file),
             folder_id=None if folder is None else calls.folder_id_of(folder),
             expires_in=expires_in,
             expires_at=expires_at,
@@ -116,58 +121,126 @@ class Client:
         )
         return blocking_uploads.upload(self._transport, bytes_from, new, manner)
 
-    def get(self, file_id: str) -> File:
-        """Return the file with this id."""
-        return self._transport.run(calls.get_file(file_id))
+    def workspace(self, workspace: Workspace | str, *, organization: str | None = None) -> WorkspaceFiles:
+        """Return the files of a workspace, given as itself, by its id or its name; nothing is asked yet.
+
+        ``organization`` (id or slug) names another one than the key's own; root key only.
+        """
+        return WorkspaceFiles(self, self._transport, calls.workspace_id_of(workspace), organization)
+
+    def get(self, file_id: str, *, version: Version | str | None = None, organization: str | None = None) -> File:
+        """Return the file with this id as it is, or as it was with another version."""
+        return self._transport.run(calls.get_file(file_id, version=version, organization=organization))
 
     def list(
-        self, prefix: str | None = None, *, workspace: str | None = None, page_size: int | None = None
+        self,
+        prefix: str | None = None,
+        *,
+        workspace: str | None = None,
+        organization: str | None = None,
+        deleted: bool = False,
+        page_size: int | None = None,
     ) -> Iterator[File]:
-        """Yield the files, all or those whose path starts with ``prefix``; pages are asked for as they are needed."""
+        """Yield the files, all or those whose path starts with ``prefix``; pages are asked for as they are needed.
+
+        With ``deleted`` they are those that were deleted and can be restored.
+        """
         return self._transport.pages(
-            lambda cursor: calls.list_files(prefix=prefix, workspace=workspace, page_size=page_size, cursor=cursor)
+            lambda cursor: calls.list_files(
+                prefix=prefix,
+                workspace=workspace,
+                organization=organization,
+                deleted=deleted,
+                page_size=page_size,
+                cursor=cursor,
+            )
         )
+
+    def versions(self, file: File | str, *, organization: str | None = None) -> tuple[Version, ...]:
+        """Return the versions of a file, newest first."""
+        return self._transport.run(calls.list_versions(calls.id_of(file), organization=organization))
+
+    def wait(
+        self, file: File | str, version: Version | str, *, timeout: float = 60.0, organization: str | None = None
+    ) -> File:
+        """Return a file once it has this version; raise TimedOut when it has not after ``timeout`` seconds."""
+        question = calls.get_file(calls.id_of(file), version=version, organization=organization)
+        return wait_for(self._transport, question, Waiting(calls.version_id_of(version), timeout))
 
     def update(
         self,
         file: File | str,
         *,
         name: str | Unchanged = UNCHANGED,
+        path: str | Unchanged = UNCHANGED,
         expires_in: Lifetime | Unchanged | None = UNCHANGED,
         expires_at: datetime | Unchanged | None = UNCHANGED,
         metadata: Mapping[str, object] | Unchanged = UNCHANGED,
+        organization: str | None = None,
     ) -> File:
-        """Change what is given and return the file; an expiry of None keeps the file for good."""
+        """Change what is given and return the file; ``path`` moves it, an expiry of None keeps it for good."""
         return self._transport.run(
             calls.update_file(
-                calls.id_of(file), name=name, expires_in=expires_in, expires_at=expires_at, metadata=metadata
+                calls.id_of(file),
+                name=name,
+                path=path,
+                expires_in=expires_in,
+                expires_at=expires_at,
+                metadata=metadata,
+                organization=organization,
             )
         )
 
-    def delete(self, file: File | str) -> None:
-        """Delete a file: its URL stops serving at once."""
-        self._transport.delete(calls.delete_file(calls.id_of(file)))
+    def delete(self, file: File | str, *, permanent: bool = False, organization: str | None = None) -> None:
+        """Delete a file: its URL stops serving at once. One at a path can be restored for a time, unless ``permanent``."""
+        self._transport.delete(calls.delete_file(calls.id_of(file), permanent=permanent, organization=organization))
+
+    def delete_version(self, file: File | str, version: Version | str, *, organization: str | None = None) -> None:
+        """Delete a version of a file for good; raise Conflict for the current one."""
+        self._transport.delete(calls.delete_version(calls.id_of(file), version, organization=organization))
+
+    def restore(self, file: File | str, *, organization: str | None = None) -> File:
+        """Take back the deletion of a file; where another has its path now, the path of the file returned differs."""
+        return self._transport.run(calls.restore_file(calls.id_of(file), organization=organization))
 
     @overload
-    def download(self, file: File | str, destination: None = None, *, progress: Progress | None = None) -> bytes: ...
+    def download(
+        self,
+        file: File | str,
+        destination: None = None,
+        *,
+        version: Version | str | None = None,
+        organization: str | None = None,
+        progress: Progress | None = None,
+    ) -> bytes: ...
     @overload
     def download(
-        self, file: File | str, destination: str | os.PathLike[str] | IO[bytes], *, progress: Progress | None = None
+        self,
+        file: File | str,
+        destination: str | os.PathLike[str] | IO[bytes],
+        *,
+        version: Version | str | None = None,
+        organization: str | None = None,
+        progress: Progress | None = None,
     ) -> None: ...
     def download(
         self,
         file: File | str,
         destination: str | os.PathLike[str] | IO[bytes] | None = None,
         *,
+        version: Version | str | None = None,
+        organization: str | None = None,
         progress: Progress | None = None,
     ) -> bytes | None:
         """Download a file, given as a File, an id or a URL; without ``destination`` return its bytes.
+
+        With ``version`` they are those of another version of a File or an id.
 
         A path is written by way of ``NAME.part`` and appears only when it is whole and its SHA-256 is right; an
         unfinished part is resumed by the next call, if the content is still the same. The key is not sent to URLs.
         """
         known = file if isinstance(file, File) else None
-        url, headers = calls.content_of(file, self._transport.connection)
+        url, headers = calls.content_of(file, self._transport.connection, version=version, organization=organization)
         if destination is None:
             memory = io.BytesIO()
             self._download(url, headers, OpenFile(memory), known, progress)
@@ -179,9 +252,9 @@ class Client:
         self._download(url, headers, OpenFile(destination), known, progress)
         return None
 
-    def create_folder(self, path: str, *, workspace: str | None = None) -> Folder:
+    def create_folder(self, path: str, *, workspace: str | None = None, organization: str | None = None) -> Folder:
         """Return the folder at ``path``, made where it was not there yet."""
-        return self._transport.run(calls.create_folder(path, workspace=workspace))
+        return self._transport.run(calls.create_folder(path, workspace=workspace, organization=organization))
 
     def list_folders(self, *, workspace: str | None = None) -> Iterator[Folder]:
         """Yield the folders of a workspace by path."""
@@ -195,6 +268,52 @@ class Client:
         """Delete a folder; raise Conflict while something is in it."""
         self._transport.delete(calls.delete_folder(calls.folder_id_of(folder)))
 
+    def create_workspace(
+        self,
+        name: str,
+        *,
+        workspace_id: str | None = None,
+        keep_versions: int | None = None,
+        keep_versions_for: Lifetime | None = None,
+        organization: str | None = None,
+    ) -> Workspace:
+        """Make a workspace that keeps all versions, or so many of each file, or replaced ones for so long."""
+        return self._transport.run(
+            calls.create_workspace(
+                name,
+                workspace_id=workspace_id,
+                keep_versions=keep_versions,
+                keep_versions_for=keep_versions_for,
+                organization=organization,
+            )
+        )
+
+    def list_workspaces(self, *, organization: str | None = None) -> Iterator[Workspace]:
+        """Yield the workspaces of the organization."""
+        return self._transport.pages(lambda cursor: calls.list_workspaces(organization=organization, cursor=cursor))
+
+    def get_workspace(self, workspace: str, *, organization: str | None = None) -> Workspace:
+        """Return the workspace with this id or name."""
+        return self._transport.run(calls.get_workspace(workspace, organization=organization))
+
+    def update_workspace(
+        self,
+        workspace: Workspace | str,
+        *,
+        keep_versions: int | Unchanged | None = UNCHANGED,
+        keep_versions_for: Lifetime | Unchanged | None = UNCHANGED,
+        organization: str | None = None,
+    ) -> Workspace:
+        """Change which versions a workspace keeps, where it is given; None keeps all."""
+        return self._transport.run(
+            calls.update_workspace(
+                calls.workspace_id_of(workspace),
+                keep_versions=keep_versions,
+                keep_versions_for=keep_versions_for,
+                organization=organization,
+            )
+        )
+
     def create_key(
         self,
         name: str,
@@ -202,10 +321,24 @@ class Client:
         scopes: Iterable[str],
         organization: str | None = None,
         expires_in: Lifetime | None = None,
+        user_id: str | None = None,
+        user_name: str | None = None,
+        user_email: str | None = None,
     ) -> ApiKey:
-        """Make an API key; its ``secret`` is in this answer only. Scopes: upload, read, delete, admin."""
+        """Make an API key; its ``secret`` is in this answer only. Scopes: upload, read, delete, admin.
+
+        The user is named as the author of what the key does: one that has keys already by ``user_id``, or a new one.
+        """
         return self._transport.run(
-            calls.create_key(name, scopes=scopes, organization=organization, expires_in=expires_in)
+            calls.create_key(
+                name,
+                scopes=scopes,
+                organization=organization,
+                expires_in=expires_in,
+                user_id=user_id,
+                user_name=user_name,
+                user_email=user_email,
+            )
         )
 
     def list_keys(self) -> Iterator[ApiKey]:

@@ -28,7 +28,7 @@ def upload(transport: Transport, source: Source, new: NewFile, manner: Manner) -
     if sliceable := manner.parts_of(source, new):
         with sliceable.slices() as slices, manner.journal(transport.connection, new, slices) as journal:
             return _InParts(transport, slices, new, manner, journal).run()
-    if new.folder_id is not None:
+    if new.needs_ticket:
         return _with_ticket(transport, source, new, manner)
     return _in_one_request(transport, source, new, manner)
 
@@ -52,7 +52,7 @@ def _in_one_request(transport: Transport, source: Source, new: NewFile, manner: 
     except DigestMismatch:
         if response.status_code == httpx.codes.CREATED:
             with contextlib.suppress(FerryError):
-                transport.delete(calls.delete_file(file.file_id))
+                transport.delete(calls.delete_file(file.file_id, permanent=True, organization=new.organization))
         raise
     return file
 

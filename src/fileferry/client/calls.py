@@ -28,11 +28,15 @@ from fileferry.client.nouns import (
     Organization,
     Page,
     Ticket,
+    Version,
+    Workspace,
     file_from,
     folder_from,
     key_from,
     organization_from,
     ticket_from,
+    version_from,
+    workspace_from,
 )
 from fileferry.errors import (
     DigestMismatch,
@@ -43,6 +47,7 @@ from fileferry.errors import (
     InvalidMetadata,
     InvalidName,
     InvalidParameter,
+    NotFound,
 )
 
 T = TypeVar("T")
@@ -81,10 +86,11 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFile:
-    """What an upload is to become: a new file called ``name``, in a folder or not, or the file at ``path``."""
+    """What is to be made: a new file called ``name``, in a folder or not, or a version of the file at ``path``, or of that id."""
 
     name: str | None = None
     path: str | None = None
+    file_id: str | None = None
     folder_id: str | None = None
     expires_in: Lifetime | None = None
     expires_at: datetime | None = None
@@ -102,6 +108,11 @@ class NewFile:
         if not target:
             raise InvalidName("Give the file a name: name= for a new file, path= for the file at a path.")
         return target
+
+    @property
+    def needs_ticket(self) -> bool:
+        """Whether one request cannot say it."""
+        return self.folder_id is not None or self.file_id is not None
 
 
 def upload(new: NewFile) -> Call[File]:
@@ -126,9 +137,11 @@ def open_upload(
     new: NewFile, *, size: int | None, in_parts: bool = False, part_size: int | None = None
 ) -> Call[Ticket]:
     """Return the request for a ticket, for ``size`` bytes where that is known. A lost answer leaves one that nobody uses."""
-    body: dict[str, object] = {"name": new.target} if new.path is None else {"path": new.target}
+    body: dict[str, object] = {"path": new.path, "file": new.file_id}
+    if new.path is None and new.file_id is None:
+        body = {"name": new.target}
     body |= {"folder": new.folder_id, "workspace": new.workspace, "size": size, "sha256": new.sha256}
-    body |= {"content_type": new.content_type or _guessed_type(new.target), "part_size": part_size}
+    body |= {"content_type": new.content_type or _guessed_type(new.path or new.name or ""), "part_size": part_size}
     body |= _expiry(new.expires_in, new.expires_at)
     if new.metadata is not None:
         body["metadata"] = json.loads(_metadata_text(new.metadata))
@@ -172,9 +185,9 @@ def abort_upload(upload_id: str, organization: str | None) -> Call[None]:
     return Call(method="DELETE", path=path, read=_nothing)
 
 
-def create_folder(path: str, *, workspace: str | None) -> Call[Folder]:
+def create_folder(path: str, *, workspace: str | None, organization: str | None) -> Call[Folder]:
     """Return the making of a folder, or the question for the one that is there."""
-    where = _with("/api/folders", _given(workspace=workspace))
+    where = _with("/api/folders", _given(workspace=workspace, organization=organization))
     return Call(method="POST", path=where, read=_folder, json={"path": path})
 
 
@@ -194,31 +207,69 @@ def delete_folder(folder_id: str) -> Call[None]:
     return Call(method="DELETE", path=f"/api/folders/{_segment(folder_id)}", read=_nothing)
 
 
-def get_file(file_id: str) -> Call[File]:
-    """Return the question what a file is now."""
-    return Call(method="GET", path=f"/api/files/{_segment(file_id)}", read=_file)
+def get_file(file_id: str, *, version: Version | str | None = None, organization: str | None = None) -> Call[File]:
+    """Return the question what a file is now, or was as another version."""
+    query = _given(version_id=_version(version), organization=organization)
+    return Call(method="GET", path=_with(f"/api/files/{_segment(file_id)}", query), read=_file)
+
+
+def find_file(
+    path: str, *, workspace: str | None, version: Version | str | None, organization: str | None
+) -> Call[File]:
+    """Return the question what the file at a path is now, or was as another version."""
+    query = _given(workspace=workspace, version_id=_version(version), organization=organization)
+    return Call(method="GET", path=_with(_address_at(path), query), read=_file)
 
 
 def list_files(
-    *, prefix: str | None, workspace: str | None, page_size: int | None, cursor: str | None
+    *,
+    prefix: str | None,
+    workspace: str | None,
+    organization: str | None,
+    deleted: bool,
+    page_size: int | None,
+    cursor: str | None,
 ) -> Call[Page[File]]:
-    """Return the question for one page of files."""
-    query = _given(prefix=prefix, workspace=workspace, cursor=cursor, limit=page_size)
+    """Return the question for one page of files, or of those that can be restored."""
+    query = _given(
+        prefix=prefix,
+        workspace=workspace,
+        organization=organization,
+        deleted="true" if deleted else None,
+        cursor=cursor,
+        limit=page_size,
+    )
     return Call(method="GET", path=_with("/api/files", query), read=_page("files", file_from))
+
+
+def list_versions(file_id: str, *, organization: str | None) -> Call[tuple[Version, ...]]:
+    """Return the question for all versions of a file."""
+    path = _with(f"/api/files/{_segment(file_id)}/versions", _given(organization=organization))
+    return Call(method="GET", path=path, read=_versions)
+
+
+def delete_version(file_id: str, version: Version | str, *, organization: str | None) -> Call[None]:
+    """Return the deletion of a version."""
+    path = f"/api/files/{_segment(file_id)}/versions/{_segment(version_id_of(version))}"
+    return Call(method="DELETE", path=_with(path, _given(organization=organization)), read=_nothing)
 
 
 def update_file(
     file_id: str,
     *,
     name: str | Unchanged = UNCHANGED,
+    path: str | Unchanged = UNCHANGED,
     expires_in: Lifetime | Unchanged | None = UNCHANGED,
     expires_at: datetime | Unchanged | None = UNCHANGED,
     metadata: Mapping[str, object] | Unchanged = UNCHANGED,
+    organization: str | None = None,
 ) -> Call[File]:
-    """Return the change of a file's name, expiry (None: keep it) or metadata."""
+    """Return the change of a file's name, path, expiry (None: keep it) or metadata."""
     changes: dict[str, object] = {}
     if not isinstance(name, Unchanged):
         changes["name"] = name
+    if not isinstance(path, Unchanged):
+        changes["path"] = path
     if not isinstance(expires_in, Unchanged):
         # Only expires_at has a null that means "keep".
         changes |= {"expires_at": None} if expires_in is None else {"expires_in": _lifetime_text(expires_in)}
@@ -226,20 +277,45 @@ def update_file(
         changes["expires_at"] = None if expires_at is None else _moment_text(expires_at)
     if not isinstance(metadata, Unchanged):
         changes["metadata"] = json.loads(_metadata_text(metadata))
-    return Call(method="PATCH", path=f"/api/files/{_segment(file_id)}", read=_file, json=changes)
+    where = _with(f"/api/files/{_segment(file_id)}", _given(organization=organization))
+    return Call(method="PATCH", path=where, read=_file, json=changes)
 
 
-def delete_file(file_id: str) -> Call[None]:
+def delete_file(file_id: str, *, permanent: bool = False, organization: str | None = None) -> Call[None]:
     """Return the deletion of a file."""
-    return Call(method="DELETE", path=f"/api/files/{_segment(file_id)}", read=_nothing)
+    query = _given(permanent="true" if permanent else None, organization=organization)
+    return Call(method="DELETE", path=_with(f"/api/files/{_segment(file_id)}", query), read=_nothing)
 
 
-def content_of(file: File | str, connection: Connection) -> tuple[str, dict[str, str]]:
+def delete_file_at(path: str, *, workspace: str | None, organization: str | None) -> Call[None]:
+    """Return the deletion of the file at a path."""
+    query = _given(workspace=workspace, organization=organization)
+    return Call(method="DELETE", path=_with(_address_at(path), query), read=_nothing)
+
+
+def restore_file(file_id: str, *, organization: str | None) -> Call[File]:
+    """Return the request to take a file's deletion back."""
+    path = _with(f"/api/files/{_segment(file_id)}/restore", _given(organization=organization))
+    return Call(method="POST", path=path, read=_file)
+
+
+def content_of(
+    file: File | str,
+    connection: Connection,
+    *,
+    version: Version | str | None = None,
+    organization: str | None = None,
+) -> tuple[str, dict[str, str]]:
     """Return the address of a file's bytes and the headers it needs: the key goes with an id, never to a URL."""
+    if version is not None and isinstance(file, File):
+        file = file.file_id
     url = file.url if isinstance(file, File) else file
-    if "://" in url:
-        return url, {}
-    return connection.to(f"/api/files/{_segment(url)}/content"), connection.authorization()
+    if "://" not in url:
+        query = _given(version_id=_version(version), organization=organization)
+        return connection.to(_with(f"/api/files/{_segment(url)}/content", query)), connection.authorization()
+    if version is not None:
+        raise InvalidParameter("A URL is for one version: give the file or its id to choose another.")
+    return url, {}
 
 
 def id_of(file: File | str) -> str:
@@ -247,17 +323,83 @@ def id_of(file: File | str) -> str:
     return file.file_id if isinstance(file, File) else file
 
 
+def version_id_of(version: Version | str) -> str:
+    """Return the id of a version that is given as itself or by its id."""
+    return version.version_id if isinstance(version, Version) else version
+
+
+def deleted_last(deleted: Iterable[File], path: str) -> File:
+    """Return which of the deleted files was deleted last at exactly this path; raise NotFound for none."""
+    found = [file for file in deleted if file.path == path.removeprefix("/")]
+    if not found:
+        raise NotFound(f"No file that was deleted at {path!r} can be restored.")
+    return max(found, key=lambda file: file.deleted_at or file.created_at)
+
+
 def folder_id_of(folder: Folder | str) -> str:
     """Return the id of a folder that is given as itself or by its id."""
     return folder.folder_id if isinstance(folder, Folder) else folder
 
 
+def workspace_id_of(workspace: Workspace | str) -> str:
+    """Return the id, or name, of a workspace that is given as itself or by either."""
+    return workspace.workspace_id if isinstance(workspace, Workspace) else workspace
+
+
+def create_workspace(
+    name: str,
+    *,
+    workspace_id: str | None,
+    keep_versions: int | None,
+    keep_versions_for: Lifetime | None,
+    organization: str | None,
+) -> Call[Workspace]:
+    """Return the making of a workspace."""
+    body: dict[str, object] = {"name": name, **_given(id=workspace_id)}
+    body |= _retention(keep_versions, keep_versions_for)
+    path = _with("/api/workspaces", _given(organization=organization))
+    return Call(method="POST", path=path, read=_workspace, json=body, repeatable=False)
+
+
+def list_workspaces(*, organization: str | None, cursor: str | None) -> Call[Page[Workspace]]:
+    """Return the question for one page of workspaces."""
+    path = _with("/api/workspaces", _given(organization=organization, cursor=cursor))
+    return Call(method="GET", path=path, read=_page("workspaces", workspace_from))
+
+
+def get_workspace(id_or_name: str, *, organization: str | None) -> Call[Workspace]:
+    """Return the question what a workspace is."""
+    path = _with(f"/api/workspaces/{_segment(id_or_name)}", _given(organization=organization))
+    return Call(method="GET", path=path, read=_workspace)
+
+
+def update_workspace(
+    id_or_name: str,
+    *,
+    keep_versions: int | Unchanged | None,
+    keep_versions_for: Lifetime | Unchanged | None,
+    organization: str | None,
+) -> Call[Workspace]:
+    """Return the change of which versions a workspace keeps (None: all)."""
+    path = _with(f"/api/workspaces/{_segment(id_or_name)}", _given(organization=organization))
+    return Call(method="PATCH", path=path, read=_workspace, json=_retention(keep_versions, keep_versions_for))
+
+
 def create_key(
-    name: str, *, scopes: Iterable[str], organization: str | None, expires_in: Lifetime | None
+    name: str,
+    *,
+    scopes: Iterable[str],
+    organization: str | None,
+    expires_in: Lifetime | None,
+    user_id: str | None,
+    user_name: str | None,
+    user_email: str | None,
 ) -> Call[ApiKey]:
     """Return the making of a key; never repeated after a lost answer, which would leave a key nobody holds."""
     path = _with("/api/keys", _given(organization=organization))
     body: dict[str, object] = {"name": name, "scopes": list(scopes)}
+    if user := _given(id=user_id, name=user_name, email=user_email):
+        body["user"] = user
     return Call(method="POST", path=path, read=_key, json=body | _expiry(expires_in, None), repeatable=False)
 
 
@@ -293,8 +435,17 @@ def _given(**values: str | int | None) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
+def _version(version: Version | str | None) -> str | None:
+    return None if version is None else version_id_of(version)
+
+
 def _with(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def _address_at(path: str) -> str:
+    # A path may begin with a slash, as a command line writes it; a second one would be an empty name.
+    return f"/api/files/path/{_quoted_path(path.removeprefix('/'))}"
 
 
 def _quoted_path(path: str) -> str:
@@ -319,6 +470,17 @@ def _expiry(expires_in: Lifetime | None, expires_at: datetime | None) -> dict[st
     if expires_in is not None:
         return {"expires_in": _lifetime_text(expires_in)}
     return {} if expires_at is None else {"expires_at": _moment_text(expires_at)}
+
+
+def _retention(
+    keep_versions: int | Unchanged | None, keep_versions_for: Lifetime | Unchanged | None
+) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    if not isinstance(keep_versions, Unchanged):
+        kept["keep_versions"] = keep_versions
+    if not isinstance(keep_versions_for, Unchanged):
+        kept["keep_versions_for"] = None if keep_versions_for is None else _lifetime_text(keep_versions_for)
+    return kept
 
 
 def _lifetime_text(lifetime: Lifetime) -> str:
@@ -373,6 +535,14 @@ def _organization(response: httpx.Response) -> Organization:
 
 def _folder(response: httpx.Response) -> Folder:
     return _read(response, folder_from, "a folder")
+
+
+def _workspace(response: httpx.Response) -> Workspace:
+    return _read(response, workspace_from, "a workspace")
+
+
+def _versions(response: httpx.Response) -> tuple[Version, ...]:
+    return _read(response, lambda said: tuple(version_from(item) for item in said["versions"]), "a list of versions")
 
 
 def _ticket(response: httpx.Response) -> Ticket:

@@ -1,4 +1,7 @@
-"""What the client gives back: files, folders, API keys and organizations as the server described them. Nothing here talks."""
+"""What the client gives back: files, versions, folders, workspaces, API keys and organizations as the server described them.
+
+Nothing here talks.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,38 @@ class File:
     etag: str
     reason: str | None = None
     """Why a file was rejected."""
+    organization_id: str | None = None
+    workspace_id: str | None = None
+    folder_id: str | None = None
+    created_by: str | None = None
+    """Id of the user who made the file."""
+    modified_at: datetime | None = None
+    modified_by: str | None = None
+    """Id of the user who last uploaded or changed it."""
+    deleted_at: datetime | None = None
+    restorable_until: datetime | None = None
+    """Until when a deleted file can be restored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One content of a file as it was when the server answered. Times are aware; ``expires_at`` None means kept."""
+
+    version_id: str
+    """A decimal string that grows with every version promised in the workspace."""
+    size: int
+    """In bytes."""
+    content_type: str
+    status: str
+    sha256: str | None
+    crc32c: str | None
+    etag: str
+    url: str
+    """Serves this version to anyone, without a key."""
+    created_at: datetime
+    created_by: str | None
+    expires_at: datetime | None
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +82,8 @@ class ApiKey:
     scopes: tuple[str, ...]
     prefix: str
     organization_id: str | None
+    user_id: str | None
+    """Who is named as the author of what the key does."""
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -61,6 +98,21 @@ class Organization:
     organization_id: str
     slug: str
     name: str
+    created_at: datetime
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A tree of paths in an organization."""
+
+    workspace_id: str
+    name: str
+    organization_id: str
+    keep_versions: int | None
+    """How many versions of each file are kept; None keeps all."""
+    keep_versions_for: int | None
+    """Seconds that a replaced version is kept; None keeps it."""
     created_at: datetime
     is_default: bool
 
@@ -125,6 +177,32 @@ def file_from(said: Mapping[str, Any]) -> File:
         version_id=said["version_id"],
         etag=said["etag"],
         reason=said.get("reason"),
+        organization_id=said.get("organization_id"),
+        workspace_id=said.get("workspace_id"),
+        folder_id=said.get("folder_id"),
+        created_by=said.get("created_by"),
+        modified_at=_moment(said.get("modified_at")),
+        modified_by=said.get("modified_by"),
+        deleted_at=_moment(said.get("deleted_at")),
+        restorable_until=_moment(said.get("restorable_until")),
+    )
+
+
+def version_from(said: Mapping[str, Any]) -> Version:
+    """Return the version that an object of a file's versions describes; raise as ``file_from`` does."""
+    return Version(
+        version_id=said["version_id"],
+        size=int(said["size"]),
+        content_type=said["content_type"],
+        status=said["status"],
+        sha256=said["sha256"],
+        crc32c=said["crc32c"],
+        etag=said["etag"],
+        url=said["url"],
+        created_at=datetime.fromisoformat(said["created_at"]),
+        created_by=said["created_by"],
+        expires_at=_moment(said["expires_at"]),
+        is_current=bool(said["is_current"]),
     )
 
 
@@ -136,6 +214,7 @@ def key_from(said: Mapping[str, Any]) -> ApiKey:
         scopes=tuple(said["scopes"]),
         prefix=said["prefix"],
         organization_id=said.get("organization_id"),
+        user_id=said.get("user_id"),
         created_at=datetime.fromisoformat(said["created_at"]),
         expires_at=_moment(said.get("expires_at")),
         revoked_at=_moment(said.get("revoked_at")),
@@ -150,6 +229,19 @@ def organization_from(said: Mapping[str, Any]) -> Organization:
         organization_id=said["id"],
         slug=said["slug"],
         name=said["name"],
+        created_at=datetime.fromisoformat(said["created_at"]),
+        is_default=bool(said["is_default"]),
+    )
+
+
+def workspace_from(said: Mapping[str, Any]) -> Workspace:
+    """Return the workspace that an object of ``/api/workspaces`` describes; raise as ``file_from`` does."""
+    return Workspace(
+        workspace_id=said["id"],
+        name=said["name"],
+        organization_id=said["organization_id"],
+        keep_versions=said["keep_versions"],
+        keep_versions_for=said["keep_versions_for"],
         created_at=datetime.fromisoformat(said["created_at"]),
         is_default=bool(said["is_default"]),
     )

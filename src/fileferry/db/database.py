@@ -219,6 +219,8 @@ def _lookup_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
+        # SQLite's own knows the letters of ASCII only.
+        connection.create_function("lower", 1, str.lower, deterministic=True)
         connection.execute("PRAGMA query_only=ON")
         connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
 

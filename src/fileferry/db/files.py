@@ -2,76 +2,59 @@
 
 from __future__ import annotations
 
+import operator
 import sys
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, insert, or_, select, text, union_all, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from fileferry.db.schema import files, inline_bytes, uploads, versions, workspaces
-from fileferry.model import Digests, Extent, File, State, StoredFile, Version
+from fileferry.model import Digests, Extent, File, Search, State, StoredFile, UploadState, Version
 
+_FILE = select(*files.c)
 _STORED = select(*files.c, *versions.c).join_from(files, versions, versions.c.file_id == files.c.id)
 _CURRENT = select(*files.c, *versions.c).join_from(files, versions, versions.c.id == files.c.current_version_id)
 _FREEABLE = (State.EXPIRED, State.DELETED, State.REJECTED)
-
+# In the words of the indexes, or SQLite does not use them.
+_OWNS_PATH = text("files.owns_path AND files.deleted_at IS NULL")
+_SHOWN = text("files.deleted_at IS NULL AND files.current_version_id IS NOT NULL")
+_RESTORABLE = text("files.restorable_until IS NOT NULL")
+_OLD = text("versions.state = 'ready' AND versions.superseded_at IS NOT NULL")
+_OLD_WITH_EXPIRY = text("state = 'ready' AND superseded_at IS NOT NULL AND expires_at IS NOT NULL")
 
 # Statements of the hot paths are built once; building one costs more than running it.
-_ADVANCE = (
-    update(workspaces)
-    .where(workspaces.c.id == bindparam("workspace"), workspaces.c.last_number < bindparam("clock"))
-    .values(last_number=bindparam("clock"))
-    .returning(workspaces.c.last_number)
-)
-_STEP = (
-    update(workspaces)
-    .where(workspaces.c.id == bindparam("workspace"))
-    .values(last_number=workspaces.c.last_number + 1)
-    .returning(workspaces.c.last_number)
-)
 _INSERT_FILE = insert(files)
 _INSERT_VERSION = insert(versions)
 _INSERT_INLINE = insert(inline_bytes)
 _INLINE = select(inline_bytes.c.bytes).where(inline_bytes.c.version_id == bindparam("version"))
 _BY_FILE = _CURRENT.where(files.c.id == bindparam("file"))
+_BY_NUMBER = _STORED.where(files.c.id == bindparam("file"), versions.c.number == bindparam("number"))
 _BY_VERSION = _STORED.where(versions.c.id == bindparam("version"))
-_BY_PATH = _CURRENT.where(
-    files.c.workspace_id == bindparam("workspace"),
-    files.c.path == bindparam("path"),
-    text("files.owns_path AND files.deleted_at IS NULL"),  # in the words of the index, or SQLite does not use it
-)
+_BY_PATH = _CURRENT.where(files.c.workspace_id == bindparam("workspace"), files.c.path == bindparam("path"), _OWNS_PATH)
+_FILE_BY_ID = _FILE.where(files.c.id == bindparam("file"))
+_OWNER = _FILE.where(files.c.workspace_id == bindparam("workspace"), files.c.path == bindparam("path"), _OWNS_PATH)
 
 
-def next_number(conn: Connection, workspace_id: str, now: datetime) -> int:
-    """Return a version number above every earlier one of the workspace: nanoseconds of ``now``, or the last one plus one."""
-    clock = int(now.timestamp() * 1_000_000) * 1000
-    # Two statements rather than a greatest(): its name differs between databases.
-    number = conn.execute(_ADVANCE, {"workspace": workspace_id, "clock": clock}).scalar_one_or_none()
-    if number is None:
-        number = conn.execute(_STEP, {"workspace": workspace_id}).scalar_one()
-    return int(number)
-
-
-def insert_file(conn: Connection, file: File, current_version_id: str) -> None:
-    """Add a file whose current version is ``current_version_id``."""
-    conn.execute(
-        _INSERT_FILE,
-        {
-            "id": file.id,
-            "organization_id": file.organization_id,
-            "workspace_id": file.workspace_id,
-            "folder_id": file.folder_id,
-            "name": file.name,
-            "path": file.path,
-            "owns_path": file.owns_path,
-            "current_version_id": current_version_id,
-            "metadata": file.metadata,
-            "created_at": file.created_at,
-            "modified_at": file.modified_at,
-            "expires_at": file.expires_at,
-            "deleted_at": file.deleted_at,
-        },
-    )
+def insert_file(conn: Connection, file: File, current_version_id: str | None) -> None:
+    """Add a file whose current version is ``current_version_id``, or is still to come."""
+    row = {name: getattr(file, name) for name in File.__struct_fields__}
+    conn.execute(_INSERT_FILE, {**row, "current_version_id": current_version_id})
 
 
 def insert_version(conn: Connection, version: Version) -> None:
@@ -89,10 +72,15 @@ def insert_version(conn: Connection, version: Version) -> None:
             "detected_type": version.detected_type,
             "crc32c": version.digests.crc32c,
             "sha256": version.digests.sha256,
+            "md5": version.digests.md5,
             "blob_key": version.blob_key,
             "extents": None if version.extents is None else [[e.offset, e.length] for e in version.extents],
             "has_bytes": True,
             "created_at": version.created_at,
+            "sequence": version.sequence,
+            "created_by": version.created_by,
+            "expires_at": version.expires_at,
+            "superseded_at": version.superseded_at,
         },
     )
 
@@ -112,9 +100,28 @@ def update_file(conn: Connection, file_id: str, **values: Any) -> None:
     conn.execute(update(files).where(files.c.id == file_id).values(**values))
 
 
-def find(conn: Connection, file_id: str) -> StoredFile | None:
-    """Return the file with its current version."""
-    return _first(conn, _BY_FILE, file=file_id)
+def update_version(conn: Connection, version_id: str, **values: Any) -> None:
+    """Change columns of one version."""
+    conn.execute(update(versions).where(versions.c.id == version_id).values(**values))
+
+
+def find(conn: Connection, file_id: str, number: int | None = None) -> StoredFile | None:
+    """Return the file with its current version, or with the one of this number."""
+    if number is None:
+        return _first(conn, _BY_FILE, file=file_id)
+    return _first(conn, _BY_NUMBER, file=file_id, number=number)
+
+
+def find_file(conn: Connection, file_id: str) -> File | None:
+    """Return the file, also one whose first version is still to come."""
+    row = conn.execute(_FILE_BY_ID, {"file": file_id}).first()
+    return None if row is None else _file(row)
+
+
+def find_owner(conn: Connection, workspace_id: str, path: str) -> File | None:
+    """Return the living file that owns ``path``, also one whose first version is still to come."""
+    row = conn.execute(_OWNER, {"workspace": workspace_id, "path": path}).first()
+    return None if row is None else _file(row)
 
 
 def find_by_version(conn: Connection, version_id: str) -> StoredFile | None:
@@ -125,6 +132,40 @@ def find_by_version(conn: Connection, version_id: str) -> StoredFile | None:
 def find_by_path(conn: Connection, workspace_id: str, path: str) -> StoredFile | None:
     """Return the living file that owns ``path``."""
     return _first(conn, _BY_PATH, workspace=workspace_id, path=path)
+
+
+def find_in_folder(conn: Connection, workspace_id: str, path: str, now: datetime) -> StoredFile | None:
+    """Return the newest living file of a folder at a path that no file owns."""
+    query = _CURRENT.where(files.c.workspace_id == workspace_id, files.c.path == path, files.c.folder_id.is_not(None))
+    return _one(conn, query.where(*_living(now)).order_by(files.c.id.desc()).limit(1))
+
+
+def list_versions(conn: Connection, file_id: str, limit: int) -> list[Version]:
+    """Return the ready versions of a file, the last completed first."""
+    query = select(*versions.c).where(versions.c.file_id == file_id, versions.c.state == State.READY.value)
+    return [_version(row, 0) for row in conn.execute(query.order_by(versions.c.sequence.desc()).limit(limit))]
+
+
+def search(conn: Connection, workspace_id: str, asked: Search, now: datetime) -> list[StoredFile]:
+    """Return the page of a workspace's files that ``asked`` describes."""
+    query = _CURRENT.where(*_asked(workspace_id, asked, now)).order_by(*_order(asked))
+    return _all(conn, query.limit(asked.limit).offset(asked.offset))
+
+
+def count(conn: Connection, workspace_id: str, asked: Search, now: datetime) -> int:
+    """Return how many files ``asked`` describes, whatever the page."""
+    query = select(func.count()).select_from(files).join(versions, versions.c.id == files.c.current_version_id)
+    total: int = conn.execute(query.where(*_asked(workspace_id, asked, now))).scalar_one()
+    return total
+
+
+def count_over(conn: Connection, workspace_id: str, asked: Search, now: datetime) -> int:
+    """Return how many files of a workspace, living or deleted ones, are over but not yet marked so."""
+    living = and_(text("expires_at IS NOT NULL AND deleted_at IS NULL"), files.c.expires_at <= now)
+    deleted = and_(_RESTORABLE, files.c.restorable_until <= now)
+    query = select(func.count()).select_from(files).where(deleted if asked.deleted else living)
+    total: int = conn.execute(query.where(files.c.workspace_id == workspace_id)).scalar_one()
+    return total
 
 
 def list_newest(
@@ -144,10 +185,20 @@ def list_in_folder(conn: Connection, folder_id: str, now: datetime, after_id: st
 
 
 def list_by_path(
-    conn: Connection, workspace_id: str, prefix: str, now: datetime, after: tuple[str, str] | None, limit: int
+    conn: Connection,
+    workspace_id: str,
+    prefix: str,
+    now: datetime,
+    after: tuple[str, str] | None,
+    limit: int,
+    *,
+    deleted: bool = False,
 ) -> list[StoredFile]:
-    """Return living files of a workspace whose path starts with ``prefix``, by path and id, those past ``after``."""
-    query = _CURRENT.where(files.c.workspace_id == workspace_id, *_living(now))
+    """Return files of a workspace whose path starts with ``prefix``, by path and id, those past ``after``.
+
+    They are the living ones, or else the ``deleted`` ones that can be restored.
+    """
+    query = _CURRENT.where(files.c.workspace_id == workspace_id, *(_restorable(now) if deleted else _living(now)))
     if prefix:
         query = query.where(files.c.path >= prefix, files.c.path < _after_prefix(prefix))
     if after is not None:
@@ -162,6 +213,65 @@ def list_expired(conn: Connection, now: datetime, limit: int) -> list[str]:
     """Return ids of files whose time is over and that are not yet marked so."""
     overdue = and_(files.c.expires_at.is_not(None), files.c.expires_at <= now, files.c.deleted_at.is_(None))
     return list(conn.execute(select(files.c.id).where(overdue).order_by(files.c.expires_at).limit(limit)).scalars())
+
+
+def list_purgeable(conn: Connection, now: datetime, limit: int) -> list[str]:
+    """Return ids of deleted files that can no longer be restored and are not yet marked so."""
+    over = and_(_RESTORABLE, files.c.restorable_until <= now)
+    return list(conn.execute(select(files.c.id).where(over).order_by(files.c.restorable_until).limit(limit)).scalars())
+
+
+def delete_unborn(conn: Connection, limit: int) -> int:
+    """Forget files whose first version was to come and no longer is; return how many."""
+    to_come = select(uploads.c.id).where(
+        uploads.c.file_id == files.c.id, uploads.c.state.in_([UploadState.OPEN.value, UploadState.RECEIVED.value])
+    )
+    query = select(files.c.id).where(text("current_version_id IS NULL"), ~to_come.exists()).limit(limit)
+    ids = list(conn.execute(query).scalars())
+    if ids:
+        conn.execute(files.delete().where(files.c.id.in_(ids)))
+    return len(ids)
+
+
+def list_old_expired(conn: Connection, now: datetime, limit: int) -> list[str]:
+    """Return ids of replaced versions whose own time is over."""
+    query = select(versions.c.id).where(_OLD_WITH_EXPIRY, versions.c.expires_at <= now)
+    return list(conn.execute(query.order_by(versions.c.expires_at).limit(limit)).scalars())
+
+
+def list_outdated(conn: Connection, now: datetime, limit: int) -> list[str]:
+    """Return ids of versions that were replaced longer ago than their workspace keeps them."""
+    found: list[str] = []
+    keeping = select(workspaces.c.id, workspaces.c.keep_versions_for).where(workspaces.c.keep_versions_for.is_not(None))
+    for workspace_id, seconds in conn.execute(keeping).all():
+        query = select(versions.c.id).join_from(versions, files, files.c.id == versions.c.file_id)
+        query = query.where(_OLD, versions.c.superseded_at <= now - timedelta(seconds=seconds))
+        found += conn.execute(query.where(files.c.workspace_id == workspace_id).limit(limit - len(found))).scalars()
+    return found
+
+
+def list_surplus(conn: Connection, file_id: str, keep: int) -> list[str]:
+    """Return ids of a file's ready versions beyond the newest ``keep``."""
+    query = select(versions.c.id).where(versions.c.file_id == file_id, versions.c.state == State.READY.value)
+    return list(conn.execute(query.order_by(versions.c.sequence.desc()).offset(keep)).scalars())
+
+
+def list_with_surplus(conn: Connection, limit: int) -> list[tuple[str, int]]:
+    """Return files that have more ready versions than their workspace keeps, and how many it keeps."""
+    query = (
+        select(files.c.id, workspaces.c.keep_versions)
+        .join_from(workspaces, files, files.c.workspace_id == workspaces.c.id)
+        .join(versions, versions.c.file_id == files.c.id)
+        .where(workspaces.c.keep_versions.is_not(None), versions.c.state == State.READY.value, _SHOWN)
+        .group_by(files.c.id, workspaces.c.keep_versions)
+        .having(func.count() > workspaces.c.keep_versions)
+    )
+    return [(row[0], row[1]) for row in conn.execute(query.limit(limit))]
+
+
+def end_some_versions(conn: Connection, version_ids: list[str], state: State, reason: str | None = None) -> None:
+    """Move these versions to ``state``."""
+    conn.execute(update(versions).where(versions.c.id.in_(version_ids)).values(state=state.value, reason=reason))
 
 
 def end_versions(conn: Connection, file_id: str, state: State, reason: str | None = None) -> None:
@@ -222,7 +332,57 @@ def delete_tombstones(conn: Connection, before: datetime, limit: int) -> int:
 
 
 def _living(now: datetime) -> tuple[Any, Any]:
-    return files.c.deleted_at.is_(None), or_(files.c.expires_at.is_(None), files.c.expires_at > now)
+    return _SHOWN, or_(files.c.expires_at.is_(None), files.c.expires_at > now)
+
+
+def _restorable(now: datetime) -> tuple[Any, Any]:
+    return _RESTORABLE, files.c.restorable_until > now
+
+
+_COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "eq": operator.eq,
+}
+_SORTED = {
+    "created_at": files.c.created_at,
+    "modified_at": files.c.modified_at,
+    "deleted_at": files.c.deleted_at,
+    "name": files.c.name,
+    "path": files.c.path,
+    "size": versions.c.size,
+}
+
+
+def _asked(workspace_id: str, asked: Search, now: datetime) -> list[Any]:
+    shown = _restorable(now) if asked.deleted else _living(now)
+    conditions = [files.c.workspace_id == workspace_id, *shown]
+    if asked.name is not None:
+        conditions.append(files.c.name.icontains(asked.name, autoescape=True))
+    for column, user in (
+        (files.c.created_by, asked.created_by),
+        (files.c.modified_by, asked.modified_by),
+        (files.c.deleted_by, asked.deleted_by),
+    ):
+        if user is not None:
+            conditions.append(column == user)
+    for column, ranges in (
+        (files.c.created_at, asked.created_at),
+        (files.c.modified_at, asked.modified_at),
+        (files.c.deleted_at, asked.deleted_at),
+        (versions.c.size, asked.size),
+    ):
+        conditions += [_COMPARED[bound.op](column, bound.value) for bound in ranges]
+    return conditions
+
+
+def _order(asked: Search) -> list[Any]:
+    fields = asked.order_by or (("deleted_at" if asked.deleted else "created_at", False),)
+    order = [_SORTED[name].desc() if descends else _SORTED[name] for name, descends in fields]
+    # Pages need an order without ties; in one direction, so that an index gives it.
+    return [*order, files.c.id.desc() if fields[-1][1] else files.c.id]
 
 
 def _after_prefix(prefix: str) -> str:
@@ -234,8 +394,13 @@ def _after_prefix(prefix: str) -> str:
     return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
-def _first(conn: Connection, query: Select[Any], **parameters: str) -> StoredFile | None:
+def _first(conn: Connection, query: Select[Any], **parameters: str | int) -> StoredFile | None:
     row = conn.execute(query, parameters).first()
+    return None if row is None else _stored(row)
+
+
+def _one(conn: Connection, query: Select[Any]) -> StoredFile | None:
+    row = conn.execute(query).first()
     return None if row is None else _stored(row)
 
 
@@ -243,20 +408,22 @@ def _all(conn: Connection, query: Select[Any]) -> list[StoredFile]:
     return [_stored(row) for row in conn.execute(query)]
 
 
+# Rows are read by position: both tables have columns of the same names, and it is what costs least.
+_FILE_PLACES = {name: files.c.keys().index(name) for name in File.__struct_fields__}
 _FILE_COLUMNS = len(files.c)
 
 
+def _file(row: Row[Any]) -> File:
+    return File(**{name: row[place] for name, place in _FILE_PLACES.items()})
+
+
 def _stored(row: Row[Any]) -> StoredFile:
-    id, organization_id, workspace_id, folder_id, name, path, owns_path, _current, metadata, *times = row[
-        :_FILE_COLUMNS
-    ]
-    file = File(id, organization_id, workspace_id, folder_id, name, path, owns_path, metadata, *times)
-    return StoredFile(file, _version(row, _FILE_COLUMNS))
+    return StoredFile(_file(row), _version(row, _FILE_COLUMNS))
 
 
 def _version(row: Row[Any], offset: int) -> Version:
-    id, file_id, number, state, reason, size, content_type, detected, crc32c, sha256, *rest = row[offset:]
-    blob_key, extents, _has_bytes, created = rest
+    id, file_id, number, state, reason, size, content_type, detected, crc32c, sha256, md5, *rest = row[offset:]
+    blob_key, extents, _has_bytes, created_at, sequence, created_by, expires_at, superseded_at = rest
     return Version(
         id=id,
         file_id=file_id,
@@ -266,8 +433,12 @@ def _version(row: Row[Any], offset: int) -> Version:
         size=size,
         content_type=content_type,
         detected_type=detected,
-        digests=Digests(crc32c, sha256),
+        digests=Digests(crc32c, sha256, md5),
         blob_key=blob_key,
         extents=None if extents is None else tuple(Extent(*extent) for extent in extents),
-        created_at=created,
+        created_at=created_at,
+        sequence=sequence,
+        created_by=created_by,
+        expires_at=expires_at,
+        superseded_at=superseded_at,
     )

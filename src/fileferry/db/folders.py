@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection, delete, insert, or_, select
 
 from fileferry.db.schema import files, folders, uploads, workspaces
-from fileferry.model import Folder, UploadState
+from fileferry.model import Folder, UploadState, new_id
 
 
 def insert_folder(conn: Connection, folder: Folder) -> None:
@@ -24,6 +26,19 @@ def find_by_path(conn: Connection, workspace_id: str, path: str) -> Folder | Non
     """Return the folder at a path."""
     row = conn.execute(select(*folders.c).where(folders.c.workspace_id == workspace_id, folders.c.path == path)).first()
     return None if row is None else Folder(*row)
+
+
+def ensure(conn: Connection, workspace_id: str, path: str, now: datetime) -> str | None:
+    """Return the id of the folder at a path, made with every folder above it where it was not there; None for no folder."""
+    if not path:
+        return None
+    present = find_by_path(conn, workspace_id, path)
+    if present is not None:
+        return present.id
+    ensure(conn, workspace_id, path.rpartition("/")[0], now)
+    folder = Folder(new_id(now), workspace_id, path, now)
+    insert_folder(conn, folder)
+    return folder.id
 
 
 def list_folders(conn: Connection, workspace_id: str, after_path: str, limit: int) -> list[Folder]:

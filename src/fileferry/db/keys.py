@@ -37,6 +37,7 @@ def insert_key(conn: Connection, key: Key) -> None:
             "created_at": key.created_at,
             "expires_at": key.expires_at,
             "revoked_at": key.revoked_at,
+            "user_id": key.user_id,
         },
     )
 
@@ -78,6 +79,14 @@ def find(conn: Connection, key_id: str) -> Key | None:
     return None if row is None else _key(row)
 
 
+def find_living(conn: Connection, key_id: str, now: datetime) -> Key | None:
+    """Return a key by its id unless it was revoked or has expired."""
+    key = find(conn, key_id)
+    if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+        return None
+    return key
+
+
 def list_keys(conn: Connection, organization_id: str, after_id: str, limit: int) -> list[Key]:
     """Return an organization's keys in order of id, those past ``after_id``."""
     query = select(*keys.c).where(and_(keys.c.organization_id == organization_id, keys.c.id > after_id))
@@ -90,6 +99,5 @@ def update_key(conn: Connection, key_id: str, **values: Any) -> None:
 
 
 def _key(row: Row[Any]) -> Key:
-    id, organization_id, name, prefix, scopes, created_at, expires_at, revoked_at = row[: len(keys.c)]
-    held = tuple(Scope(scope) for scope in scopes.split())
-    return Key(id, organization_id, name, prefix, held, created_at, expires_at, revoked_at)
+    id, organization_id, name, prefix, scopes, *rest = row[: len(keys.c)]
+    return Key(id, organization_id, name, prefix, tuple(Scope(scope) for scope in scopes.split()), *rest)

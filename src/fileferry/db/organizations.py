@@ -1,37 +1,20 @@
-"""Queries of organizations and their workspaces."""
+"""Queries of organizations, and of the users that their keys act for."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
-from sqlalchemy import Connection, bindparam, insert, or_, select
+from sqlalchemy import Connection, insert, or_, select
 
-from fileferry.db.schema import organizations, workspaces
-from fileferry.model import Organization, Workspace
-
-_WORKSPACE = select(
-    workspaces.c.id,
-    workspaces.c.organization_id,
-    workspaces.c.name,
-    workspaces.c.is_default,
-    workspaces.c.created_at,
-)
-
+from fileferry.db.schema import keys, organizations, users
+from fileferry.model import Organization, User
 
 _DEFAULT = select(*organizations.c).where(organizations.c.is_default)
-_DEFAULT_WORKSPACE = _WORKSPACE.where(
-    workspaces.c.organization_id == bindparam("organization"), workspaces.c.is_default
-)
 
 
 def insert_organization(conn: Connection, organization: Organization) -> None:
     """Add an organization."""
-    conn.execute(insert(organizations), _columns(organization))
-
-
-def insert_workspace(conn: Connection, workspace: Workspace) -> None:
-    """Add a workspace with no versions yet."""
-    conn.execute(insert(workspaces), {**_columns(workspace), "last_number": 0})
+    conn.execute(insert(organizations), {name: getattr(organization, name) for name in Organization.__struct_fields__})
 
 
 def find_organization(conn: Connection, id_or_slug: str) -> Organization | None:
@@ -54,21 +37,26 @@ def list_organizations(conn: Connection, after_id: str, limit: int) -> list[Orga
     return [Organization(*row) for row in conn.execute(query)]
 
 
-def find_workspace(conn: Connection, organization_id: str, id_or_name: str) -> Workspace | None:
-    """Return the organization's workspace with this id or name."""
-    row = conn.execute(
-        _WORKSPACE.where(
-            workspaces.c.organization_id == organization_id,
-            or_(workspaces.c.id == id_or_name, workspaces.c.name == id_or_name),
-        )
-    ).first()
-    return None if row is None else Workspace(*row)
+def insert_user(conn: Connection, user: User) -> None:
+    """Add a user."""
+    conn.execute(insert(users), {name: getattr(user, name) for name in User.__struct_fields__})
 
 
-def find_default_workspace(conn: Connection, organization_id: str) -> Workspace:
-    """Return the workspace that every organization has."""
-    return Workspace(*conn.execute(_DEFAULT_WORKSPACE, {"organization": organization_id}).one())
+def find_user(conn: Connection, user_id: str) -> User | None:
+    """Return a user by id."""
+    row = conn.execute(select(*users.c).where(users.c.id == user_id)).first()
+    return None if row is None else User(*row)
 
 
-def _columns(record: Organization | Workspace) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__struct_fields__}
+def update_user(conn: Connection, user: User) -> None:
+    """Change a user's name and email."""
+    conn.execute(users.update().where(users.c.id == user.id).values(name=user.name, email=user.email))
+
+
+def list_users(conn: Connection, ids: Iterable[str]) -> list[User]:
+    """Return who these ids stand for: users, and keys that nobody was named for, by the key's name."""
+    wanted = list(ids)
+    named = select(*users.c).where(users.c.id.in_(wanted))
+    found = [User(*row) for row in conn.execute(named)]
+    bare = select(keys.c.id, keys.c.organization_id, keys.c.name).where(keys.c.id.in_(wanted))
+    return found + [User(*row) for row in conn.execute(bare)]

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -62,7 +63,22 @@ workspaces = Table(
     Column("is_default", Boolean, nullable=False),
     Column("last_number", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("keep_versions", Integer),
+    # Seconds.
+    Column("keep_versions_for", BigInteger),
+    # How many files a listing has, so that it need not count them: living ones, and deleted ones that can be restored.
+    Column("living_files", BigInteger, nullable=False, server_default="0"),
+    Column("deleted_files", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("organization_id", "name"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("email", String(320)),
 )
 
 keys = Table(
@@ -76,6 +92,7 @@ keys = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
+    Column("user_id", String(36)),
     Index("keys_by_organization", "organization_id", "id"),
 )
 
@@ -96,6 +113,9 @@ signing_secrets = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+# Files that a listing shows: the condition must stand in a query in these words, or SQLite does not use the index.
+_LIVING = text("deleted_at IS NULL AND current_version_id IS NOT NULL")
+
 files = Table(
     "files",
     metadata,
@@ -106,12 +126,18 @@ files = Table(
     Column("name", String(255), nullable=False),
     Column("path", String(1024), nullable=False),
     Column("owns_path", Boolean, nullable=False),
+    # Null for a file whose first version is still to come: it keeps the path, and nobody sees it.
     Column("current_version_id", String(36)),
     Column("metadata", JSON, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("modified_at", Instant, nullable=False),
+    # That of the current version.
     Column("expires_at", Instant),
     Column("deleted_at", Instant),
+    Column("restorable_until", Instant),
+    Column("created_by", String(36)),
+    Column("modified_by", String(36)),
+    Column("deleted_by", String(36)),
     # A deleted or expired file gives its path free.
     Index(
         "files_by_owned_path",
@@ -126,13 +152,28 @@ files = Table(
     Index("files_by_folder", "folder_id", "id"),
     Index("files_by_expiry", "expires_at", sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")),
     Index("files_by_deletion", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
+    Index("files_by_creation", "workspace_id", "created_at", "id", sqlite_where=_LIVING, postgresql_where=_LIVING),
+    Index("files_by_change", "workspace_id", "modified_at", "id", sqlite_where=_LIVING, postgresql_where=_LIVING),
+    Index(
+        "files_to_restore",
+        "workspace_id",
+        "deleted_at",
+        "id",
+        sqlite_where=text("restorable_until IS NOT NULL"),
+        postgresql_where=text("restorable_until IS NOT NULL"),
+    ),
+    Index("files_to_purge", "restorable_until", sqlite_where=text("restorable_until IS NOT NULL")),
+    Index("files_to_come", "created_at", sqlite_where=text("current_version_id IS NULL")),
 )
+
+_OLD = text("state = 'ready' AND superseded_at IS NOT NULL")
+_OLD_WITH_EXPIRY = text("state = 'ready' AND superseded_at IS NOT NULL AND expires_at IS NOT NULL")
 
 versions = Table(
     "versions",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("file_id", ForeignKey("files.id"), nullable=False, index=True),
+    Column("file_id", ForeignKey("files.id"), nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
@@ -141,6 +182,7 @@ versions = Table(
     Column("detected_type", String(255)),
     Column("crc32c", String(8), nullable=False),
     Column("sha256", String(64)),
+    Column("md5", String(32)),
     # Null where the bytes are in inline_bytes.
     Column("blob_key", String(36), unique=True),
     # Where in the blob the bytes are, as [[offset, length], …]; null for the whole of it.
@@ -148,6 +190,14 @@ versions = Table(
     # True until the bytes are known to be gone.
     Column("has_bytes", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
+    Column("created_by", String(36)),
+    Column("expires_at", Instant),
+    # When a newer version took its place.
+    Column("superseded_at", Instant),
+    Index("versions_of_file", "file_id", "sequence"),
+    Index("versions_by_expiry", "expires_at", sqlite_where=_OLD_WITH_EXPIRY, postgresql_where=_OLD_WITH_EXPIRY),
+    Index("versions_by_age", "superseded_at", sqlite_where=_OLD, postgresql_where=_OLD),
     Index(
         "versions_to_free",
         "state",
@@ -182,8 +232,11 @@ uploads = Table(
     Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
     Column("folder_id", ForeignKey("folders.id")),
     Column("key_id", ForeignKey("keys.id"), nullable=False),
-    Column("file_id", String(36), nullable=False, unique=True),
+    Column("user_id", String(36)),
+    Column("file_id", String(36), nullable=False, index=True),
     Column("version_id", String(36), nullable=False),
+    Column("number", BigInteger, nullable=False, server_default="0"),
+    Column("auto_complete", Boolean, nullable=False, server_default=false()),
     Column("state", String(16), nullable=False),
     Column("path", String(1024), nullable=False),
     Column("at_path", Boolean, nullable=False),
@@ -207,6 +260,8 @@ uploads = Table(
     Column("blob_key", String(36)),
     # What was received, as the engine's Content in JSON; null until then.
     Column("content", JSON(none_as_null=True)),
+    # The numbers of the blocks that make the file, in order.
+    Column("block_list", JSON(none_as_null=True)),
     Index("uploads_by_blob", "blob_key"),
     Index("uploads_by_multipart", "multipart_id"),
     Index("uploads_by_touch", "state", "touched_at"),
@@ -217,6 +272,8 @@ parts = Table(
     metadata,
     Column("upload_id", ForeignKey("uploads.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
+    # The name of a block; parts have a number only.
+    Column("block_id", String(88)),
     # How often sending it was begun: only the first attempt gets the part's own place in the blob.
     Column("attempts", Integer, nullable=False),
     Column("offset", BigInteger),
@@ -224,6 +281,7 @@ parts = Table(
     Column("md5", String(32)),
     Column("crc32c", String(8)),
     Column("received_at", Instant),
+    Index("parts_by_block", "upload_id", "block_id", unique=True),
 )
 
 events = Table(

@@ -18,13 +18,22 @@ _NOW = bindparam("now", type_=Instant)
 _USABLE = _BY_ID.join(keys, keys.c.id == uploads.c.key_id).where(
     keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW)
 )
+_LAST_PART = 1_000_000  # numbers above it are those of blocks, which have none of their own
 _LIVING = (UploadState.OPEN.value, UploadState.RECEIVED.value)
+_PART_COLUMNS = [getattr(parts.c, name) for name in Part.__struct_fields__]
 _PARTS = (
-    select(parts.c.number, parts.c.offset, parts.c.size, parts.c.md5, parts.c.crc32c, parts.c.received_at)
-    .where(parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None))
+    select(*_PART_COLUMNS)
+    .where(parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None), parts.c.block_id.is_(None))
     .order_by(parts.c.number)
 )
-_PART = _PARTS.where(parts.c.number == bindparam("part"))
+_BLOCKS = (
+    select(*_PART_COLUMNS)
+    .where(parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None), parts.c.block_id.is_not(None))
+    .order_by(parts.c.block_id)
+)
+_PART = select(*_PART_COLUMNS).where(
+    parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None), parts.c.number == bindparam("part")
+)
 _BEGIN_AGAIN = (
     update(parts)
     .where(parts.c.upload_id == bindparam("upload"), parts.c.number == bindparam("part"))
@@ -62,8 +71,19 @@ def find_by_multipart(conn: Connection, multipart_id: str) -> Upload | None:
 def find_by_files(conn: Connection, organization_id: str, file_ids: list[str]) -> dict[str, Upload]:
     """Return the organization's uploads that are to make these files, by file id."""
     query = _UPLOAD.where(uploads.c.organization_id == organization_id, uploads.c.file_id.in_(file_ids))
-    found = [_upload(row) for row in conn.execute(query)]
+    found = [_upload(row) for row in conn.execute(query.order_by(uploads.c.id))]
     return {upload.file_id: upload for upload in found}
+
+
+def find_by_version(conn: Connection, file_id: str, number: int) -> Upload | None:
+    """Return the upload that is to make, or has made, the version of this number."""
+    return _first(conn.execute(_UPLOAD.where(uploads.c.file_id == file_id, uploads.c.number == number)).first())
+
+
+def end_for_file(conn: Connection, file_id: str) -> None:
+    """Abort every living upload that is to make a version of this file."""
+    living = and_(uploads.c.file_id == file_id, uploads.c.state.in_(_LIVING))
+    conn.execute(update(uploads).where(living).values(state=UploadState.ABORTED.value, content=None))
 
 
 def update_upload(conn: Connection, upload_id: str, **values: Any) -> None:
@@ -71,12 +91,49 @@ def update_upload(conn: Connection, upload_id: str, **values: Any) -> None:
     conn.execute(update(uploads).where(uploads.c.id == upload_id).values(**values))
 
 
-def begin_part(conn: Connection, upload_id: str, number: int) -> bool:
+def begin_part(conn: Connection, upload_id: str, number: int, block_id: str | None = None) -> bool:
     """Note that a part is being sent; True for the first time, when nothing else can be writing in its place."""
     if conn.execute(_BEGIN_AGAIN, {"upload": upload_id, "part": number}).rowcount:
         return False
-    conn.execute(_INSERT_PART, {"upload_id": upload_id, "number": number, "attempts": 1})
+    conn.execute(_INSERT_PART, {"upload_id": upload_id, "number": number, "attempts": 1, "block_id": block_id})
     return True
+
+
+def number_of_block(conn: Connection, upload_id: str, block_id: str) -> int:
+    """Return the number that a block has among the pieces of its upload, or the next free one for a new block."""
+    of_upload = parts.c.upload_id == upload_id
+    query = select(parts.c.number).where(of_upload, parts.c.block_id == block_id)
+    known = conn.execute(query).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    last = conn.execute(select(func.max(parts.c.number)).where(of_upload)).scalar_one()
+    return max(last or 0, _LAST_PART) + 1
+
+
+def list_blocks(conn: Connection, upload_id: str) -> list[Part]:
+    """Return the blocks that have arrived, by id."""
+    return [Part(*row) for row in conn.execute(_BLOCKS, {"upload": upload_id})]
+
+
+def find_block_list(conn: Connection, upload_id: str) -> list[int] | None:
+    """Return the numbers of the blocks that make the file, in order; None while no list has."""
+    query = select(uploads.c.block_list).where(uploads.c.id == upload_id)
+    found: list[int] | None = conn.execute(query).scalar_one_or_none()
+    return found
+
+
+def any_block(conn: Connection, upload_id: str) -> str | None:
+    """Return the id of some block of the upload, begun or there."""
+    query = select(parts.c.block_id).where(parts.c.upload_id == upload_id, parts.c.block_id.is_not(None))
+    found: str | None = conn.execute(query.limit(1)).scalar_one_or_none()
+    return found
+
+
+def delete_pieces(conn: Connection, upload_id: str, numbers: list[int]) -> None:
+    """Forget pieces of an upload."""
+    place = and_(parts.c.upload_id == upload_id, parts.c.number == bindparam("piece"))
+    if numbers:
+        conn.execute(delete(parts).where(place), [{"piece": number} for number in numbers])
 
 
 def reserve(conn: Connection, upload_id: str, length: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -13,13 +14,24 @@ from fileferry.blobs.store import BlobAssembled, BlobStore
 from fileferry.db import uploads
 from fileferry.db.database import Database
 from fileferry.engine import processing
+from fileferry.engine.blocks import decoded_length
+from fileferry.engine.completion import (
+    Completion,
+    ReceivedBytes,
+    completed,
+    promised_digests,
+    received_bytes,
+    refuse_ended,
+    reload,
+    stored_bytes,
+)
 from fileferry.engine.digests import Algorithm, Hasher, agreed
 from fileferry.engine.intake import Intake
 from fileferry.engine.parts import LARGEST_PART, part_length, refuse_part_size
 from fileferry.engine.room import Room
 from fileferry.engine.versions import Content
-from fileferry.errors import AlreadyUploaded, FileTooLarge, Gone, SizeMismatch, Unavailable
-from fileferry.model import Clock, Digests, Part, Upload, UploadState, new_id
+from fileferry.errors import AlreadyUploaded, FileTooLarge, InvalidBlock, SizeMismatch, Unavailable
+from fileferry.model import Clock, Part, StoredFile, Upload, UploadState, new_id
 from fileferry.settings import Settings
 
 
@@ -32,25 +44,38 @@ class Arrivals:
         store: BlobStore,
         room: Room,
         hashing: ThreadPoolExecutor,
+        completion: Completion,
         settings: Settings,
         clock: Clock,
     ) -> None:
         self.database = database
         self.store = store
+        self.completion = completion
         self.room = room
         self.hashing = hashing
         self.settings = settings
         self.clock = clock
 
-    def whole(self, upload: Upload, declared: Mapping[Algorithm, bytes], announced: int | None) -> WholeArrival:
-        """Start taking in all bytes at once. A further time before completion replaces them.
+    async def whole(
+        self,
+        upload: Upload,
+        declared: Mapping[Algorithm, bytes],
+        announced: int | None,
+        content_type: str | None = None,
+    ) -> WholeArrival | Repetition:
+        """Start taking in all bytes at once. A further time before completion replaces them, later it must bring the same.
 
-        Raises AlreadyUploaded, Gone, FileTooLarge, SizeMismatch and InsufficientStorage before any byte is read.
+        ``content_type`` is what the client says now, used where nothing was promised. Raises AlreadyUploaded, Gone,
+        FileTooLarge, SizeMismatch and InsufficientStorage before any byte is read.
         """
+        if upload.state is UploadState.COMPLETED:
+            stored = await self.database.lookup(completed, upload)
+            return Repetition(upload, stored, agreed(promised_digests(upload), declared), announced)
         refuse_ended(upload)
         _refuse_size(upload, announced)
         self.room.refuse_full(announced or 0)
-        return WholeArrival(self, upload, agreed(promised_digests(upload), declared))
+        stated = upload.content_type if upload.content_type is not None else content_type
+        return WholeArrival(self, upload, agreed(promised_digests(upload), declared), stated)
 
     async def part(
         self, upload: Upload, number: int, declared: Mapping[Algorithm, bytes], announced: int | None
@@ -62,26 +87,66 @@ class Arrivals:
         refuse_ended(upload)
         expected = part_length(upload, number)
         refuse_part_size(expected, announced)
+        room = self._room_for(upload, expected, announced)
+        offset, blob_key = await self.database.write(self._begin_part, upload.id, number, room)
+        return PartArrival(self, upload, PartPlace(number, offset, blob_key), expected, declared)
+
+    async def block(
+        self, upload: Upload, block_id: str, declared: Mapping[Algorithm, bytes], announced: int | None
+    ) -> PartArrival:
+        """Start taking in one block, whose place in the file only a list of blocks will tell. ``block_id`` is base64.
+
+        Raises as ``part`` does, and InvalidBlock for an id that cannot be used.
+        """
+        refuse_ended(upload)
+        decoded_length(block_id)
+        room = self._room_for(upload, None, announced)
+        number, offset, blob_key = await self.database.write(self._begin_block, upload.id, block_id, room)
+        return PartArrival(self, upload, PartPlace(number, offset, blob_key, block_id), None, declared)
+
+    def _room_for(self, upload: Upload, expected: int | None, announced: int | None) -> int:
         limit = min(upload.max_size, LARGEST_PART)
         if announced is not None and announced > limit:
             raise FileTooLarge(f"The part has {announced} bytes; at most {limit} may come.", limit=limit)
         self.room.refuse_full(expected or announced or 0)
         # Enough for whatever the part turns out to be; setting it aside costs nothing until it is written.
-        room = next(size for size in (expected, announced, limit) if size is not None)
-        offset, blob_key = await self.database.write(self._begin_part, upload.id, number, room)
-        return PartArrival(self, upload, number, offset, blob_key, expected, declared)
+        return next(size for size in (expected, announced, limit) if size is not None)
+
+    def _begin_block(self, conn: Connection, upload_id: str, block_id: str, room: int) -> tuple[int, int, str]:
+        blob_key = self._gathering_blob(conn, upload_id)
+        present = uploads.any_block(conn, upload_id)
+        if present is not None and decoded_length(present) != decoded_length(block_id):
+            raise InvalidBlock("All block ids of one upload must be equally long.")
+        number = uploads.number_of_block(conn, upload_id, block_id)
+        uploads.begin_part(conn, upload_id, number, block_id)
+        return number, uploads.reserve(conn, upload_id, room), blob_key
 
     def _begin_part(self, conn: Connection, upload_id: str, number: int, room: int) -> tuple[int, str]:
+        blob_key = self._gathering_blob(conn, upload_id)
         upload = reload(conn, upload_id)
-        _refuse_more_parts(upload)
-        blob_key = upload.blob_key or new_id(self.clock())
-        if upload.blob_key is None:
-            uploads.update_upload(conn, upload_id, blob_key=blob_key)
         is_first = uploads.begin_part(conn, upload_id, number)
         if is_first and upload.part_size is not None and upload.size is not None:
             return (number - 1) * upload.part_size, blob_key
         # Another attempt may still be writing in the part's own place, or there is none: a fresh run of bytes.
         return uploads.reserve(conn, upload_id, room), blob_key
+
+    def _gathering_blob(self, conn: Connection, upload_id: str) -> str:
+        """Return the blob that the pieces of an upload are gathered in."""
+        upload = reload(conn, upload_id)
+        _refuse_more_parts(upload)
+        if upload.blob_key is not None:
+            return upload.blob_key
+        blob_key = new_id(self.clock())
+        uploads.update_upload(conn, upload_id, blob_key=blob_key)
+        return blob_key
+
+    async def accepted(self, upload: Upload, content: Content) -> ReceivedBytes:
+        """Return what was received, once an upload that completes itself is complete."""
+        if not upload.auto_complete:
+            return received_bytes(upload, content)
+        found = await self.database.lookup(uploads.find, upload.id)
+        (stored,) = await self.completion.finish([found or upload])
+        return stored_bytes(stored)
 
     def record_whole(self, conn: Connection, upload: Upload, content: Content) -> str | None:
         """Move an upload to received; return the key of the blob that this replaces."""
@@ -116,10 +181,17 @@ class Arrivals:
 class WholeArrival:
     """All bytes of an upload on their way in: ``write`` them, then ``finish``. Left without finish it changes nothing."""
 
-    def __init__(self, arrivals: Arrivals, upload: Upload, declared: Mapping[Algorithm, bytes]) -> None:
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        upload: Upload,
+        declared: Mapping[Algorithm, bytes],
+        content_type: str | None,
+    ) -> None:
         self._arrivals = arrivals
         self._upload = upload
         self._declared = declared
+        self._content_type = content_type
         self._blob_key = new_id(arrivals.clock())
         hasher = Hasher({Algorithm.MD5, *declared}, arrivals.settings.sha256_size)
         writer = arrivals.store.open_write(self._blob_key)
@@ -138,10 +210,13 @@ class WholeArrival:
         await self._intake.write(chunk)
 
     async def finish(self) -> ReceivedBytes:
-        """Verify and keep what came. Raises SizeMismatch, DigestMismatch, AlreadyUploaded, InsufficientStorage."""
+        """Verify and keep what came; an upload that completes itself is a version then.
+
+        Raises SizeMismatch, DigestMismatch, AlreadyUploaded, InsufficientStorage, and PreconditionFailed where it completes.
+        """
         intake = self._intake
         await intake.settle(self._declared)
-        content_type, detected = processing.judge_types(intake.head, self._upload.content_type, self._upload.name)
+        content_type, detected = processing.judge_types(intake.head, self._content_type, self._upload.name)
         content = Content(
             blob_key=self._blob_key,
             extents=None,
@@ -159,7 +234,16 @@ class WholeArrival:
             raise
         if replaced is not None:
             await self._arrivals.store.delete(replaced)
-        return ReceivedBytes(intake.size, intake.hasher.value(Algorithm.MD5).hex(), content.digests)
+        return await self._arrivals.accepted(self._upload, content)
+
+
+class PartPlace(msgspec.Struct, frozen=True):
+    """Where a piece of an upload goes. ``offset`` is in bytes; only blocks have a ``block_id``."""
+
+    number: int
+    offset: int
+    blob_key: str
+    block_id: str | None = None
 
 
 class PartArrival:
@@ -169,20 +253,16 @@ class PartArrival:
         self,
         arrivals: Arrivals,
         upload: Upload,
-        number: int,
-        offset: int,
-        blob_key: str,
+        place: PartPlace,
         expected: int | None,
         declared: Mapping[Algorithm, bytes],
     ) -> None:
         self._arrivals = arrivals
         self._upload = upload
-        self._number = number
-        self._offset = offset
-        self._blob_key = blob_key
+        self._place = place
         self._declared = declared
         hasher = Hasher({Algorithm.MD5, *declared})
-        writer = arrivals.store.open_region(blob_key, offset)
+        writer = arrivals.store.open_region(place.blob_key, place.offset)
         limit = min(upload.max_size, LARGEST_PART)
         self._intake = Intake(writer, arrivals.room, arrivals.hashing, hasher, limit=limit, exact=expected)
 
@@ -209,12 +289,13 @@ class PartArrival:
         except BlobAssembled as error:
             raise AlreadyUploaded() from error
         part = Part(
-            self._number,
-            self._offset,
-            intake.size,
-            intake.hasher.value(Algorithm.MD5).hex(),
-            intake.hasher.value(Algorithm.CRC32C).hex(),
-            self._arrivals.clock(),
+            number=self._place.number,
+            offset=self._place.offset,
+            size=intake.size,
+            md5=intake.hasher.value(Algorithm.MD5).hex(),
+            crc32c=intake.hasher.value(Algorithm.CRC32C).hex(),
+            received_at=self._arrivals.clock(),
+            block_id=self._place.block_id,
         )
         try:
             replaced = await self._arrivals.database.write(self._arrivals.record_part, self._upload, part)
@@ -228,42 +309,53 @@ class PartArrival:
         return part
 
     async def _discard(self, part: Part) -> None:
-        await self._arrivals.store.discard_region(self._blob_key, part.offset, part.size)
+        await self._arrivals.store.discard_region(self._place.blob_key, part.offset, part.size)
 
 
-class ReceivedBytes(msgspec.Struct, frozen=True):
-    """What a whole upload turned out to be: bytes, and digests as hex."""
+class Repetition:
+    """All bytes of an upload that is complete already, coming again: kept nowhere, they only must be the same."""
 
-    size: int
-    md5: str
-    digests: Digests
+    def __init__(
+        self, upload: Upload, stored: StoredFile, declared: Mapping[Algorithm, bytes], announced: int | None
+    ) -> None:
+        version = stored.version
+        # Without an MD5 of the whole, as of a file made of parts, there is nothing to tell the same bytes by.
+        if version.digests.md5 is None or announced not in (None, version.size):
+            raise AlreadyUploaded()
+        self._stored = stored
+        self._declared = declared
+        self._hasher = Hasher({Algorithm.MD5, *declared})
+        self._size = 0
 
+    async def __aenter__(self) -> Repetition:
+        return self
 
-def reload(conn: Connection, upload_id: str) -> Upload:
-    """Return an upload as it stands now, inside the transaction that is to change it; raises Gone."""
-    upload = uploads.find(conn, upload_id)
-    if upload is None:
-        raise Gone("The upload was aborted, or waited too long.")
-    return upload
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
 
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes; raises AlreadyUploaded for more than there are."""
+        self._size += len(chunk)
+        if self._size > self._stored.version.size:
+            raise AlreadyUploaded()
+        await asyncio.to_thread(self._hasher.update, [chunk])
 
-def refuse_ended(upload: Upload) -> None:
-    """Raise AlreadyUploaded for a completed upload, Gone for one that was aborted or swept."""
-    if upload.state is UploadState.COMPLETED:
-        raise AlreadyUploaded()
-    if upload.state not in (UploadState.OPEN, UploadState.RECEIVED):
-        raise Gone("The upload was aborted, or waited too long.")
+    async def finish(self) -> ReceivedBytes:
+        """Give the answer that the first time got. Raises AlreadyUploaded for other bytes, DigestMismatch."""
+        self._hasher.verify(self._declared)
+        version = self._stored.version
+        seen = (self._size, self._hasher.value(Algorithm.MD5).hex(), self._hasher.value(Algorithm.CRC32C).hex())
+        if seen != (version.size, version.digests.md5, version.digests.crc32c):
+            raise AlreadyUploaded()
+        return stored_bytes(self._stored)
 
 
 def _refuse_more_parts(upload: Upload) -> None:
     refuse_ended(upload)
     if upload.state is not UploadState.OPEN:
         raise AlreadyUploaded("All bytes of this upload have arrived; it takes no more parts.")
-
-
-def promised_digests(upload: Upload) -> dict[Algorithm, bytes]:
-    """Return the digests that the whole must have."""
-    return {Algorithm(name): bytes.fromhex(digest) for name, digest in upload.digests.items()}
 
 
 def _refuse_size(upload: Upload, announced: int | None) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
+import anycrc
 import google_crc32c
 
 from fileferry.errors import DigestMismatch
@@ -17,7 +18,7 @@ from fileferry.model import Digests
 
 
 class Algorithm(enum.StrEnum):
-    """The digest algorithms that are verified, by their RFC 9530 names."""
+    """The digest algorithms that are verified, by their RFC 9530 names where they have one."""
 
     CRC32 = "crc32"
     CRC32C = "crc32c"
@@ -25,6 +26,8 @@ class Algorithm(enum.StrEnum):
     SHA1 = "sha"
     SHA256 = "sha-256"
     SHA512 = "sha-512"
+    CRC64_AZURE = "x-ms-crc64"
+    """Azure's CRC-64 (that of NVMe), as 8 bytes, little-endian."""
 
 
 class _Crc32:
@@ -38,8 +41,22 @@ class _Crc32:
         return self._value.to_bytes(4, "big")
 
 
+class _Crc64:
+    _MODEL = anycrc.Model("CRC64-NVME")
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, chunk: bytes) -> None:
+        self._value = self._MODEL.calc(chunk, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(8, "little")
+
+
 _FACTORIES: dict[Algorithm, Callable[[], Any]] = {
     Algorithm.CRC32: _Crc32,
+    Algorithm.CRC64_AZURE: _Crc64,
     Algorithm.MD5: partial(hashlib.md5, usedforsecurity=False),
     Algorithm.SHA1: partial(hashlib.sha1, usedforsecurity=False),
     Algorithm.SHA256: hashlib.sha256,
@@ -97,8 +114,8 @@ class Hasher:
 
     def digests(self) -> Digests:
         """Return what is kept of a version's digests."""
-        sha256 = self.value(Algorithm.SHA256).hex() if Algorithm.SHA256 in self._others else None
-        return Digests(self.value(Algorithm.CRC32C).hex(), sha256)
+        known = {name: self.value(name).hex() for name in (Algorithm.SHA256, Algorithm.MD5) if name in self._others}
+        return Digests(self.value(Algorithm.CRC32C).hex(), known.get(Algorithm.SHA256), known.get(Algorithm.MD5))
 
 
 def agreed(*declarations: Mapping[Algorithm, bytes]) -> dict[Algorithm, bytes]:

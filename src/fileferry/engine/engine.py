@@ -13,6 +13,9 @@ from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
 from fileferry.engine import keys, links, organizations
 from fileferry.engine.arrivals import Arrivals
+from fileferry.engine.blocks import Blocks
+from fileferry.engine.changes import Changing
+from fileferry.engine.completion import Completion
 from fileferry.engine.files import Files
 from fileferry.engine.folders import Folders
 from fileferry.engine.keys import Keys
@@ -21,6 +24,7 @@ from fileferry.engine.room import Room
 from fileferry.engine.sweeper import Sweeper
 from fileferry.engine.tickets import Tickets
 from fileferry.engine.uploads import Uploads
+from fileferry.engine.workspaces import Workspaces
 from fileferry.model import Clock
 from fileferry.settings import Settings, SettingsError
 
@@ -45,10 +49,14 @@ class Engine:
         self.organizations = Organizations(database, clock)
         self._room = room
         self.uploads = Uploads(database, store, room, settings, clock)
-        self.tickets = Tickets(database, store, minter, settings, clock)
-        self.arrivals = Arrivals(database, store, room, self.uploads.hashing, settings, clock)
+        completion = Completion(database, store, settings, clock)
+        self.tickets = Tickets(database, completion, minter, settings, clock)
+        self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, settings, clock)
+        self.blocks = Blocks(database, store, completion)
+        self.workspaces = Workspaces(database, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
+        self.changes = Changing(database, settings, clock)
         self.sweeper = Sweeper(database, store, settings, clock)
 
     async def check(self) -> None:

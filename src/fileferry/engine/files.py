@@ -1,33 +1,32 @@
-"""Files that exist: finding, listing, changing and deleting them, and opening their bytes for whoever may read them."""
+"""Files that exist: finding and listing them and their versions, and opening their bytes for whoever may read them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import files
+from fileferry.db import files, keys, workspaces
 from fileferry.db.database import Database
 from fileferry.engine import policy, versions
 from fileferry.engine.links import NOTHING_HERE, Links
-from fileferry.engine.organizations import find_workspace
-from fileferry.errors import Conflict, Gone, InternalError, NotFound, NotReady
-from fileferry.model import Clock, Folder, Page, Principal, Scope, State, StoredFile, clean_path
+from fileferry.engine.workspaces import find_workspace
+from fileferry.errors import Gone, InternalError, LinkRefused, NotFound, NotReady
+from fileferry.model import Clock, Folder, Page, Principal, Scope, Search, State, StoredFile, Version
 from fileferry.settings import Settings
 
+_MOST_VERSIONS = 1000
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change of a file; UNSET leaves a thing as it is, None as ``expires_at`` keeps the file for good."""
 
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
-    expires_in: timedelta | None = None
-    expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+class Found(msgspec.Struct, frozen=True):
+    """A page of a search; ``total`` is how many files it has on all pages."""
+
+    items: list[StoredFile]
+    total: int
 
 
 class Files:
@@ -40,9 +39,45 @@ class Files:
         self._settings = settings
         self._clock = clock
 
-    async def get(self, principal: Principal, file_id: str, scope: Scope = Scope.READ) -> StoredFile:
-        """Return a living file that the principal may use; raises NotFound, or Gone for one that has expired."""
-        return await self._database.lookup(self._find, principal, file_id, scope)
+    async def get(
+        self,
+        principal: Principal,
+        file_id: str,
+        scope: Scope = Scope.READ,
+        *,
+        number: int | None = None,
+        deleted: bool = False,
+        workspace: str | None = None,
+    ) -> StoredFile:
+        """Return a living file that the principal may use, with its current version or the one of ``number``.
+
+        ``deleted`` finds a file that can be restored, too; with ``workspace`` only one in it is found. Raises NotFound, or Gone
+        for one that has expired.
+        """
+        find = find_restorable if deleted else find_living
+        return await self._database.lookup(
+            find, principal, file_id, scope, self._clock(), number=number, workspace=workspace
+        )
+
+    async def at(
+        self, principal: Principal, workspace: str | None, path: str, *, number: int | None = None
+    ) -> StoredFile:
+        """Return the file at a path: the one that owns it, or else the newest in a folder there. Raises as ``get`` does."""
+        return await self._database.lookup(self._find_at, principal, workspace, path, number)
+
+    async def versions(
+        self, principal: Principal, file_id: str, *, deleted: bool = False, workspace: str | None = None
+    ) -> list[Version]:
+        """Return the versions of a file that can be read, the last completed first; raises as ``get`` does."""
+        await self.get(principal, file_id, deleted=deleted, workspace=workspace)
+        now = self._clock()
+        found = await self._database.read(files.list_versions, file_id, _MOST_VERSIONS)
+        return [version for version in found if not versions.version_has_expired(version, now)]
+
+    async def search(self, principal: Principal, workspace: str | None, asked: Search) -> Found:
+        """Return a page of a workspace's files; raises NotFound for the workspace."""
+        policy.authorize(principal, Scope.READ)
+        return await self._database.read(self._search, principal, workspace, asked)
 
     async def list_newest(self, principal: Principal, after_id: str | None, limit: int) -> Page[StoredFile]:
         """Return a page of the organization's files, newest first."""
@@ -59,7 +94,14 @@ class Files:
         return Page(found[:limit], found[limit - 1].file.id if len(found) > limit else None)
 
     async def list_by_path(
-        self, principal: Principal, workspace: str | None, prefix: str, after: tuple[str, str] | None, limit: int
+        self,
+        principal: Principal,
+        workspace: str | None,
+        prefix: str,
+        after: tuple[str, str] | None,
+        limit: int,
+        *,
+        deleted: bool = False,
     ) -> tuple[list[StoredFile], tuple[str, str] | None]:
         """Return files of a workspace by path, and the path and id to go on after where there are more."""
         policy.authorize(principal, Scope.READ)
@@ -67,19 +109,11 @@ class Files:
 
         def read(conn: Connection) -> list[StoredFile]:
             found = find_workspace(conn, principal.organization.id, workspace)
-            return files.list_by_path(conn, found.id, prefix, now, after, limit + 1)
+            return files.list_by_path(conn, found.id, prefix, now, after, limit + 1, deleted=deleted)
 
         found = await self._database.read(read)
         last = found[limit - 1].file if len(found) > limit else None
         return found[:limit], (last.path, last.id) if last else None
-
-    async def change(self, principal: Principal, file_id: str, changes: Changes) -> StoredFile:
-        """Change name, metadata or expiry of a file; raises NotFound, Gone, InvalidExpiry, or Conflict for a taken name."""
-        return await self._database.write(self._change, principal, file_id, changes)
-
-    async def delete(self, principal: Principal, file_id: str) -> None:
-        """End public access to a file at once and for good; its bytes are freed by the sweeper. Raises NotFound."""
-        await self._database.write(self._delete, principal, file_id)
 
     async def open_public(self, token: str) -> StoredFile:
         """Return the version that a public link is for; raises NotFound, Gone, or NotReady."""
@@ -89,9 +123,13 @@ class Files:
         self._links.verify_public(token, stored)
         return self._servable(stored)
 
-    async def open(self, principal: Principal, file_id: str) -> StoredFile:
-        """Return the current version of a file for reading its bytes; raises NotFound, Gone, or NotReady."""
-        return self._servable(await self.get(principal, file_id))
+    async def open_signed(self, version_id: str, query: Mapping[str, str]) -> StoredFile:
+        """Return the version that a signed download URL is for; raises LinkRefused, the same for every reason, Gone or NotReady."""
+        return self._servable(await self._database.lookup(self._find_signed, version_id, query))
+
+    async def open(self, principal: Principal, file_id: str, number: int | None = None) -> StoredFile:
+        """Return a version of a file, the current one or that of ``number``, to read its bytes; raises NotFound, Gone, NotReady."""
+        return self._servable(await self.get(principal, file_id, number=number))
 
     async def read(self, stored: StoredFile, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield ``length`` bytes of a version from offset ``start``."""
@@ -111,52 +149,53 @@ class Files:
         """Return the token that the version's public URL carries."""
         return self._links.public_token(stored.file.organization_id, stored.file.id, stored.version.id)
 
-    def _find(self, conn: Connection, principal: Principal, file_id: str, scope: Scope) -> StoredFile:
-        stored = files.find(conn, file_id)
+    def download_query(self, principal: Principal, stored: StoredFile, lifetime: timedelta) -> dict[str, str]:
+        """Return the query of a signed URL for the version's bytes, good for ``lifetime`` while the principal's key is."""
+        return self._links.download_query(stored, principal.key.id, self._clock() + lifetime)
+
+    def _find_at(
+        self, conn: Connection, principal: Principal, workspace: str | None, path: str, number: int | None
+    ) -> StoredFile:
+        policy.authorize(principal, Scope.READ)
+        now = self._clock()
+        workspace_id = find_workspace(conn, principal.organization.id, workspace).id
+        owner = files.find_by_path(conn, workspace_id, path)
+        found = owner or files.find_in_folder(conn, workspace_id, path, now)
+        if found is None:
+            raise NotFound("There is no file at this path.")
+        return find_living(conn, principal, found.file.id, Scope.READ, now, number=number)
+
+    def _search(self, conn: Connection, principal: Principal, workspace: str | None, asked: Search) -> Found:
+        now = self._clock()
+        workspace_id = find_workspace(conn, principal.organization.id, workspace).id
+        items = files.search(conn, workspace_id, asked, now)
+        if asked.is_filtered:
+            return Found(items, files.count(conn, workspace_id, asked, now))
+        living, deleted = workspaces.counted_files(conn, workspace_id)
+        over = files.count_over(conn, workspace_id, asked, now)
+        return Found(items, (deleted if asked.deleted else living) - over)
+
+    def _find_signed(self, conn: Connection, version_id: str, query: Mapping[str, str]) -> StoredFile:
+        now = self._clock()
+        stored = files.find_by_version(conn, version_id)
         if stored is None:
-            raise NotFound()
-        policy.authorize(principal, scope, stored.file.organization_id)
-        if versions.has_expired(stored.file, self._clock()):
-            raise Gone("This file has expired.")
-        if stored.file.deleted_at is not None:
-            raise NotFound("This file was deleted.")
+            raise LinkRefused()
+        self._links.verify_download(query, stored, now)
+        key = keys.find_living(conn, query["skoid"], now)
+        if key is None or not policy.may(key, Scope.READ, stored.file.organization_id):
+            raise LinkRefused()
         return stored
 
-    def _change(self, conn: Connection, principal: Principal, file_id: str, changes: Changes) -> StoredFile:
-        policy.authorize(principal, Scope.READ)  # the answer shows the file
-        stored = self._find(conn, principal, file_id, Scope.UPLOAD)
-        now = self._clock()
-        values: dict[str, Any] = {"modified_at": now}
-        if changes.name is not msgspec.UNSET:
-            folder = stored.file.path.rpartition("/")[0]
-            values["name"] = changes.name
-            values["path"] = clean_path(f"{folder}/{changes.name}")
-            self._refuse_taken(conn, stored, values["path"], now)
-        if changes.metadata is not msgspec.UNSET:
-            policy.check_metadata(self._settings, changes.metadata)
-            values["metadata"] = changes.metadata
-        if changes.expires_in is not None or changes.expires_at is not msgspec.UNSET:
-            asked = None if changes.expires_at is msgspec.UNSET else changes.expires_at
-            values["expires_at"] = policy.expiry(self._settings, now, changes.expires_in, asked)
-        files.update_file(conn, file_id, **values)
-        return msgspec.structs.replace(stored, file=msgspec.structs.replace(stored.file, **values))
-
-    def _refuse_taken(self, conn: Connection, stored: StoredFile, path: str, now: datetime) -> None:
-        if not stored.file.owns_path:
-            return
-        owner = versions.find_at_path(conn, stored.file.workspace_id, path, now)
-        if owner is not None and owner.file.id != stored.file.id:
-            raise Conflict("There is a file with this name already.")
-
-    def _delete(self, conn: Connection, principal: Principal, file_id: str) -> None:
-        stored = self._find(conn, principal, file_id, Scope.DELETE)
-        versions.delete(conn, stored.file, self._clock())
-
     def _servable(self, stored: StoredFile) -> StoredFile:
-        if stored.file.deleted_at is not None or versions.has_expired(stored.file, self._clock()):
+        now = self._clock()
+        if stored.file.deleted_at is not None or versions.has_expired(stored.file, now):
             raise Gone()
+        if versions.version_has_expired(stored.version, now):
+            raise Gone("This version has expired.")
         if stored.version.state is State.REJECTED:
             raise Gone("This file was rejected and is not served.")
+        if stored.version.state in (State.EXPIRED, State.DELETED):
+            raise Gone("This version is no longer kept.")
         if stored.version.state is not State.READY:
             raise NotReady()
         return stored
@@ -173,3 +212,71 @@ class Files:
         if again is None or again.version.state is not State.READY:
             return Gone()
         return InternalError("The bytes of this file are missing from the store; see 'fileferry doctor'.")
+
+
+def find_living(
+    conn: Connection,
+    principal: Principal,
+    file_id: str,
+    scope: Scope,
+    now: datetime,
+    *,
+    number: int | None = None,
+    workspace: str | None = None,
+) -> StoredFile:
+    """Return a living file that the principal may use; raises NotFound, or Gone for one that has expired."""
+    stored = _find(conn, principal, file_id, scope, number, workspace)
+    if versions.has_expired(stored.file, now):
+        raise Gone("This file has expired.")
+    if stored.file.deleted_at is not None:
+        raise NotFound("This file was deleted.")
+    return _readable(stored, now, number)
+
+
+def find_restorable(
+    conn: Connection,
+    principal: Principal,
+    file_id: str,
+    scope: Scope,
+    now: datetime,
+    *,
+    number: int | None = None,
+    workspace: str | None = None,
+) -> StoredFile:
+    """Return a file that is living or can be restored; raises NotFound, or Gone for one that has expired."""
+    stored = _find(conn, principal, file_id, scope, number, workspace)
+    until = stored.file.restorable_until
+    if stored.file.deleted_at is None or until is None or until <= now:
+        return find_living(conn, principal, file_id, scope, now, number=number)
+    return _readable(stored, now, number)
+
+
+def _find(
+    conn: Connection,
+    principal: Principal,
+    file_id: str,
+    scope: Scope,
+    number: int | None,
+    workspace: str | None,
+) -> StoredFile:
+    stored = files.find(conn, file_id, number)
+    if stored is None:
+        raise NotFound()
+    policy.authorize(principal, scope, stored.file.organization_id)
+    if workspace is not None:
+        refuse_other_workspace(conn, principal, stored.file.workspace_id, workspace)
+    return stored
+
+
+def refuse_other_workspace(conn: Connection, principal: Principal, workspace_id: str, asked: str) -> None:
+    """Raise NotFound unless the workspace that a caller names is the one that the thing is in."""
+    if find_workspace(conn, principal.organization.id, asked).id != workspace_id:
+        raise NotFound()
+
+
+def _readable(stored: StoredFile, now: datetime, number: int | None) -> StoredFile:
+    """Return what was found unless it is an old version, asked for by number, that is no longer kept."""
+    is_kept = stored.version.state is State.READY and not versions.version_has_expired(stored.version, now)
+    if number is not None and not is_kept:
+        raise NotFound("There is no version with this id.")
+    return stored

@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 from fileferry.db import folders as stored
 from fileferry.db.database import Database
 from fileferry.engine import policy
-from fileferry.engine.organizations import find_workspace
+from fileferry.engine.workspaces import find_workspace
 from fileferry.errors import Conflict, NotFound
-from fileferry.model import Clock, Folder, Principal, Scope, clean_path, new_id
+from fileferry.model import Clock, Folder, Principal, Scope, clean_path
 
 
 class Folders:
@@ -60,12 +60,9 @@ class Folders:
 
     def _create(self, conn: Connection, principal: Principal, path: str, workspace: str | None) -> Folder:
         found = find_workspace(conn, principal.organization.id, workspace)
-        present = stored.find_by_path(conn, found.id, path)
-        if present is not None:
-            return present
-        now = self._clock()
-        folder = Folder(new_id(now), found.id, path, now)
-        stored.insert_folder(conn, folder)
+        stored.ensure(conn, found.id, path, self._clock())
+        folder = stored.find_by_path(conn, found.id, path)
+        assert folder is not None  # it was made just now
         return folder
 
 

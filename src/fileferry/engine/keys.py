@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
+import uuid
 import zlib
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import Connection
 
 from fileferry.db import keys as stored
 from fileferry.db import organizations
 from fileferry.db.database import Database
 from fileferry.engine import policy
-from fileferry.errors import InvalidParameter, NotFound, Unauthorized
-from fileferry.model import Clock, Key, Organization, Page, Principal, Scope, new_id
+from fileferry.errors import Conflict, InvalidParameter, NotFound, Unauthorized
+from fileferry.model import Clock, Key, Organization, Page, Principal, Scope, User, is_uuid, new_id
 
 PREFIX = "ff_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -44,6 +46,14 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+class NewUser(msgspec.Struct, frozen=True):
+    """Whom a key is to act for. An ``id`` that is known names that user again, and renames it where a name is given."""
+
+    id: str | None = None
+    name: str | None = None
+    email: str | None = None
+
+
 class Keys:
     """The keys of all organizations."""
 
@@ -68,9 +78,17 @@ class Keys:
         return Principal(key, owner)
 
     async def create(
-        self, principal: Principal, name: str, scopes: tuple[Scope, ...], expires_in: timedelta | None
+        self,
+        principal: Principal,
+        name: str,
+        scopes: tuple[Scope, ...],
+        expires_in: timedelta | None,
+        user: NewUser | None = None,
     ) -> tuple[Key, str]:
-        """Make a key of the principal's organization; return it and its secret, which is not kept and cannot be shown again."""
+        """Make a key of the principal's organization; return it and its secret, which is not kept and cannot be shown again.
+
+        Raises InvalidParameter without a scope or for a user's id that is no UUID, Conflict for one of another organization.
+        """
         policy.authorize(principal, Scope.ADMIN)
         if not scopes:
             raise InvalidParameter(
@@ -79,10 +97,21 @@ class Keys:
         now = self._clock()
         secret = new_secret()
         expires_at = None if expires_in is None else now + expires_in
-        shown = secret[:_SHOWN]
-        key = Key(new_id(now), principal.organization.id, name, shown, tuple(sorted(set(scopes))), now, expires_at)
+        author = None if user is None else _user(user, principal.organization.id, name, now)
+        key = Key(
+            id=new_id(now),
+            organization_id=principal.organization.id,
+            name=name,
+            prefix=secret[:_SHOWN],
+            scopes=tuple(sorted(set(scopes))),
+            created_at=now,
+            expires_at=expires_at,
+            user_id=None if author is None else author.id,
+        )
 
         def store(conn: Connection) -> None:
+            if author is not None:
+                _put_user(conn, author)
             stored.insert_key(conn, key)
             stored.insert_secret(conn, key.id, digest(secret))
 
@@ -155,6 +184,23 @@ def install_root_key(conn: Connection, fixed_secret: str | None, now: datetime) 
     stored.delete_secrets(conn, _ROOT_ID)
     stored.insert_secret(conn, _ROOT_ID, digest(secret))
     return None if fixed_secret else secret
+
+
+def _user(new: NewUser, organization_id: str, key_name: str, now: datetime) -> User:
+    if new.id is not None and not is_uuid(new.id):
+        raise InvalidParameter("A user's id must be a UUID.", parameter="user")
+    id = str(uuid.UUID(new.id)) if new.id else new_id(now)
+    return User(id, organization_id, new.name or key_name, new.email)
+
+
+def _put_user(conn: Connection, user: User) -> None:
+    present = organizations.find_user(conn, user.id)
+    if present is None:
+        organizations.insert_user(conn, user)
+        return
+    if present.organization_id != user.organization_id:
+        raise Conflict("This user's id is taken by another organization.")
+    organizations.update_user(conn, user)
 
 
 def _base62(number: int, digits: int) -> str:

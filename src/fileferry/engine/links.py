@@ -10,6 +10,7 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 
@@ -22,6 +23,7 @@ _SECRET_BYTES = 32
 _MAC_BYTES = 16
 _SAS_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _UPLOAD_RIGHTS = "cw"  # create and write
+_DOWNLOAD_RIGHTS = "r"
 
 
 class Links:
@@ -58,6 +60,31 @@ class Links:
 
     def verify_upload(self, query: Mapping[str, str], upload: Upload, now: datetime) -> None:
         """Return if the query was made for this upload and its time is not over; raises LinkRefused for any other reason alike."""
+        until, secret_id, mac = self._signature(query, now)
+        expected = self._upload_mac(secret_id, upload, query.get("sp", ""), until)
+        if not hmac.compare_digest(expected, mac):
+            raise LinkRefused()
+
+    def download_query(self, stored: StoredFile, key_id: str, expires_at: datetime) -> dict[str, str]:
+        """Return the query of a version's signed download URL, which is good while the key that asked for it is."""
+        until = expires_at.astimezone(UTC).strftime(_SAS_TIME)
+        mac = self._download_mac(self._newest, stored, key_id, _DOWNLOAD_RIGHTS, until)
+        return {
+            "se": until,
+            "sp": _DOWNLOAD_RIGHTS,
+            "skoid": key_id,
+            "sig": _encode(bytes([self._newest]) + mac),
+        }
+
+    def verify_download(self, query: Mapping[str, str], stored: StoredFile, now: datetime) -> None:
+        """Return if the query was made for this version and its time is not over; raises LinkRefused otherwise."""
+        until, secret_id, mac = self._signature(query, now)
+        rights = (query.get("skoid", ""), query.get("sp", ""))
+        if not hmac.compare_digest(self._download_mac(secret_id, stored, *rights, until), mac):
+            raise LinkRefused()
+
+    def _signature(self, query: Mapping[str, str], now: datetime) -> tuple[str, int, bytes]:
+        """Return until when a signed query is good, which secret signed it, and its MAC; raises LinkRefused."""
         try:
             until = query["se"]
             raw = _decode(query["sig"])
@@ -66,9 +93,12 @@ class Links:
             raise LinkRefused() from error
         if len(raw) != 1 + _MAC_BYTES or raw[0] not in self._secrets or ends <= now:
             raise LinkRefused()
-        expected = self._upload_mac(raw[0], upload, query.get("sp", ""), until)
-        if not hmac.compare_digest(expected, raw[1:]):
-            raise LinkRefused()
+        return until, raw[0], raw[1:]
+
+    def _download_mac(self, secret_id: int, stored: StoredFile, key_id: str, rights: str, until: str) -> bytes:
+        ids = (stored.file.organization_id, stored.file.id, stored.version.id)
+        # The key's id comes from the query: a newline in it must not move the borders between the parts.
+        return self._mac(secret_id, "download", *ids, quote(key_id, safe=""), quote(rights, safe=""), until)
 
     def _upload_mac(self, secret_id: int, upload: Upload, rights: str, until: str) -> bytes:
         ids = (upload.organization_id, upload.file_id, upload.version_id, upload.id)

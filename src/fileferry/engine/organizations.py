@@ -1,19 +1,21 @@
-"""Organizations and their workspaces: making and finding the tenants that own everything else."""
+"""Organizations: making and finding the tenants that own everything else, and naming their users."""
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from fileferry.db import organizations as stored
+from fileferry.db import workspaces
 from fileferry.db.database import Database
 from fileferry.engine import policy
 from fileferry.errors import Conflict, InvalidParameter, NotFound
-from fileferry.model import Clock, Organization, Page, Principal, Scope, Workspace, new_id
+from fileferry.model import Clock, Organization, Page, Principal, User, Workspace, is_uuid, new_id
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 DEFAULT_SLUG = "default"
@@ -30,13 +32,13 @@ class Organizations:
     async def create(self, principal: Principal, slug: str, name: str | None, id: str | None) -> Organization:
         """Make an organization and its default workspace. Raises Conflict when its slug or id is taken."""
         policy.authorize_root(principal)
-        if not _SLUG.fullmatch(slug) or _is_uuid(slug):
+        if not _SLUG.fullmatch(slug) or is_uuid(slug):
             raise InvalidParameter(
                 "A slug is 1 to 64 lower-case letters, digits, '-' or '_', begins and ends with a letter or digit, "
                 "and is not a UUID.",
                 parameter="slug",
             )
-        if id is not None and not _is_uuid(id):
+        if id is not None and not is_uuid(id):
             raise InvalidParameter("id must be a UUID.", parameter="id")
         now = self._clock()
         organization = Organization(str(uuid.UUID(id)) if id else new_id(now), slug, name or slug, False, now)
@@ -60,20 +62,13 @@ class Organizations:
             raise NotFound("There is no organization with this id or slug, or this key may not see it.")
         return found
 
-    async def workspace(self, principal: Principal, id_or_name: str | None) -> Workspace:
-        """Return a workspace of the principal's organization, the default one when not named; raises NotFound."""
-        policy.authorize(principal, Scope.READ)
-        return await self._database.read(find_workspace, principal.organization.id, id_or_name)
-
-
-def find_workspace(conn: Connection, organization_id: str, id_or_name: str | None) -> Workspace:
-    """Return a workspace of the organization, the default one when not named; raises NotFound."""
-    if id_or_name is None:
-        return stored.find_default_workspace(conn, organization_id)
-    found = stored.find_workspace(conn, organization_id, id_or_name)
-    if found is None:
-        raise NotFound(f"There is no workspace {id_or_name!r} in the organization.")
-    return found
+    async def users(self, ids: Iterable[str | None]) -> dict[str, User]:
+        """Return by id the users that these ids name; what names nobody is left out."""
+        wanted = {id for id in ids if id is not None}
+        if not wanted:
+            return {}
+        found = await self._database.read(stored.list_users, wanted)
+        return {user.id: user for user in found}
 
 
 def install_default(conn: Connection, now: datetime) -> None:
@@ -85,12 +80,4 @@ def install_default(conn: Connection, now: datetime) -> None:
 def _store(conn: Connection, organization: Organization) -> None:
     now = organization.created_at
     stored.insert_organization(conn, organization)
-    stored.insert_workspace(conn, Workspace(new_id(now), organization.id, DEFAULT_WORKSPACE, True, now))
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
+    workspaces.insert_workspace(conn, Workspace(new_id(now), organization.id, DEFAULT_WORKSPACE, True, now))

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fileferry.errors import Forbidden, InvalidExpiry, InvalidMetadata, NotFound
-from fileferry.model import Principal, Scope
+from fileferry.model import Key, Principal, Scope
 from fileferry.settings import Settings
 
 _DEEPEST_METADATA = 32
@@ -24,6 +24,11 @@ def authorize(principal: Principal, scope: Scope, organization_id: str | None = 
     held = principal.key.scopes
     if scope not in held and Scope.ADMIN not in held:
         raise Forbidden(f"This API key lacks the scope '{scope}'.")
+
+
+def may(key: Key, scope: Scope, organization_id: str) -> bool:
+    """Whether a living key holds ``scope`` in an organization; for links, which tell nobody why they are refused."""
+    return key.organization_id in (None, organization_id) and (scope in key.scopes or Scope.ADMIN in key.scopes)
 
 
 def authorize_root(principal: Principal) -> None:

@@ -76,6 +76,11 @@ class Sweeper:
             pass
         while await self._database.write(self._end_idle_uploads):
             pass
+        while await self._database.write(self._end_old_versions):
+            pass
+        while await self._database.write(self._purge_some):
+            pass
+        await self._repeat(files.delete_unborn, _PAGE)
         while freed := await self._free_some():
             _log.info("bytes_freed", blobs=freed)
         now = self._clock()
@@ -105,6 +110,8 @@ class Sweeper:
         )
         if not findings.is_clean:
             _log.warning("scan", fix=fix, **{name: getattr(findings, name) for name in findings.__struct_fields__})
+        while await self._database.write(self._trim_some):
+            pass
         if fix:
             await self._remove(findings)
             for version_id in findings.rows_without_bytes:
@@ -126,9 +133,9 @@ class Sweeper:
         now = self._clock()
         overdue = files.list_expired(conn, now, _PAGE)
         for file_id in overdue:
-            stored = files.find(conn, file_id)
-            if stored is not None and versions.has_expired(stored.file, now):
-                versions.expire(conn, stored.file, now)
+            file = files.find_file(conn, file_id)
+            if file is not None and versions.has_expired(file, now):
+                versions.expire(conn, file, now)
         return len(overdue)
 
     def _end_idle_uploads(self, conn: Connection) -> int:
@@ -136,6 +143,31 @@ class Sweeper:
         for upload in idle:
             uploads.update_upload(conn, upload.id, state=UploadState.EXPIRED, content=None)
         return len(idle)
+
+    def _end_old_versions(self, conn: Connection) -> int:
+        """End replaced versions whose own time is over, or that their workspace keeps no longer."""
+        now = self._clock()
+        expired = files.list_old_expired(conn, now, _PAGE)
+        files.end_some_versions(conn, expired, State.EXPIRED)
+        outdated = files.list_outdated(conn, now, _PAGE)
+        files.end_some_versions(conn, outdated, State.DELETED, "retention")
+        return len(expired) + len(outdated)
+
+    def _trim_some(self, conn: Connection) -> int:
+        """End what files have more of versions than their workspace keeps, since it was told to keep fewer."""
+        found = files.list_with_surplus(conn, _PAGE)
+        for file_id, keep in found:
+            versions.trim(conn, file_id, keep)
+        return len(found)
+
+    def _purge_some(self, conn: Connection) -> int:
+        """Give up deleted files that can no longer be restored."""
+        over = files.list_purgeable(conn, self._clock(), _PAGE)
+        for file_id in over:
+            file = files.find_file(conn, file_id)
+            if file is not None:
+                versions.purge(conn, file)
+        return len(over)
 
     async def _free_some(self) -> int:
         of_versions = await self._database.read(files.list_freeable, _PAGE)

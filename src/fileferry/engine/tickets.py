@@ -4,7 +4,7 @@ call makes them a version. Until that call nothing of them is served.
 
 from __future__ import annotations
 
-import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,49 +12,48 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.blobs.store import BlobStore
-from fileferry.db import files, uploads
+from fileferry.db import files, uploads, workspaces
 from fileferry.db.database import Database
-from fileferry.engine import policy, processing, versions
-from fileferry.engine.arrivals import promised_digests, refuse_ended, reload
-from fileferry.engine.digests import Algorithm, Hasher, combine_crc32c
+from fileferry.engine import policy, versions
+from fileferry.engine.completion import (
+    Completion,
+    ReceivedBytes,
+    completed,
+    received_bytes,
+    refuse_ended,
+    refuse_unknown,
+    reload,
+    stored_bytes,
+)
+from fileferry.engine.digests import Algorithm
+from fileferry.engine.files import refuse_other_workspace
 from fileferry.engine.folders import find_folder
 from fileferry.engine.links import Links
-from fileferry.engine.organizations import find_workspace
-from fileferry.engine.parts import choose_part_size, choose_parts, join_extents
-from fileferry.engine.versions import Content, Placement, Preconditions
+from fileferry.engine.parts import choose_part_size, choose_parts
+from fileferry.engine.versions import Content, Preconditions
+from fileferry.engine.workspaces import find_workspace
 from fileferry.errors import (
     AlreadyUploaded,
-    DigestMismatch,
+    Conflict,
     FileTooLarge,
-    Gone,
     LinkRefused,
     NotFound,
     NotUploaded,
-    SizeMismatch,
 )
-from fileferry.model import (
-    Clock,
-    Digests,
-    Part,
-    Principal,
-    Scope,
-    StoredFile,
-    Upload,
-    UploadState,
-    new_id,
-)
+from fileferry.model import Clock, File, Part, Principal, Scope, StoredFile, Upload, UploadState, new_id
 from fileferry.settings import Settings
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """What a client says that it will upload. ``size`` is exact; without it anything up to ``max_size`` may come (bytes).
 
-    ``digests`` must match in the end. ``part_size`` asks for parts; 0 leaves their size to us.
+    A ``file_id`` asks for a new version of that file, wherever it is. ``digests`` must match in the end. ``part_size`` asks for
+    parts; 0 leaves their size to us. ``auto_complete`` makes it a version once all bytes are there.
     """
 
-    path: str
+    path: str = ""
     at_path: bool = False
+    file_id: str | None = None
     folder_id: str | None = None
     workspace: str | None = None
     content_type: str | None = None
@@ -65,6 +64,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int | None = None
     digests: Mapping[Algorithm, bytes] = {}
     part_size: int | None = None
+    auto_complete: bool = False
     preconditions: Preconditions = Preconditions()
 
 
@@ -74,13 +74,13 @@ class Tickets:
     def __init__(
         self,
         database: Database,
-        store: BlobStore,
+        completion: Completion,
         links: Links,
         settings: Settings,
         clock: Clock,
     ) -> None:
         self._database = database
-        self._store = store
+        self._completion = completion
         self._links = links
         self._settings = settings
         self._clock = clock
@@ -109,6 +109,24 @@ class Tickets:
             raise NotFound("There is no upload for a file with this id, or this key may not see it.")
         return found[file_id]
 
+    async def find_version(
+        self, principal: Principal, file_id: str, number: int, *, workspace: str | None = None
+    ) -> Upload:
+        """Return the upload that is to make the version of this number, still without its bytes; raises NotFound."""
+        return await self._database.read(self._find_unfinished, principal, file_id, number, workspace)
+
+    async def find_version_at(self, principal: Principal, workspace: str | None, path: str, number: int) -> Upload:
+        """Return the upload that is to make the version of this number of the file that owns a path; raises NotFound."""
+
+        def find(conn: Connection) -> Upload:
+            workspace_id = find_workspace(conn, principal.organization.id, workspace).id
+            owner = files.find_owner(conn, workspace_id, path)
+            if owner is None:
+                raise NotFound("There is no file at this path.")
+            return self._find_unfinished(conn, principal, owner.id, number, None)
+
+        return await self._database.read(find)
+
     async def find_multipart(self, principal: Principal, multipart_id: str) -> Upload:
         """Return the upload with this multipart id; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
@@ -126,13 +144,13 @@ class Tickets:
         self._links.verify_upload(query, upload, now)
         return upload
 
-    def url_query(self, upload: Upload) -> dict[str, str]:
-        """Return the query of the upload's signed URL, good for ``upload_url_lifetime`` from now."""
-        return self._links.upload_query(upload, self.url_expiry())
+    def url_query(self, upload: Upload, lifetime: timedelta | None = None) -> dict[str, str]:
+        """Return the query of the upload's signed URL, good for ``lifetime`` or ``upload_url_lifetime`` from now."""
+        return self._links.upload_query(upload, self.url_expiry(lifetime))
 
-    def url_expiry(self) -> datetime:
+    def url_expiry(self, lifetime: timedelta | None = None) -> datetime:
         """Return when a URL signed now ends."""
-        return self._clock() + self._settings.upload_url_lifetime
+        return self._clock() + (lifetime or self._settings.upload_url_lifetime)
 
     def public_token(self, upload: Upload) -> str:
         """Return the token that the file's public URL will carry."""
@@ -142,10 +160,19 @@ class Tickets:
         """Return the parts that have arrived, by number."""
         return await self._database.read(uploads.list_parts, upload.id)
 
+    async def received(self, upload: Upload) -> ReceivedBytes | None:
+        """Return what the upload's bytes are, once all are there; raises Gone for one that has ended."""
+        if upload.state is UploadState.COMPLETED:
+            return stored_bytes(await self._database.lookup(completed, upload))
+        refuse_ended(upload)
+        if upload.content is None or not upload.content["content_type"]:
+            return None
+        return received_bytes(upload, msgspec.convert(upload.content, Content))
+
     async def complete(self, upload: Upload, listed: Sequence[tuple[int, str]] | None) -> StoredFile:
         """Make what has arrived the file, whether it came whole or in parts; see ``complete_parts``. Raises NotUploaded too."""
         if upload.blob_key is None or upload.state is UploadState.RECEIVED:
-            (stored,) = await self._finish([upload.file_id], upload.organization_id)
+            (stored,) = await self._completion.finish([upload])
             return stored
         return await self.complete_parts(upload, listed)
 
@@ -155,9 +182,7 @@ class Tickets:
         Raises InvalidPart naming the part, NotUploaded, SizeMismatch, DigestMismatch, Gone.
         """
         gathered = await self._database.write(self._gather, upload.id, listed)
-        if gathered.state is UploadState.RECEIVED:
-            await self._assemble(gathered)
-        (stored,) = await self._finish([gathered.file_id], upload.organization_id)
+        (stored,) = await self._completion.finish([gathered])
         return stored
 
     async def confirm(self, principal: Principal, file_ids: Sequence[str]) -> list[StoredFile]:
@@ -166,7 +191,9 @@ class Tickets:
         Raises NotFound and NotUploaded, naming ids.
         """
         policy.authorize(principal, Scope.UPLOAD)
-        return await self._finish(list(file_ids), principal.organization.id)
+        found = await self._database.read(uploads.find_by_files, principal.organization.id, list(file_ids))
+        refuse_unknown(file_ids, found)
+        return await self._completion.finish([found[file_id] for file_id in dict.fromkeys(file_ids)])
 
     async def abort(self, upload: Upload) -> None:
         """End an upload that is not complete, and free its bytes; repeating it is no error. Raises AlreadyUploaded."""
@@ -180,22 +207,40 @@ class Tickets:
 
         await self._database.write(end)
 
+    def _find_unfinished(
+        self, conn: Connection, principal: Principal, file_id: str, number: int, workspace: str | None
+    ) -> Upload:
+        policy.authorize(principal, Scope.UPLOAD)
+        upload = uploads.find_by_version(conn, file_id, number)
+        known = upload is not None and upload.organization_id == principal.organization.id
+        if upload is None or not known or upload.state not in (UploadState.OPEN, UploadState.RECEIVED):
+            raise NotFound("There is no unfinished version with this id, or this key may not see it.")
+        if workspace is not None:
+            refuse_other_workspace(conn, principal, upload.workspace_id, workspace)
+        return upload
+
     def _open(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
         now = self._clock()
-        organization_id = principal.organization.id
-        opened = []
-        places: dict[tuple[str | None, str | None], tuple[str, str]] = {}
+        found: dict[tuple[str | None, str | None, str | None], _Place] = {}
+        places = []
         for promise in promises:
-            asked = (promise.workspace, promise.folder_id)
-            if asked not in places:
-                places[asked] = _find_place(conn, organization_id, *asked)
-            opened.append(self._new_upload(principal, promise, *places[asked], now))
+            asked = (promise.workspace, promise.folder_id, promise.file_id)
+            if asked not in found:
+                found[asked] = _find_place(conn, principal, promise, now)
+            places.append(found[asked])
+        numbers = _draw_numbers(conn, places, now)
+        opened = []
+        for promise, place, number in zip(promises, places, numbers, strict=True):
+            upload = self._new_upload(principal, promise, place, number, now)
+            if upload.at_path and place.file is None:
+                ids = (upload.organization_id, upload.workspace_id)
+                owner = versions.reserve(conn, *ids, upload.path, upload.user_id, now)
+                upload = msgspec.structs.replace(upload, file_id=owner.id)
+            opened.append(upload)
         uploads.insert_uploads(conn, opened)
         return opened
 
-    def _new_upload(
-        self, principal: Principal, promise: Promise, workspace_id: str, folder_path: str, now: datetime
-    ) -> Upload:
+    def _new_upload(self, principal: Principal, promise: Promise, place: _Place, number: int, now: datetime) -> Upload:
         largest = policy.largest_file(self._settings)
         if max(promise.size or 0, promise.max_size or 0) > largest:
             raise FileTooLarge(f"A file may have at most {largest} bytes here.", limit=largest)
@@ -205,14 +250,17 @@ class Tickets:
         return Upload(
             id=new_id(now),
             organization_id=principal.organization.id,
-            workspace_id=workspace_id,
+            workspace_id=place.workspace_id,
             folder_id=promise.folder_id,
             key_id=principal.key.id,
-            file_id=new_id(now),
+            user_id=principal.user_id,
+            file_id=place.file.id if place.file else new_id(now),
             version_id=new_id(now),
+            number=number,
+            auto_complete=promise.auto_complete,
             state=UploadState.OPEN,
-            path=folder_path + promise.path,
-            at_path=promise.at_path,
+            path=place.file.path if place.file else place.prefix + promise.path,
+            at_path=promise.at_path or place.file is not None,
             if_match=list(promise.preconditions.if_match),
             must_be_new=promise.preconditions.must_be_new,
             content_type=promise.content_type,
@@ -242,122 +290,41 @@ class Tickets:
             return upload
         if upload.blob_key is None or not chosen:
             raise NotUploaded("No part has arrived.")
-        size = sum(part.size for part in chosen)
-        if upload.size is not None and size != upload.size:
-            raise SizeMismatch(
-                f"The parts listed have {size} bytes together; {upload.size} were promised.", expected=upload.size
-            )
-        if size > upload.max_size:
-            raise FileTooLarge(limit=upload.max_size)
-        crc32c = 0
-        for part in chosen:
-            crc32c = combine_crc32c(crc32c, int(part.crc32c, 16), part.size)
-        content = Content(
-            blob_key=upload.blob_key,
-            extents=join_extents(chosen),
-            size=size,
-            content_type="",
-            detected_type=None,
-            digests=Digests(f"{crc32c:08x}"),
-        )
-        now = self._clock()
-        values = {"state": UploadState.RECEIVED, "content": msgspec.to_builtins(content), "touched_at": now}
-        uploads.update_upload(conn, upload_id, **values)
-        return msgspec.structs.replace(upload, **values)
-
-    async def _assemble(self, upload: Upload) -> None:
-        """Make gathered parts a blob, verify what was promised of the whole, and judge its type. May be repeated."""
-        content = msgspec.convert(upload.content, Content)
-        assert content.blob_key is not None  # parts are gathered in the store
-        await self._store.assemble(content.blob_key)
-        promised = promised_digests(upload)
-        hasher = Hasher(promised)
-        head = b""
-        # Reading it all again is the price of a digest over the whole that parts cannot give; the first bytes cost nothing.
-        wanted = content.size if promised else min(content.size, processing.SNIFFED_BYTES)
-        for extent in versions.extents_within(content.extents, content.size, 0, wanted):
-            async for block in self._store.read(content.blob_key, extent.offset, extent.length):
-                head += block[: processing.SNIFFED_BYTES - len(head)]
-                await asyncio.to_thread(hasher.update, [block])
-        if promised:
-            await self._verify(upload, hasher, promised)
-        content_type, detected_type = processing.judge_types(head, upload.content_type, upload.name)
-        sha256 = promised.get(Algorithm.SHA256)
-        digests = Digests(content.digests.crc32c, sha256.hex() if sha256 else None)
-        judged = msgspec.structs.replace(
-            content, content_type=content_type, detected_type=detected_type, digests=digests
-        )
-        await self._update(upload, content=msgspec.to_builtins(judged))
-
-    async def _verify(self, upload: Upload, hasher: Hasher, promised: Mapping[Algorithm, bytes]) -> None:
-        try:
-            hasher.verify(promised)
-        except DigestMismatch:
-            await self._update(upload, state=UploadState.ABORTED, content=None)
-            raise
-
-    async def _update(self, upload: Upload, **values: Any) -> None:
-        """Record what assembling came to, unless the upload has moved on meanwhile: ended, completed, or sent anew whole."""
-
-        def record(conn: Connection) -> None:
-            current = uploads.find(conn, upload.id)
-            if current and (current.state, current.blob_key) == (UploadState.RECEIVED, upload.blob_key):
-                uploads.update_upload(conn, upload.id, **values)
-
-        await self._database.write(record)
-
-    async def _finish(self, file_ids: list[str], organization_id: str) -> list[StoredFile]:
-        found = await self._database.read(uploads.find_by_files, organization_id, file_ids)
-        for upload in found.values():
-            # A process that died between gathering and assembling left this to do.
-            if upload.state is UploadState.RECEIVED and upload.content and not upload.content["content_type"]:
-                await self._assemble(upload)
-        return await self._database.write(self._record, file_ids, organization_id)
-
-    def _record(self, conn: Connection, file_ids: list[str], organization_id: str) -> list[StoredFile]:
-        found = uploads.find_by_files(conn, organization_id, file_ids)
-        unknown = [file_id for file_id in file_ids if file_id not in found]
-        if unknown:
-            raise NotFound("There are no uploads for some of these ids.", ids=unknown)
-        missing = [file_id for file_id in file_ids if found[file_id].state is UploadState.OPEN]
-        if missing:
-            raise NotUploaded(ids=missing)
-        return [self._add(conn, found[file_id]) for file_id in dict.fromkeys(file_ids)]
-
-    def _add(self, conn: Connection, upload: Upload) -> StoredFile:
-        if upload.state is UploadState.COMPLETED:
-            stored = files.find_by_version(conn, upload.version_id)
-            if stored is None or stored.file.deleted_at is not None:
-                raise Gone("The file was deleted, or its life is over.", ids=[upload.file_id])
-            return stored
-        if upload.state is not UploadState.RECEIVED:
-            raise Gone("The upload was aborted, or waited too long.", ids=[upload.file_id])
-        now = self._clock()
-        lifetime = None if upload.lifetime is None else timedelta(seconds=upload.lifetime)
-        place = Placement(
-            organization_id=upload.organization_id,
-            workspace_id=upload.workspace_id,
-            folder_id=upload.folder_id,
-            path=upload.path,
-            at_path=upload.at_path,
-            metadata=upload.metadata,
-            expires_at=policy.expiry(self._settings, now, lifetime, upload.expires_at),
-            file_id=upload.file_id,
-            version_id=upload.version_id,
-            preconditions=Preconditions(tuple(upload.if_match), upload.must_be_new),
-        )
-        content = msgspec.convert(upload.content, Content)
-        received = versions.add(conn, place, content, now)
-        ended = {"state": UploadState.COMPLETED, "blob_key": None, "content": None, "touched_at": now}
-        uploads.update_upload(conn, upload.id, **ended)
-        return received.stored
+        return self._completion.gather(conn, upload, chosen)
 
 
-def _find_place(
-    conn: Connection, organization_id: str, workspace: str | None, folder_id: str | None
-) -> tuple[str, str]:
-    """Return the id of the workspace and the prefix of the folder, with its slash."""
-    if folder_id is None:
-        return find_workspace(conn, organization_id, workspace).id, ""
-    folder = find_folder(conn, organization_id, folder_id)
-    return folder.workspace_id, folder.path + "/"
+class _Place(msgspec.Struct, frozen=True):
+    """Where a promised file goes: the file that gets a new version, or what its path begins with, slash included."""
+
+    workspace_id: str
+    prefix: str = ""
+    file: File | None = None
+
+
+def _find_place(conn: Connection, principal: Principal, promise: Promise, now: datetime) -> _Place:
+    organization_id = principal.organization.id
+    if promise.file_id is not None:
+        file = files.find_file(conn, promise.file_id)
+        if file is None or file.deleted_at is not None or versions.has_expired(file, now):
+            raise NotFound("There is no file with this id, or this key may not see it.")
+        policy.authorize(principal, Scope.UPLOAD, file.organization_id)
+        if promise.workspace is not None:
+            refuse_other_workspace(conn, principal, file.workspace_id, promise.workspace)
+        if not file.owns_path:
+            raise Conflict("This file was handed off by itself and takes no further versions.")
+        return _Place(file.workspace_id, file=file)
+    if promise.folder_id is None:
+        return _Place(find_workspace(conn, organization_id, promise.workspace).id)
+    folder = find_folder(conn, organization_id, promise.folder_id)
+    return _Place(folder.workspace_id, folder.path + "/")
+
+
+def _draw_numbers(conn: Connection, places: Sequence[_Place], now: datetime) -> list[int]:
+    """Return a version number for each place, growing within every workspace."""
+    wanted = Counter(place.workspace_id for place in places)
+    following = {id: workspaces.next_numbers(conn, id, now, count) for id, count in wanted.items()}
+    numbers = []
+    for place in places:
+        numbers.append(following[place.workspace_id])
+        following[place.workspace_id] += 1
+    return numbers

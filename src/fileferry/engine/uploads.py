@@ -18,9 +18,9 @@ from fileferry.db.database import Database
 from fileferry.engine import policy, processing, versions
 from fileferry.engine.digests import Algorithm, Hasher
 from fileferry.engine.intake import Intake
-from fileferry.engine.organizations import find_workspace
 from fileferry.engine.room import Room
 from fileferry.engine.versions import Content, Placement, Preconditions, Received
+from fileferry.engine.workspaces import find_workspace
 from fileferry.errors import FileTooLarge, IdempotencyMismatch, Unavailable
 from fileferry.model import Clock, Principal, Scope, new_id
 from fileferry.settings import Settings
@@ -198,6 +198,7 @@ class Incoming:
             at_path=new.at_path,
             metadata=new.metadata,
             expires_at=policy.expiry(self._uploads.settings, now, new.expires_in, new.expires_at),
+            user_id=self._principal.user_id,
             preconditions=new.preconditions,
         )
         return versions.add(conn, place, content, now)

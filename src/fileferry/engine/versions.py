@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.db import bookkeeping, files
+from fileferry.db import bookkeeping, files, folders, uploads, workspaces
 from fileferry.errors import PreconditionFailed
 from fileferry.model import Digests, Extent, File, State, StoredFile, Version, new_id
 
@@ -43,7 +43,10 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """Where new content goes and what it is called. ``at_path`` files own their path; the others are found by id only."""
+    """Where new content goes and what it is called. ``at_path`` files own their path; the others are found by id only.
+
+    A version that was promised brings the ``file_id`` and ``number`` that it was promised with.
+    """
 
     organization_id: str
     workspace_id: str
@@ -51,9 +54,11 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     at_path: bool
     metadata: dict[str, Any]
     expires_at: datetime | None
+    user_id: str | None = None
     folder_id: str | None = None
     file_id: str | None = None
     version_id: str | None = None
+    number: int | None = None
     preconditions: Preconditions = Preconditions()
 
 
@@ -65,27 +70,19 @@ class Received(msgspec.Struct, frozen=True):
 
 
 def add(conn: Connection, place: Placement, content: Content, now: datetime) -> Received:
-    """Make content the ready version of a new file, or of the file that owns its path. Raises PreconditionFailed."""
-    current = find_at_path(conn, place.workspace_id, place.path, now) if place.at_path else None
+    """Make content the ready version of a new file, or of the file that it was promised to or that owns its path.
+
+    Raises PreconditionFailed.
+    """
+    target = _target(conn, place, now)
+    current = files.find(conn, target.id) if target is not None else None
     place.preconditions.verify(current)
-    file = File(
-        id=current.file.id if current else place.file_id or new_id(now),
-        organization_id=place.organization_id,
-        workspace_id=place.workspace_id,
-        folder_id=place.folder_id,
-        name=place.path.rpartition("/")[2],
-        path=place.path,
-        owns_path=place.at_path,
-        metadata=place.metadata,
-        created_at=current.file.created_at if current else now,
-        modified_at=now,
-        expires_at=place.expires_at,
-        deleted_at=None,
-    )
+    sequence = workspaces.next_numbers(conn, place.workspace_id, now)
+    file = target or _new_file(conn, place, now)
     version = Version(
         id=place.version_id or content.blob_key or new_id(now),
         file_id=file.id,
-        number=files.next_number(conn, place.workspace_id, now),
+        number=place.number or sequence,
         state=State.READY,
         reason=None,
         size=content.size,
@@ -95,17 +92,96 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
         blob_key=content.blob_key,
         extents=content.extents,
         created_at=now,
+        sequence=sequence,
+        created_by=place.user_id,
+        expires_at=place.expires_at,
     )
-    if current is None:
+    changed = {
+        "metadata": place.metadata,
+        "modified_at": now,
+        "modified_by": place.user_id,
+        "expires_at": place.expires_at,
+    }
+    file = msgspec.structs.replace(file, **changed)
+    if target is None:
         files.insert_file(conn, file, version.id)
     else:
-        changed = {"metadata": file.metadata, "modified_at": now, "expires_at": file.expires_at}
         files.update_file(conn, file.id, current_version_id=version.id, **changed)
     files.insert_version(conn, version)
     if content.inline is not None:
         files.insert_inline(conn, version.id, content.inline)
+    if current is None:
+        workspaces.count_files(conn, file.workspace_id, living=1)
+    else:
+        _supersede(conn, current, now)
     _announce(conn, "file.ready", file, now, version)
     return Received(StoredFile(file, version), is_new_file=current is None)
+
+
+def reserve(
+    conn: Connection, organization_id: str, workspace_id: str, path: str, user_id: str | None, now: datetime
+) -> File:
+    """Return the file that owns a path; where there is none, one that keeps the path for a first version to come."""
+    owner = find_owner(conn, workspace_id, path, now)
+    if owner is not None:
+        return owner
+    place = Placement(
+        organization_id=organization_id,
+        workspace_id=workspace_id,
+        path=path,
+        at_path=True,
+        metadata={},
+        expires_at=None,
+        user_id=user_id,
+    )
+    file = _new_file(conn, place, now)
+    files.insert_file(conn, file, None)
+    return file
+
+
+def _target(conn: Connection, place: Placement, now: datetime) -> File | None:
+    """Return the file that gets the version: the one it was promised to while that lives, or else the owner of its path."""
+    if not place.at_path:
+        return None
+    promised = files.find_file(conn, place.file_id) if place.file_id else None
+    if promised is not None and promised.deleted_at is None and not has_expired(promised, now):
+        return promised
+    return find_owner(conn, place.workspace_id, place.path, now)
+
+
+def _new_file(conn: Connection, place: Placement, now: datetime) -> File:
+    parent, _, name = place.path.rpartition("/")
+    # The id that was promised may be that of a file whose time is over; it names that one for good.
+    is_free = place.file_id is not None and files.find_file(conn, place.file_id) is None
+    return File(
+        id=place.file_id if is_free and place.file_id else new_id(now),
+        organization_id=place.organization_id,
+        workspace_id=place.workspace_id,
+        folder_id=folders.ensure(conn, place.workspace_id, parent, now) if place.at_path else place.folder_id,
+        name=name,
+        path=place.path,
+        owns_path=place.at_path,
+        metadata=place.metadata,
+        created_at=now,
+        modified_at=now,
+        expires_at=place.expires_at,
+        deleted_at=None,
+        created_by=place.user_id,
+        modified_by=place.user_id,
+    )
+
+
+def _supersede(conn: Connection, replaced: StoredFile, now: datetime) -> None:
+    """Mark the version that is no longer the current one, and end those that the workspace does not keep."""
+    files.update_version(conn, replaced.version.id, superseded_at=now)
+    keep = workspaces.find_by_id(conn, replaced.file.workspace_id).keep_versions
+    if keep is not None:
+        trim(conn, replaced.file.id, keep)
+
+
+def trim(conn: Connection, file_id: str, keep: int) -> None:
+    """End a file's versions beyond the newest ``keep``."""
+    files.end_some_versions(conn, files.list_surplus(conn, file_id, keep), State.DELETED, "retention")
 
 
 def extents_within(extents: tuple[Extent, ...] | None, size: int, start: int, length: int) -> Iterator[Extent]:
@@ -119,12 +195,12 @@ def extents_within(extents: tuple[Extent, ...] | None, size: int, start: int, le
         position += extent.length
 
 
-def find_at_path(conn: Connection, workspace_id: str, path: str, now: datetime) -> StoredFile | None:
+def find_owner(conn: Connection, workspace_id: str, path: str, now: datetime) -> File | None:
     """Return the living file that owns a path; one whose time is over is ended first, swept or not, and gives it free."""
-    current = files.find_by_path(conn, workspace_id, path)
-    if current is None or not has_expired(current.file, now):
-        return current
-    expire(conn, current.file, now)
+    owner = files.find_owner(conn, workspace_id, path)
+    if owner is None or not has_expired(owner, now):
+        return owner
+    expire(conn, owner, now)
     return None
 
 
@@ -133,18 +209,66 @@ def has_expired(file: File, now: datetime) -> bool:
     return file.expires_at is not None and file.expires_at <= now
 
 
+def version_has_expired(version: Version, now: datetime) -> bool:
+    """Whether a version's own time is over, swept or not."""
+    return version.expires_at is not None and version.expires_at <= now
+
+
 def expire(conn: Connection, file: File, now: datetime) -> None:
     """Move a file whose time is over, and every version of it, to expired."""
     files.update_file(conn, file.id, deleted_at=now)
     files.end_versions(conn, file.id, State.EXPIRED)
+    workspaces.count_files(conn, file.workspace_id, living=-1)
     _announce(conn, "file.expired", file, now)
 
 
-def delete(conn: Connection, file: File, now: datetime) -> None:
-    """Move a file and every version of it to deleted."""
-    files.update_file(conn, file.id, deleted_at=now)
-    files.end_versions(conn, file.id, State.DELETED)
+def delete(
+    conn: Connection, file: File, user_id: str | None, now: datetime, restorable_until: datetime | None = None
+) -> None:
+    """Take a file away from everyone, with what is still on its way to it.
+
+    Its versions stay as they are while it can be restored, and are moved to deleted where it cannot.
+    """
+    restorable_until = min(restorable_until, file.expires_at or restorable_until) if restorable_until else None
+    files.update_file(conn, file.id, deleted_at=now, deleted_by=user_id, restorable_until=restorable_until)
+    uploads.end_for_file(conn, file.id)
+    if restorable_until is None:
+        files.end_versions(conn, file.id, State.DELETED)
+    workspaces.count_files(conn, file.workspace_id, living=-1, deleted=0 if restorable_until is None else 1)
     _announce(conn, "file.deleted", file, now)
+
+
+def purge(conn: Connection, file: File) -> None:
+    """Give up a deleted file that could be restored so far: its versions are moved to deleted."""
+    files.update_file(conn, file.id, restorable_until=None)
+    files.end_versions(conn, file.id, State.DELETED)
+    workspaces.count_files(conn, file.workspace_id, deleted=-1)
+
+
+def restore(conn: Connection, file: File, path: str, now: datetime) -> File:
+    """Bring a deleted file back, at ``path``, which must be free."""
+    restored = _moved(conn, file, path, now)
+    changed = {"deleted_at": None, "deleted_by": None, "restorable_until": None}
+    restored = msgspec.structs.replace(restored, **changed)
+    files.update_file(conn, file.id, name=restored.name, path=restored.path, folder_id=restored.folder_id, **changed)
+    workspaces.count_files(conn, file.workspace_id, living=1, deleted=-1)
+    _announce(conn, "file.restored", restored, now)
+    return restored
+
+
+def move(conn: Connection, file: File, path: str, now: datetime) -> File:
+    """Give a file another path, which must be free; its id and versions stay."""
+    moved = _moved(conn, file, path, now)
+    files.update_file(conn, file.id, name=moved.name, path=moved.path, folder_id=moved.folder_id)
+    return moved
+
+
+def _moved(conn: Connection, file: File, path: str, now: datetime) -> File:
+    parent, _, name = path.rpartition("/")
+    # A hand-off without a folder stays without one: it is found by its id, whatever slashes its name has.
+    in_folder = file.owns_path or file.folder_id is not None
+    folder_id = folders.ensure(conn, file.workspace_id, parent, now) if in_folder else None
+    return msgspec.structs.replace(file, path=path, name=name, folder_id=folder_id)
 
 
 def reject(conn: Connection, stored: StoredFile, reason: str, now: datetime) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import msgspec
 from litestar import Request
@@ -24,13 +24,14 @@ from fileferry.errors import (
     InvalidDigest,
     InvalidExpiry,
     InvalidMetadata,
+    InvalidName,
     InvalidParameter,
     PreconditionFailed,
     RequestTimeout,
     TruncatedBody,
     UnsupportedType,
 )
-from fileferry.model import StoredFile, Upload, parse_duration
+from fileferry.model import Principal, StoredFile, Upload, parse_duration
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -233,6 +234,18 @@ def parse_limit(value: str | None, default: int = 100, largest: int = 1000) -> i
     return int(value)
 
 
+def sent_path(request: AnyRequest, prefix: re.Pattern[str]) -> str:
+    """Return what follows ``prefix`` in the URL's path as it was sent: routing drops empty segments, and bytes that are not UTF-8.
+
+    Raises InvalidName for a path that is not UTF-8.
+    """
+    try:
+        path = unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidName("The path in the URL must be UTF-8, percent-encoded.") from error
+    return prefix.sub("", path, count=1)
+
+
 def encode_cursor(*parts: str) -> str:
     """Return an opaque cursor that holds ``parts``."""
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
@@ -286,7 +299,17 @@ def public_url(request: AnyRequest, engine: Engine, stored: StoredFile) -> str:
     return f"{base_url(request, engine)}/f/{engine.files.public_token(stored)}/{quote(stored.file.name, safe='')}"
 
 
-def upload_url(request: AnyRequest, engine: Engine, upload: Upload, **further: str) -> str:
+def download_url(
+    request: AnyRequest, engine: Engine, principal: Principal, stored: StoredFile, lifetime: timedelta
+) -> str:
+    """Return a signed URL that the version can be fetched from without a key for ``lifetime``."""
+    query = urlencode(engine.files.download_query(principal, stored, lifetime))
+    return f"{base_url(request, engine)}/d/{stored.version.id}/{quote(stored.file.name, safe='')}?{query}"
+
+
+def upload_url(
+    request: AnyRequest, engine: Engine, upload: Upload, lifetime: timedelta | None = None, **further: str
+) -> str:
     """Return the upload's signed URL, with further query parameters, which need no signature."""
-    query = urlencode({**further, **engine.tickets.url_query(upload)})
+    query = urlencode({**further, **engine.tickets.url_query(upload, lifetime)})
     return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}?{query}"

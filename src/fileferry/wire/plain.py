@@ -9,23 +9,37 @@ from litestar import Response
 from fileferry.engine.digests import Algorithm, agreed
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing import effective_type
-from fileferry.errors import UnsupportedType
+from fileferry.errors import MethodNotAllowed, UnsupportedType
 from fileferry.model import Upload
-from fileferry.web.requests import AnyRequest, body_of, content_length, declared_digests, refuse_encoded
+from fileferry.web import problems
+from fileferry.web.requests import AnyRequest, declared_digests, refuse_encoded
+from fileferry.wire import envelope
 from fileferry.wire.checksums import amz_checksums, refuse_framed
 
 # What clients send that were told nothing of the type.
 _GENERIC_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
+render_error = problems.render
 
-async def put(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
-    """Take the whole body; 200 with its MD5 as ``ETag``, and what it turned out to be as JSON."""
+
+def is_spoken(_request: AnyRequest) -> bool:
+    """Every request is taken for one of these that is of no other protocol."""
+    return True
+
+
+async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
+    """Take the whole body; 200 with its MD5 as ``ETag``, and what it turned out to be as JSON. Raises MethodNotAllowed."""
+    if request.method != "PUT":
+        raise MethodNotAllowed("Send the bytes with PUT.", headers={"Allow": "PUT, OPTIONS"})
     refuse_encoded(request)
-    _refuse_type(request, upload)
     refuse_framed(request.headers)
     declared = agreed(declared_digests(request.headers), amz_checksums(request.headers))
-    async with engine.arrivals.whole(upload, declared, content_length(request)) as arrival:
-        async for chunk in body_of(request, engine.settings.body_idle_timeout):
+    content = await envelope.content_of(request, upload, declared, None, engine.settings.body_idle_timeout)
+    if not content.is_unwrapped:
+        refuse_type(content.content_type, upload)
+    arrival = await engine.arrivals.whole(upload, content.declared, content.announced, content.content_type)
+    async with arrival:
+        async for chunk in content.chunks:
             await arrival.write(chunk)
         received = await arrival.finish()
     answer = {
@@ -35,16 +49,17 @@ async def put(request: AnyRequest, engine: Engine, upload: Upload) -> Response[A
         "crc32c": received.digests.crc32c,
         "sha256": received.digests.sha256,
     }
+    if content.is_unwrapped:
+        answer["unwrapped"] = envelope.MEDIA_TYPE
     headers = {"ETag": f'"{received.md5}"', "Cache-Control": "no-store"}
     # S3's own SDKs take a success with a body that is no XML for a server error, and send it all again.
     is_s3_sdk = "amz-sdk-invocation-id" in request.headers
     return Response(b"" if is_s3_sdk else answer, status_code=200, headers=headers)
 
 
-def _refuse_type(request: AnyRequest, upload: Upload) -> None:
+def refuse_type(stated: str | None, upload: Upload) -> None:
     """Raise UnsupportedType for a body that says it is of another type than was promised."""
-    stated = request.headers.get("content-type", "")
-    if upload.content_type is None or stated.split(";")[0].strip().lower() in _GENERIC_TYPES:
+    if upload.content_type is None or (stated or "").split(";")[0].strip().lower() in _GENERIC_TYPES:
         return
     if effective_type(stated, upload.name) != effective_type(upload.content_type, upload.name):
         raise UnsupportedType(f"The ticket is for {upload.content_type}, and the body says it is something else.")

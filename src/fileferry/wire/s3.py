@@ -10,7 +10,7 @@ from typing import Any
 
 from litestar import Response
 
-from fileferry.engine.arrivals import refuse_ended
+from fileferry.engine.completion import refuse_ended
 from fileferry.engine.digests import agreed
 from fileferry.engine.engine import Engine
 from fileferry.engine.parts import multipart_etag
@@ -77,7 +77,7 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
     raise MethodNotAllowed(headers={"Allow": "GET, PUT, POST, DELETE, OPTIONS"})
 
 
-def render_error(error: Exception) -> Response[bytes]:
+def render_error(_request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer with S3's ``<Error>`` document."""
     failure = problems.known(error)
     document = ElementTree.Element("Error")

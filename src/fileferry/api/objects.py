@@ -1,0 +1,205 @@
+"""What the native API answers with: its nouns as JSON. Reading requests and deciding anything is not done here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fileferry.engine.engine import Engine
+from fileferry.engine.parts import part_count
+from fileferry.model import (
+    Folder,
+    Part,
+    State,
+    StoredFile,
+    Upload,
+    Version,
+    format_optional_time,
+    format_time,
+)
+from fileferry.web.requests import AnyRequest, public_url, upload_url
+
+
+class FileObject(msgspec.Struct, kw_only=True):
+    """A file as the native API shows it. Sizes are bytes, times RFC 3339 in UTC, digests lower-case hex, authors user ids."""
+
+    id: str
+    version_id: str
+    name: str
+    path: str
+    size: int
+    content_type: str
+    status: str
+    reason: str | None
+    sha256: str | None
+    crc32c: str
+    etag: str
+    metadata: dict[str, Any]
+    url: str
+    organization_id: str
+    workspace_id: str
+    folder_id: str | None
+    created_at: str
+    created_by: str | None
+    modified_at: str
+    modified_by: str | None
+    expires_at: str | None
+    deleted_at: str | None
+    restorable_until: str | None
+
+
+class FilePage(msgspec.Struct):
+    """A page of files, by path; ``next_cursor`` is null on the last."""
+
+    files: list[FileObject]
+    next_cursor: str | None
+
+
+class VersionObject(msgspec.Struct, kw_only=True):
+    """One content of a file. Sizes are bytes, times RFC 3339 in UTC, digests lower-case hex, the author a user id."""
+
+    version_id: str
+    size: int
+    content_type: str
+    status: str
+    sha256: str | None
+    crc32c: str
+    etag: str
+    url: str
+    created_at: str
+    created_by: str | None
+    expires_at: str | None
+    is_current: bool
+
+
+class VersionList(msgspec.Struct):
+    """The versions of a file, newest first."""
+
+    versions: list[VersionObject]
+
+
+class ReceivedPart(msgspec.Struct):
+    """A part that has arrived. ``etag`` is the MD5 of its bytes, as hex."""
+
+    part_number: int
+    size: int
+    etag: str
+
+
+class UploadObject(msgspec.Struct, kw_only=True):
+    """An upload with its ticket: PUT the bytes to ``url`` before ``url_expires_at``, then complete it.
+
+    With parts, part N of ``part_count`` (each ``part_size`` bytes but the last) goes to ``part_url`` + ``&partNumber=N``.
+    """
+
+    id: str
+    file_id: str
+    version_id: str
+    state: str
+    name: str
+    path: str
+    size: int | None
+    max_size: int
+    auto_complete: bool
+    url: str
+    url_expires_at: str
+    part_url: str
+    part_size: int | None
+    part_count: int | None
+    parts: list[ReceivedPart]
+    created_at: str
+
+
+class FolderObject(msgspec.Struct):
+    """A folder: an addressable prefix of a workspace."""
+
+    id: str
+    path: str
+    workspace_id: str
+    created_at: str
+
+
+class FolderPage(msgspec.Struct):
+    """A page of folders."""
+
+    folders: list[FolderObject]
+    next_cursor: str | None
+
+
+def file_object(request: AnyRequest, engine: Engine, stored: StoredFile) -> FileObject:
+    """Return a file as the native API shows it."""
+    file, version = stored.file, stored.version
+    # What is deleted but can be restored keeps its versions as they were.
+    is_deleted = file.deleted_at is not None and version.state is not State.EXPIRED
+    return FileObject(
+        id=file.id,
+        version_id=str(version.number),
+        name=file.name,
+        path=file.path,
+        size=version.size,
+        content_type=version.content_type,
+        status=State.DELETED if is_deleted else version.state,
+        reason=version.reason,
+        sha256=version.digests.sha256,
+        crc32c=version.digests.crc32c,
+        etag=version.etag,
+        metadata=file.metadata,
+        url=public_url(request, engine, stored),
+        organization_id=file.organization_id,
+        workspace_id=file.workspace_id,
+        folder_id=file.folder_id,
+        created_at=format_time(file.created_at),
+        created_by=file.created_by,
+        modified_at=format_time(file.modified_at),
+        modified_by=file.modified_by,
+        expires_at=format_optional_time(file.expires_at),
+        deleted_at=format_optional_time(file.deleted_at),
+        restorable_until=format_optional_time(file.restorable_until),
+    )
+
+
+def version_object(request: AnyRequest, engine: Engine, current: StoredFile, version: Version) -> VersionObject:
+    """Return a version of the file ``current`` as the native API shows it."""
+    return VersionObject(
+        version_id=str(version.number),
+        size=version.size,
+        content_type=version.content_type,
+        status=version.state,
+        sha256=version.digests.sha256,
+        crc32c=version.digests.crc32c,
+        etag=version.etag,
+        url=public_url(request, engine, StoredFile(current.file, version)),
+        created_at=format_time(version.created_at),
+        created_by=version.created_by,
+        expires_at=format_optional_time(version.expires_at),
+        is_current=version.id == current.version.id,
+    )
+
+
+def upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: list[Part]) -> UploadObject:
+    """Return an upload as the native API shows it, with fresh signed URLs."""
+    counted = upload.part_size is not None and upload.size is not None
+    return UploadObject(
+        id=upload.id,
+        file_id=upload.file_id,
+        version_id=str(upload.number),
+        state=upload.state,
+        name=upload.name,
+        path=upload.path,
+        size=upload.size,
+        max_size=upload.max_size,
+        auto_complete=upload.auto_complete,
+        url=upload_url(request, engine, upload),
+        url_expires_at=format_time(engine.tickets.url_expiry()),
+        part_url=upload_url(request, engine, upload, uploadId=upload.multipart_name),
+        part_size=upload.part_size,
+        part_count=part_count(upload) if counted else None,
+        parts=[ReceivedPart(part.number, part.size, part.md5) for part in parts],
+        created_at=format_time(upload.created_at),
+    )
+
+
+def folder_object(folder: Folder) -> FolderObject:
+    """Return a folder as the native API shows it."""
+    return FolderObject(folder.id, folder.path, folder.workspace_id, format_time(folder.created_at))

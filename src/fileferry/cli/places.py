@@ -1,0 +1,54 @@
+"""How a command line names a file in a workspace: ``WORKSPACE:/PATH``, beside ids and URLs. Asks nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from fileferry.client import Client, WorkspaceFiles
+
+_PLACE = re.compile(r"([^:/]+):/(?!/)(.*)", re.DOTALL)
+
+Org = Annotated[str | None, typer.Option("--org", help="Id or slug of another organization; root key only.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path, or the beginning of one, in a workspace that is given by id or name."""
+
+    workspace: str
+    path: str
+
+    def files(self, client: Client, organization: str | None) -> WorkspaceFiles:
+        """Return the files of the workspace."""
+        return client.workspace(self.workspace, organization=organization)
+
+
+def is_folder(path: str) -> bool:
+    """Return whether a path ends in a slash, or is empty: there files keep their names."""
+    return not path or path.endswith("/")
+
+
+def place_of(text: str) -> Place | None:
+    """Return the place that ``text`` names; None where it is something else, such as an id or a URL."""
+    found = _PLACE.fullmatch(text)
+    return Place(found[1], found[2]) if found else None
+
+
+def file_place_of(text: str) -> Place | None:
+    """Return as ``place_of``; end the command where the place is a folder instead of a file."""
+    found = place_of(text)
+    if found is not None and is_folder(found.path):
+        raise typer.BadParameter(f"{text!r} is a folder: name a file as WORKSPACE:/PATH")
+    return found
+
+
+def target_place(text: str) -> Place:
+    """Return the place that ``--to`` names; end the command where it names none."""
+    found = place_of(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} names no workspace: write WORKSPACE:/PATH", param_hint="--to")
+    return found

@@ -1,0 +1,71 @@
+"""``versions``, ``restore`` and ``mv``: what files at a path keep when they are replaced, deleted and moved."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fileferry.cli.places import Org, Place, file_place_of, is_folder, place_of
+from fileferry.cli.session import Json, Key, Url, json_line, moment_text, printable, session
+from fileferry.client import Client, File
+
+Source = Annotated[
+    str, typer.Argument(metavar="ID|WORKSPACE:/PATH", help="A file's id, or its path in a workspace (id or name).")
+]
+
+
+def versions(source: Source, org: Org = None, as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """List the versions of a file, newest first, one per line: version, created, size, status and URL."""
+    at = file_place_of(source)
+    with session(url, key) as client:
+        found = at.files(client, org).versions(at.path) if at else client.versions(source, organization=org)
+        for version in found:
+            fields = [version.version_id, moment_text(version.created_at), str(version.size), version.status]
+            print(json_line(version) if as_json else "\t".join([*fields, version.url]))
+
+
+def restore(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="ID|WORKSPACE:/PATH", help="The file's id, or the path where it was deleted last."),
+    ],
+    org: Org = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Take back the deletion of a file and print its path, which differs where another file has the old one now."""
+    at = file_place_of(source)
+    with session(url, key) as client:
+        file = at.files(client, org).restore(at.path) if at else client.restore(source, organization=org)
+        print(json_line(file) if as_json else printable(file.path))
+
+
+def mv(
+    source: Source,
+    target: Annotated[
+        str, typer.Argument(metavar="PATH", help="The new path in the same workspace; a folder/ keeps the name.")
+    ],
+    org: Org = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Move or rename a file, with its id and versions, and print its path."""
+    at, to = file_place_of(source), place_of(target)
+    if to is not None and (at is None or to.workspace != at.workspace):
+        raise typer.BadParameter(
+            "files stay in their workspace: give a path, or WORKSPACE:/PATH with the same workspace", param_hint="PATH"
+        )
+    new_path = (to.path if to else target).removeprefix("/")
+    with session(url, key) as client:
+        file = _file(client, source, at, org)
+        moved = client.update(file, path=new_path + file.name if is_folder(new_path) else new_path, organization=org)
+        print(json_line(moved) if as_json else printable(moved.path))
+
+
+def _file(client: Client, source: str, at: Place | None, organization: str | None) -> File:
+    if at is None:
+        return client.get(source, organization=organization)
+    return at.files(client, organization).get(at.path)

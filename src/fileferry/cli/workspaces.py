@@ -1,0 +1,47 @@
+"""``workspaces``: workspaces from the command line."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fileferry.cli.places import Org
+from fileferry.cli.session import Json, Key, Url, json_line, moment_text, printable, session
+
+app = typer.Typer(help="Make and list workspaces.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="The workspace's name, as in NAME:/path.")],
+    org: Org = None,
+    workspace_id: Annotated[str | None, typer.Option("--id", metavar="UUID", help="Fixes the id.")] = None,
+    keep_versions: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Keep so many versions of each file; all by default.")
+    ] = None,
+    keep_versions_for: Annotated[
+        str | None, typer.Option(metavar="30d", help="Keep a replaced version for so long; for good by default.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Make a workspace and print its id."""
+    with session(url, key) as client:
+        made = client.create_workspace(
+            name,
+            workspace_id=workspace_id,
+            keep_versions=keep_versions,
+            keep_versions_for=keep_versions_for,
+            organization=org,
+        )
+        print(made.workspace_id)
+
+
+@app.command("ls")
+def list_workspaces(org: Org = None, as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """List workspaces, one per line: id, created and name."""
+    with session(url, key) as client:
+        for found in client.list_workspaces(organization=org):
+            line = f"{found.workspace_id}\t{moment_text(found.created_at)}\t{printable(found.name)}"
+            print(json_line(found) if as_json else line)

@@ -1,0 +1,93 @@
+"""Queries of workspaces: finding them, drawing version numbers from them, and how many files each has."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
+
+from fileferry.db.schema import workspaces
+from fileferry.model import Workspace
+
+_COLUMNS = [getattr(workspaces.c, name) for name in Workspace.__struct_fields__]
+_WORKSPACE = select(*_COLUMNS)
+_DEFAULT = _WORKSPACE.where(workspaces.c.organization_id == bindparam("organization"), workspaces.c.is_default)
+_BY_ID = _WORKSPACE.where(workspaces.c.id == bindparam("workspace"))
+_ADVANCE = (
+    update(workspaces)
+    .where(workspaces.c.id == bindparam("workspace"), workspaces.c.last_number < bindparam("clock"))
+    .values(last_number=bindparam("last"))
+    .returning(workspaces.c.last_number)
+)
+_STEP = (
+    update(workspaces)
+    .where(workspaces.c.id == bindparam("workspace"))
+    .values(last_number=workspaces.c.last_number + bindparam("count"))
+    .returning(workspaces.c.last_number)
+)
+_COUNT = (
+    update(workspaces)
+    .where(workspaces.c.id == bindparam("workspace"))
+    .values(
+        living_files=workspaces.c.living_files + bindparam("living"),
+        deleted_files=workspaces.c.deleted_files + bindparam("deleted"),
+    )
+)
+
+
+def insert_workspace(conn: Connection, workspace: Workspace) -> None:
+    """Add a workspace with no versions yet."""
+    row = {name: getattr(workspace, name) for name in Workspace.__struct_fields__}
+    conn.execute(insert(workspaces), {**row, "last_number": 0, "living_files": 0, "deleted_files": 0})
+
+
+def find(conn: Connection, organization_id: str, id_or_name: str) -> Workspace | None:
+    """Return the organization's workspace with this id or name; an id wins."""
+    named = or_(workspaces.c.id == id_or_name, workspaces.c.name == id_or_name)
+    query = _WORKSPACE.where(workspaces.c.organization_id == organization_id, named)
+    row = conn.execute(query.order_by(workspaces.c.id != id_or_name)).first()
+    return None if row is None else Workspace(*row)
+
+
+def find_by_id(conn: Connection, workspace_id: str) -> Workspace:
+    """Return the workspace that something is in."""
+    return Workspace(*conn.execute(_BY_ID, {"workspace": workspace_id}).one())
+
+
+def find_default(conn: Connection, organization_id: str) -> Workspace:
+    """Return the workspace that every organization has."""
+    return Workspace(*conn.execute(_DEFAULT, {"organization": organization_id}).one())
+
+
+def list_workspaces(conn: Connection, organization_id: str, after_id: str, limit: int) -> list[Workspace]:
+    """Return workspaces of an organization in order of id, those past ``after_id``."""
+    query = _WORKSPACE.where(workspaces.c.organization_id == organization_id, workspaces.c.id > after_id)
+    return [Workspace(*row) for row in conn.execute(query.order_by(workspaces.c.id).limit(limit))]
+
+
+def update_workspace(conn: Connection, workspace_id: str, **values: Any) -> None:
+    """Change columns of one workspace."""
+    conn.execute(update(workspaces).where(workspaces.c.id == workspace_id).values(**values))
+
+
+def next_numbers(conn: Connection, workspace_id: str, now: datetime, count: int = 1) -> int:
+    """Return the first of ``count`` numbers above every earlier one of the workspace: nanoseconds of ``now``, or the next."""
+    clock = int(now.timestamp() * 1_000_000) * 1000
+    # Two statements rather than a greatest(): its name differs between databases.
+    last = conn.execute(_ADVANCE, {"workspace": workspace_id, "clock": clock, "last": clock + count - 1}).scalar()
+    if last is None:
+        last = conn.execute(_STEP, {"workspace": workspace_id, "count": count}).scalar_one()
+    return int(last) - count + 1
+
+
+def count_files(conn: Connection, workspace_id: str, *, living: int = 0, deleted: int = 0) -> None:
+    """Add to how many living and how many restorable files the workspace has."""
+    conn.execute(_COUNT, {"workspace": workspace_id, "living": living, "deleted": deleted})
+
+
+def counted_files(conn: Connection, workspace_id: str) -> tuple[int, int]:
+    """Return how many living and how many restorable files the workspace has."""
+    query = select(workspaces.c.living_files, workspaces.c.deleted_files).where(workspaces.c.id == workspace_id)
+    row = conn.execute(query).one()
+    return row[0], row[1]

@@ -28,6 +28,7 @@ from fileferry.api import (
     health,
     meeting,
     native,
+    organizations,
     presigned,
     workspaces,
 )
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             presigned.router,
             meeting.router,
             workspaces.router,
+            organizations.router,
             discovery.router,
             native.router,
             administration.router,
@@ -107,6 +109,8 @@ def _engine_of(state: State) -> Engine:
 
 def _render_unrouted(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer an error that no flow's router caught, such as an unknown address, in the envelope of the flow it is under."""
+    if request.scope["path"].startswith("/v1/organizations/"):
+        return organizations.render_error(request, error)
     if request.scope["path"].startswith("/v1/"):
         return direct.render_error(request, error)
     return problems.render(request, error)

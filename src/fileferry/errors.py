@@ -223,6 +223,20 @@ class NotUploaded(Conflict):
     title = "The bytes of some files have not arrived: upload them, then confirm again. Nothing was confirmed."
 
 
+class OffsetMismatch(Conflict):
+    """Bytes were sent for another place than the next; ``expected`` is where to go on."""
+
+    code, retry = "offset_mismatch", Retry.NOW
+    title = "The bytes sent do not begin where those received so far end; ask for the offset and go on from there."
+
+
+class Superseded(Conflict):
+    """Another request goes on with the same upload; what this one brought so far is kept."""
+
+    code, retry = "superseded", Retry.NOW
+    title = "Another request goes on with this upload; this one was ended."
+
+
 class AlreadyUploaded(Conflict):
     """A single-use upload URL was used already."""
 

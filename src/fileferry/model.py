@@ -121,10 +121,14 @@ class Digests(msgspec.Struct, frozen=True):
 
 
 class Extent(msgspec.Struct, frozen=True, array_like=True):
-    """A run of bytes inside a blob: a version that was uploaded in pieces may be several of them, in order."""
+    """A run of bytes inside a blob: a version that was uploaded in pieces may be several of them, in order.
+
+    ``blob_key`` names a blob that is shared; None is the version's own.
+    """
 
     offset: int
     length: int
+    blob_key: str | None = None
 
 
 class File(msgspec.Struct, frozen=True):
@@ -177,6 +181,11 @@ class Version(msgspec.Struct, frozen=True):
     superseded_at: datetime | None = None
 
     @property
+    def is_inline(self) -> bool:
+        """Whether the bytes are in the database."""
+        return self.blob_key is None and self.extents is None
+
+    @property
     def etag(self) -> str:
         """A strong entity tag, quoted: a version never changes, so its id and checksum name its bytes."""
         return entity_tag(self.id, self.digests)
@@ -189,6 +198,24 @@ class Folder(msgspec.Struct, frozen=True):
     workspace_id: str
     path: str
     created_at: datetime
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """The bytes of an upload that came one after the other so far, and what is needed to go on after a restart.
+
+    ``room`` is how many bytes the last extent may still grow by. ``hashes`` are the states of digests under way, as hex by
+    algorithm; one that is missing must be computed from the bytes in the end.
+    """
+
+    extents: tuple[Extent, ...]
+    room: int
+    crc32c: str
+    hashes: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return sum(extent.length for extent in self.extents)
 
 
 class UploadState(enum.StrEnum):
@@ -240,6 +267,13 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     blob_key: str | None
     content: dict[str, Any] | None
+    stream: Stream | None = None
+    wire: dict[str, Any] = {}
+
+    @property
+    def offset(self) -> int:
+        """How many bytes have come one after the other and are durable."""
+        return self.stream.size if self.stream else 0
 
     @property
     def name(self) -> str:

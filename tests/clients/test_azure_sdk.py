@@ -61,16 +61,16 @@ async def async_pieces(content: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("options", [{}, SMALL], ids=["one shot", "blocks"])
+@pytest.mark.parametrize("options", [{"retry_total": 0}, SMALL], ids=["one shot", "blocks"])
 @pytest.mark.parametrize("validate", [False, True, "md5", "crc64"])
 def test_bytes_go_up_and_come_down(place: Place, size: int, options: dict[str, Any], validate: bool | str) -> None:
     content = os.urandom(size)
-    with BlobClient.from_blob_url(place.ask(NAME)["upload"], retry_total=0, **options) as up:
+    with BlobClient.from_blob_url(place.ask(NAME)["upload"], **options) as up:
         answer = up.upload_blob(content, max_concurrency=4, validate_content=validate)
     assert answer["etag"]
     assert answer["last_modified"]
     assert place.get(NAME)["size"] == size
-    with BlobClient.from_blob_url(place.get(NAME)["download"], retry_total=0, **options) as down:
+    with BlobClient.from_blob_url(place.get(NAME)["download"], **options) as down:
         checked = validate if validate != "crc64" else False
         found = down.download_blob(max_concurrency=4, validate_content=checked)
         assert found.size == size
@@ -81,7 +81,8 @@ def test_bytes_go_up_and_come_down(place: Place, size: int, options: dict[str, A
 def test_a_stream_of_unknown_length_goes_up_in_blocks(place: Place, size: int) -> None:
     content = os.urandom(size)
     with uploading(place) as up:
-        up.upload_blob(pieces(content), max_concurrency=3)
+        # Of a stream with nothing in it, its threads would wait for each other for ever.
+        up.upload_blob(pieces(content), max_concurrency=3 if size else 1)
     assert place.content(NAME) == content
 
 
@@ -221,7 +222,7 @@ def test_the_asynchronous_client_does_the_same(place: Place) -> None:
             with pytest.raises(ResourceExistsError):
                 await up.upload_blob(b"other")
         async with AsyncBlobClient.from_blob_url(place.ask(f"streamed {name}")["upload"], **SMALL) as up:
-            await up.upload_blob(async_pieces(content), max_concurrency=4)
+            await up.upload_blob(async_pieces(content), max_concurrency=4 if content else 1)
         for stored in (name, f"streamed {name}"):
             async with AsyncBlobClient.from_blob_url(place.get(stored)["download"], **SMALL) as down:
                 found = await down.download_blob(max_concurrency=4, validate_content=True)

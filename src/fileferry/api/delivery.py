@@ -16,7 +16,7 @@ from litestar import HttpMethod, Response, Router, route
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
-from fileferry.model import StoredFile, Version
+from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
 from fileferry.web import azure, problems
 from fileferry.web.requests import AnyRequest, entity_tags
@@ -146,7 +146,7 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     version = stored.version
     if azure.is_spoken(request):
         _refuse_other_views(request)
-        headers = {**headers, **azure.common_headers(request), **_blob_properties(version)}
+        headers = {**headers, **azure.common_headers(request), **azure.properties(version.created_at)}
     headers = {
         **headers,
         **_SAFETY,
@@ -166,6 +166,8 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{version.size}"
     elif version.digests.md5 is not None:
         headers["Content-MD5"] = azure.base64_of(version.digests.md5)
+    if azure.is_spoken(request) and request.method == "GET" and version.digests.md5 is not None:
+        headers["x-ms-blob-content-md5"] = azure.base64_of(version.digests.md5)
     headers["Content-Length"] = str(length)
     if request.method == "HEAD" or length == 0:
         return Answer(status, headers, None)
@@ -179,13 +181,6 @@ def _refuse_other_views(request: AnyRequest) -> None:
     for name in ("comp", "snapshot", "versionid"):
         if name in request.query_params:
             raise BadRequest(f"{name} is not supported here.", headers={azure.ERROR_CODE: "InvalidQueryParameterValue"})
-
-
-def _blob_properties(version: Version) -> dict[str, str]:
-    headers = azure.properties(version.created_at)
-    if version.digests.md5 is not None:
-        headers["x-ms-blob-content-md5"] = azure.base64_of(version.digests.md5)
-    return headers
 
 
 def _is_to_be_measured(request: AnyRequest, length: int) -> bool:

@@ -5,36 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from multipart import parse_options_header
 
 from fileferry.api.bodies import BINARY, takes
-from fileferry.engine.digests import Algorithm, Hasher
+from fileferry.engine.digests import Hasher
 from fileferry.engine.engine import Engine
-from fileferry.engine.uploads import Incoming, NewFile
-from fileferry.errors import (
-    BadRequest,
-    FileTooLarge,
-    InvalidMetadata,
-    InvalidParameter,
-    MissingFile,
-    TooManyFiles,
-    TruncatedBody,
-    UnsupportedType,
-)
+from fileferry.engine.uploads import NewFile
+from fileferry.errors import InvalidParameter, MissingFile, UnsupportedType
 from fileferry.model import Principal, StoredFile, clean_name, format_optional_time, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.forms import Form, receive_form
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
-    body_of,
-    content_length,
     declared_digests,
     decode_cursor,
     decode_json,
@@ -47,14 +35,10 @@ from fileferry.web.requests import (
     public_url,
     refuse_encoded,
     small_body_of,
-    wanted_digests,
 )
 
 _UNNAMED = "file"
 _FIELDS = ("filename", "content_type", "expires_in", "expires_at", "metadata")
-_LARGEST_FIELD = 64 * 1024
-_MOST_PARTS = 16
-_EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s\"]+)\s*(?:;|$)", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?,")
 
 
@@ -169,144 +153,21 @@ async def show_file(request: AnyRequest, engine: Engine, principal: Principal, f
 
 
 async def _receive_multipart(request: AnyRequest, engine: Engine, principal: Principal, boundary: str) -> StoredFile:
-    engine.uploads.authorize(principal)
-    form = _Form(_parser(boundary))
-    # The digests of a multipart request cover the whole body; those of the file may stand in the part's own headers.
-    envelope = _Envelope(declared_digests(request.headers))
-    announced = content_length(request)
-    limit = engine.settings.max_file_size + _MOST_PARTS * _LARGEST_FIELD
-    if announced is not None and announced > limit:
-        raise FileTooLarge(limit=int(engine.settings.max_file_size))
-    incoming: Incoming | None = None
-    try:
-        async for event in form.events(envelope.passing(body_of(request, engine.settings.body_idle_timeout))):
-            if isinstance(event, bytes) and incoming is not None:
-                await incoming.write(event)
-            elif isinstance(event, MultipartSegment):
-                if incoming is not None:
-                    raise TooManyFiles()
-                incoming = engine.uploads.receive(
-                    principal, declared=_part_digests(event), wanted=wanted_digests(request.headers)
-                )
-        if incoming is None:
-            raise MissingFile()
-        envelope.verify()
-        received = await incoming.finish(form.new_file(idempotency_key(request)))
-    finally:
-        if incoming is not None:
-            await incoming.close()
-    return received.stored
+    form = Form(boundary, _FIELDS)
 
-
-def _parser(boundary: str) -> PushMultipartParser:
-    try:
-        return PushMultipartParser(boundary, max_segment_count=_MOST_PARTS)
-    except MultipartError as error:
-        raise BadRequest("The multipart Content-Type needs a usable boundary.") from error
-
-
-class _Form:
-    """A multipart form being read: remembers its fields, passes on its file."""
-
-    def __init__(self, parser: PushMultipartParser) -> None:
-        self._parser = parser
-        self._fields: dict[str, bytes] = {}
-        self._file: MultipartSegment | None = None
-
-    async def events(self, body: AsyncIterator[bytes]) -> AsyncIterator[MultipartSegment | bytes]:
-        """Yield the segment of every file, and after each its bytes. Raises TruncatedBody, BadRequest, InvalidParameter."""
-        segment: MultipartSegment | None = None
-        try:
-            async for chunk in body:
-                for event in self._parser.parse(chunk):
-                    if isinstance(event, MultipartSegment):
-                        segment = event
-                        if event.name == "file":
-                            self._file = event
-                            yield event
-                        else:
-                            self._open_field(event.name or "")
-                    elif event is not None and segment is not None:
-                        if segment.name == "file":
-                            yield bytes(event)
-                        else:
-                            self._extend_field(segment.name or "", event)
-            if not self._parser.closed:
-                self._parser.close()
-        except MultipartError as error:
-            if self._parser.error is not None and "end of multipart stream" in str(error):
-                raise TruncatedBody("The multipart body ended early; nothing was stored. Send it again.") from error
-            raise BadRequest(f"The multipart body cannot be read: {error}.") from error
-
-    def new_file(self, key: str | None) -> NewFile:
-        """Return what the form says of its file; fields may have come before or after it."""
-        fields = {name: _text(name, value) for name, value in self._fields.items()}
-        part = self._file
-        name = fields.get("filename") or (_file_name(part) if part else None) or _UNNAMED
+    def told() -> NewFile:
+        fields = form.texts()
         return NewFile(
-            path=clean_name(name),
+            path=clean_name(fields.get("filename") or form.file_name or _UNNAMED),
             at_path=False,
-            content_type=fields.get("content_type") or (part.content_type if part else None),
+            content_type=fields.get("content_type") or form.file_type,
             metadata=parse_metadata(fields.get("metadata")),
             expires_in=parse_expires_in(fields.get("expires_in")),
             expires_at=parse_expires_at(fields.get("expires_at")),
-            idempotency_key=key,
+            idempotency_key=idempotency_key(request),
         )
 
-    def _open_field(self, name: str) -> None:
-        if name not in _FIELDS:
-            raise InvalidParameter(
-                f"The form has a field {name!r}; this call takes 'file' and {', '.join(_FIELDS)}.", parameter=name
-            )
-        if name in self._fields:
-            raise InvalidParameter(f"The form has the field {name!r} twice.", parameter=name)
-        self._fields[name] = b""
-
-    def _extend_field(self, name: str, data: bytes | bytearray) -> None:
-        self._fields[name] += data
-        if len(self._fields[name]) > _LARGEST_FIELD:
-            kind = InvalidMetadata if name == "metadata" else InvalidParameter
-            raise kind(f"The field {name!r} is longer than {_LARGEST_FIELD} bytes.")
-
-
-class _Envelope:
-    """The whole body of a request, digested as it passes where its headers declare digests."""
-
-    def __init__(self, declared: dict[Algorithm, bytes]) -> None:
-        self._declared = declared
-        self._hasher = Hasher(declared)
-
-    async def passing(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield the body unchanged."""
-        async for chunk in body:
-            if self._declared:
-                self._hasher.update([chunk])
-            yield chunk
-
-    def verify(self) -> None:
-        """Raise DigestMismatch unless what passed is what was declared."""
-        self._hasher.verify(self._declared)
-
-
-def _file_name(segment: MultipartSegment) -> str | None:
-    """Return the name that a part gives its file; ``filename*`` (RFC 8187) wins, as its plain twin may have lost letters."""
-    plain: str | None = segment.filename
-    extended = _EXTENDED_NAME.search(segment.header("content-disposition", "") or "")
-    try:
-        return unquote(extended[1], errors="strict") if extended else plain
-    except UnicodeDecodeError:
-        return plain
-
-
-def _part_digests(segment: MultipartSegment) -> dict[Algorithm, bytes]:
-    return declared_digests({name.lower(): value for name, value in segment.headerlist})
-
-
-def _text(name: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidParameter(f"The field {name!r} is not UTF-8.", parameter=name) from error
+    return await receive_form(request, engine, principal, form, int(engine.settings.max_file_size), told)
 
 
 async def _receive_json(request: AnyRequest, engine: Engine, principal: Principal) -> StoredFile:

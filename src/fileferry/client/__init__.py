@@ -6,7 +6,7 @@ from fileferry.client.asynchronous import AsyncClient
 from fileferry.client.asynchronous_workspaces import AsyncWorkspaceFiles
 from fileferry.client.blocking import Client
 from fileferry.client.blocking_workspaces import WorkspaceFiles
-from fileferry.client.calls import UNCHANGED
+from fileferry.client.call import UNCHANGED
 from fileferry.client.failures import ConnectionFailed, NotConfigured, SourceChanged, TimedOut, UnexpectedAnswer
 from fileferry.client.nouns import ApiKey, File, Folder, Organization, Version, Workspace
 from fileferry.client.retrying import RetryPolicy

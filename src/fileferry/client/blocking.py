@@ -13,9 +13,10 @@ from typing import IO, overload
 
 import httpx
 
-from fileferry.client import blocking_uploads, calls
+from fileferry.client import administration, blocking_uploads, calls
 from fileferry.client.blocking_workspaces import WorkspaceFiles, wait_for
-from fileferry.client.calls import UNCHANGED, Lifetime, NewFile, Unchanged
+from fileferry.client.call import UNCHANGED, Lifetime, Unchanged
+from fileferry.client.calls import NewFile
 from fileferry.client.connection import Connection
 from fileferry.client.downloads import OpenFile, Receiving, Sink, partial_file
 from fileferry.client.failures import ConnectionFailed, failure_from
@@ -126,7 +127,7 @@ class Client:
 
         ``organization`` (id or slug) names another one than the key's own; root key only.
         """
-        return WorkspaceFiles(self, self._transport, calls.workspace_id_of(workspace), organization)
+        return WorkspaceFiles(self, self._transport, administration.workspace_id_of(workspace), organization)
 
     def get(self, file_id: str, *, version: Version | str | None = None, organization: str | None = None) -> File:
         """Return the file with this id as it is, or as it was with another version."""
@@ -279,7 +280,7 @@ class Client:
     ) -> Workspace:
         """Make a workspace that keeps all versions, or so many of each file, or replaced ones for so long."""
         return self._transport.run(
-            calls.create_workspace(
+            administration.create_workspace(
                 name,
                 workspace_id=workspace_id,
                 keep_versions=keep_versions,
@@ -290,11 +291,13 @@ class Client:
 
     def list_workspaces(self, *, organization: str | None = None) -> Iterator[Workspace]:
         """Yield the workspaces of the organization."""
-        return self._transport.pages(lambda cursor: calls.list_workspaces(organization=organization, cursor=cursor))
+        return self._transport.pages(
+            lambda cursor: administration.list_workspaces(organization=organization, cursor=cursor)
+        )
 
     def get_workspace(self, workspace: str, *, organization: str | None = None) -> Workspace:
         """Return the workspace with this id or name."""
-        return self._transport.run(calls.get_workspace(workspace, organization=organization))
+        return self._transport.run(administration.get_workspace(workspace, organization=organization))
 
     def update_workspace(
         self,
@@ -306,8 +309,8 @@ class Client:
     ) -> Workspace:
         """Change which versions a workspace keeps, where it is given; None keeps all."""
         return self._transport.run(
-            calls.update_workspace(
-                calls.workspace_id_of(workspace),
+            administration.update_workspace(
+                administration.workspace_id_of(workspace),
                 keep_versions=keep_versions,
                 keep_versions_for=keep_versions_for,
                 organization=organization,
@@ -330,7 +333,7 @@ class Client:
         The user is named as the author of what the key does: one that has keys already by ``user_id``, or a new one.
         """
         return self._transport.run(
-            calls.create_key(
+            administration.create_key(
                 name,
                 scopes=scopes,
                 organization=organization,
@@ -343,25 +346,25 @@ class Client:
 
     def list_keys(self) -> Iterator[ApiKey]:
         """Yield the keys that this key may see, without their secrets."""
-        return self._transport.pages(lambda cursor: calls.list_keys(cursor=cursor))
+        return self._transport.pages(lambda cursor: administration.list_keys(cursor=cursor))
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key: it stops working at once."""
-        self._transport.delete(calls.revoke_key(key_id))
+        self._transport.delete(administration.revoke_key(key_id))
 
     def rotate_key(self, key_id: str, *, grace: Lifetime | None = None) -> ApiKey:
         """Give a key a new secret; the old one works on for ``grace``, by default not at all."""
-        return self._transport.run(calls.rotate_key(key_id, grace=grace))
+        return self._transport.run(administration.rotate_key(key_id, grace=grace))
 
     def create_organization(
         self, slug: str, *, name: str | None = None, organization_id: str | None = None
     ) -> Organization:
         """Make an organization; only the root key may."""
-        return self._transport.run(calls.create_organization(slug, name=name, organization_id=organization_id))
+        return self._transport.run(administration.create_organization(slug, name=name, organization_id=organization_id))
 
     def list_organizations(self) -> Iterator[Organization]:
         """Yield the organizations that this key may see."""
-        return self._transport.pages(lambda cursor: calls.list_organizations(cursor=cursor))
+        return self._transport.pages(lambda cursor: administration.list_organizations(cursor=cursor))
 
     def _download(
         self, url: str, headers: Mapping[str, str], sink: Sink, file: File | None, progress: Progress | None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Unpack, overload
 
 from fileferry.client import calls
-from fileferry.client.calls import Call
+from fileferry.client.call import Call
 from fileferry.client.nouns import File, Version
 from fileferry.client.options import UploadOptions
 from fileferry.client.parts import Progress

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypedDict
 
-from fileferry.client.calls import Lifetime
+from fileferry.client.call import Lifetime
 from fileferry.client.parts import Progress
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx
 
 from fileferry.client import refusal
-from fileferry.client.calls import Call
+from fileferry.client.call import Call
 from fileferry.client.connection import Connection
 from fileferry.client.crew import Stopped
 from fileferry.client.failures import ConnectionFailed, error_from, failure_from, unreadable

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     Connection,
     Row,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from fileferry.db.schema import files, inline_bytes, uploads, versions, workspaces
+from fileferry.db.schema import files, inline_bytes, shared_blobs, uploads, versions, workspaces
 from fileferry.model import Digests, Extent, File, Search, State, StoredFile, UploadState, Version
 
 _FILE = select(*files.c)
@@ -74,7 +75,7 @@ def insert_version(conn: Connection, version: Version) -> None:
             "sha256": version.digests.sha256,
             "md5": version.digests.md5,
             "blob_key": version.blob_key,
-            "extents": None if version.extents is None else [[e.offset, e.length] for e in version.extents],
+            "extents": None if version.extents is None else msgspec.to_builtins(version.extents),
             "has_bytes": True,
             "created_at": version.created_at,
             "sequence": version.sequence,
@@ -83,6 +84,24 @@ def insert_version(conn: Connection, version: Version) -> None:
             "superseded_at": version.superseded_at,
         },
     )
+
+
+def share_blobs(conn: Connection, version_id: str, blob_keys: set[str]) -> None:
+    """Record that a version has bytes in blobs which are not its own."""
+    rows = [{"version_id": version_id, "blob_key": blob_key} for blob_key in sorted(blob_keys)]
+    conn.execute(insert(shared_blobs), rows)
+
+
+def list_shared(conn: Connection, version_ids: list[str]) -> list[str]:
+    """Return the blobs that these versions share."""
+    query = select(shared_blobs.c.blob_key).distinct().where(shared_blobs.c.version_id.in_(version_ids))
+    return list(conn.execute(query).scalars())
+
+
+def are_shared(conn: Connection, blob_keys: list[str]) -> set[str]:
+    """Return which of these blobs a version has bytes in beside its own."""
+    query = select(shared_blobs.c.blob_key).where(shared_blobs.c.blob_key.in_(blob_keys))
+    return set(conn.execute(query).scalars())
 
 
 def insert_inline(conn: Connection, version_id: str, content: bytes) -> None:
@@ -297,6 +316,7 @@ def list_freeable(conn: Connection, limit: int) -> list[tuple[str, str | None]]:
 def mark_freed(conn: Connection, version_ids: list[str]) -> None:
     """Record that the blobs of these versions are gone, and remove what of them is in the database."""
     conn.execute(delete(inline_bytes).where(inline_bytes.c.version_id.in_(version_ids)))
+    conn.execute(delete(shared_blobs).where(shared_blobs.c.version_id.in_(version_ids)))
     conn.execute(update(versions).where(versions.c.id.in_(version_ids)).values(has_bytes=False))
 
 
@@ -311,7 +331,8 @@ def with_bytes(conn: Connection, blob_keys: list[str]) -> set[str]:
     """Return which of these blobs belong to a version, or to an upload that has not ended."""
     of_versions = select(versions.c.blob_key).where(versions.c.blob_key.in_(blob_keys), versions.c.has_bytes)
     of_uploads = select(uploads.c.blob_key).where(uploads.c.blob_key.in_(blob_keys))
-    return set(conn.execute(union_all(of_versions, of_uploads)).scalars())
+    shared = select(shared_blobs.c.blob_key).where(shared_blobs.c.blob_key.in_(blob_keys))
+    return set(conn.execute(union_all(of_versions, of_uploads, shared)).scalars())
 
 
 def list_ready(conn: Connection, after_id: str, limit: int) -> list[Version]:

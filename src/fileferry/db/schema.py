@@ -185,7 +185,7 @@ versions = Table(
     Column("md5", String(32)),
     # Null where the bytes are in inline_bytes.
     Column("blob_key", String(36), unique=True),
-    # Where in the blob the bytes are, as [[offset, length], …]; null for the whole of it.
+    # Where in the blob the bytes are, as [[offset, length], …]; null for the whole of it. In shared blobs: [[…, …, key], …].
     Column("extents", JSON(none_as_null=True)),
     # True until the bytes are known to be gone.
     Column("has_bytes", Boolean, nullable=False),
@@ -211,6 +211,14 @@ inline_bytes = Table(
     metadata,
     Column("version_id", ForeignKey("versions.id"), primary_key=True),
     Column("bytes", LargeBinary, nullable=False),
+)
+
+# Blobs that versions share with uploads or with each other, beside the one of their own.
+shared_blobs = Table(
+    "shared_blobs",
+    metadata,
+    Column("version_id", ForeignKey("versions.id"), primary_key=True),
+    Column("blob_key", String(36), primary_key=True, index=True),
 )
 
 folders = Table(
@@ -262,6 +270,13 @@ uploads = Table(
     Column("content", JSON(none_as_null=True)),
     # The numbers of the blocks that make the file, in order.
     Column("block_list", JSON(none_as_null=True)),
+    # How far the bytes that come one after the other are, as the engine's Stream in JSON; null before the first.
+    Column("stream", JSON(none_as_null=True)),
+    # Words of the protocol that the bytes come by, to be given back as they were.
+    Column("wire", JSON, nullable=False, server_default="{}"),
+    # The request that is writing, and whether another one waits for it to stop.
+    Column("writer", String(36)),
+    Column("writer_asked", Boolean, nullable=False, server_default=false()),
     Index("uploads_by_blob", "blob_key"),
     Index("uploads_by_multipart", "multipart_id"),
     Index("uploads_by_touch", "state", "touched_at"),

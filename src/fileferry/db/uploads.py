@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from fileferry.db.schema import Instant, keys, parts, uploads
-from fileferry.model import Part, Upload, UploadState
+from fileferry.model import Part, Stream, Upload, UploadState
 
 _INSERT = insert(uploads)
 _COLUMNS = [getattr(uploads.c, name) for name in Upload.__struct_fields__]
 _UPLOAD = select(*_COLUMNS)
 _BY_ID = _UPLOAD.where(uploads.c.id == bindparam("upload"))
+_WRITER = select(uploads.c.writer, uploads.c.writer_asked).where(uploads.c.id == bindparam("upload"))
 _NOW = bindparam("now", type_=Instant)
 _USABLE = _BY_ID.join(keys, keys.c.id == uploads.c.key_id).where(
     keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW)
@@ -50,7 +52,7 @@ _GROW = (
 
 def insert_uploads(conn: Connection, new: list[Upload]) -> None:
     """Add uploads, all in one statement."""
-    conn.execute(_INSERT, [{name: getattr(upload, name) for name in Upload.__struct_fields__} for upload in new])
+    conn.execute(_INSERT, [_row(upload) for upload in new])
 
 
 def find(conn: Connection, upload_id: str) -> Upload | None:
@@ -136,6 +138,11 @@ def delete_pieces(conn: Connection, upload_id: str, numbers: list[int]) -> None:
         conn.execute(delete(parts).where(place), [{"piece": number} for number in numbers])
 
 
+def delete_all_pieces(conn: Connection, upload_id: str) -> None:
+    """Forget every part and block of an upload."""
+    conn.execute(delete(parts).where(parts.c.upload_id == upload_id))
+
+
 def reserve(conn: Connection, upload_id: str, length: int) -> int:
     """Set ``length`` bytes aside at the end of the blob; return their offset."""
     end: int = conn.execute(_GROW, {"upload": upload_id, "length": length}).scalar_one()
@@ -178,7 +185,7 @@ def list_idle(conn: Connection, before: datetime, limit: int) -> list[Upload]:
 
 
 def list_freeable(conn: Connection, limit: int) -> list[str]:
-    """Return blob keys of ended uploads whose bytes may still be in the store."""
+    """Return blob keys of ended uploads whose bytes may still be in the store; versions may share some of them."""
     ended = and_(uploads.c.state.not_in(_LIVING), uploads.c.blob_key.is_not(None))
     return list(conn.execute(select(uploads.c.blob_key).where(ended).limit(limit)).scalars())
 
@@ -205,10 +212,31 @@ def count_living(conn: Connection) -> dict[str, int]:
     return {state: counted.get(state, 0) for state in _LIVING}
 
 
+def find_writer(conn: Connection, upload_id: str) -> tuple[str | None, bool]:
+    """Return which request is writing the upload's stream, and whether another waits for it to stop."""
+    row = conn.execute(_WRITER, {"upload": upload_id}).first()
+    return (None, False) if row is None else (row[0], row[1])
+
+
+def ask_writer(conn: Connection, upload_id: str) -> None:
+    """Note that another request waits for the one that is writing to stop."""
+    update_upload(conn, upload_id, writer_asked=True)
+
+
 def _first(row: Row[Any] | None) -> Upload | None:
     return None if row is None else _upload(row)
 
 
 def _upload(row: Row[Any]) -> Upload:
     values = dict(row._mapping)
-    return Upload(**{**values, "state": UploadState(values["state"])})
+    stream = values["stream"]
+    typed = {
+        "state": UploadState(values["state"]),
+        "stream": None if stream is None else msgspec.convert(stream, Stream),
+    }
+    return Upload(**{**values, **typed})
+
+
+def _row(upload: Upload) -> dict[str, Any]:
+    row = {name: getattr(upload, name) for name in Upload.__struct_fields__}
+    return {**row, "stream": None if upload.stream is None else msgspec.to_builtins(upload.stream)}

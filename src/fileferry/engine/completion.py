@@ -86,8 +86,12 @@ class Completion:
             await self._store.assemble(content.blob_key)
         promised, declared = promised_digests(upload), dict(declared or {})
         unknown = {name for name in (*promised, *declared) if _known(content.digests, name) is None}
+        if content.size <= self._settings.sha256_size and content.digests.sha256 is None:
+            unknown.add(Algorithm.SHA256)
         head, hasher = await self._read_again(content, unknown)
-        computed = {name: _known(content.digests, name) or hasher.value(name) for name in (*promised, *declared)}
+        computed = {
+            name: _known(content.digests, name) or hasher.value(name) for name in (*promised, *declared, *unknown)
+        }
         _refuse_mismatch(declared, computed)
         try:
             _refuse_mismatch(promised, computed)
@@ -114,8 +118,9 @@ class Completion:
         head = b""
         length = content.size if wanted else min(content.size, processing.SNIFFED_BYTES)
         for extent in versions.extents_within(content.extents, content.size, 0, length):
-            assert content.blob_key is not None  # only what is empty has none
-            async for block in self._store.read(content.blob_key, extent.offset, extent.length):
+            blob_key = extent.blob_key or content.blob_key
+            assert blob_key is not None  # only what is empty has none
+            async for block in self._store.read(blob_key, extent.offset, extent.length):
                 head += block[: processing.SNIFFED_BYTES - len(head)]
                 await asyncio.to_thread(hasher.update, [block])
         return head, hasher

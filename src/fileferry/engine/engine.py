@@ -21,6 +21,7 @@ from fileferry.engine.folders import Folders
 from fileferry.engine.keys import Keys
 from fileferry.engine.organizations import Organizations
 from fileferry.engine.room import Room
+from fileferry.engine.streams import Streams
 from fileferry.engine.sweeper import Sweeper
 from fileferry.engine.tickets import Tickets
 from fileferry.engine.uploads import Uploads
@@ -52,6 +53,7 @@ class Engine:
         completion = Completion(database, store, settings, clock)
         self.tickets = Tickets(database, completion, minter, settings, clock)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, settings, clock)
+        self.streams = Streams(database, store, room, self.uploads.hashing, completion, settings, clock)
         self.blocks = Blocks(database, store, completion)
         self.workspaces = Workspaces(database, clock)
         self.folders = Folders(database, clock)

@@ -125,7 +125,7 @@ class Files:
 
     async def open_signed(self, version_id: str, query: Mapping[str, str]) -> StoredFile:
         """Return the version that a signed download URL is for; raises LinkRefused, the same for every reason, Gone or NotReady."""
-        return self._servable(await self._database.lookup(self._find_signed, version_id, query))
+        return await self._database.lookup(self._find_signed, version_id, query)
 
     async def open(self, principal: Principal, file_id: str, number: int | None = None) -> StoredFile:
         """Return a version of a file, the current one or that of ``number``, to read its bytes; raises NotFound, Gone, NotReady."""
@@ -135,11 +135,12 @@ class Files:
         """Yield ``length`` bytes of a version from offset ``start``."""
         try:
             version = stored.version
-            if version.blob_key is None:
+            if version.is_inline:
                 yield await self._read_inline(stored, start, length)
                 return
             for extent in versions.extents_within(version.extents, version.size, start, length):
-                async with aclosing(self._store.read(version.blob_key, extent.offset, extent.length)) as blocks:
+                blob_key = extent.blob_key or version.blob_key or ""
+                async with aclosing(self._store.read(blob_key, extent.offset, extent.length)) as blocks:
                     async for block in blocks:
                         yield block
         except BlobMissing as error:
@@ -180,11 +181,14 @@ class Files:
         stored = files.find_by_version(conn, version_id)
         if stored is None:
             raise LinkRefused()
-        self._links.verify_download(query, stored, now)
+        with_deleted = self._links.verify_download(query, stored, now)
         key = keys.find_living(conn, query["skoid"], now)
         if key is None or not policy.may(key, Scope.READ, stored.file.organization_id):
             raise LinkRefused()
-        return stored
+        until = stored.file.restorable_until
+        if with_deleted and until is not None and until > now:
+            return _readable(stored, now, stored.version.number)
+        return self._servable(stored)
 
     def _servable(self, stored: StoredFile) -> StoredFile:
         now = self._clock()

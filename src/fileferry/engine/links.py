@@ -24,6 +24,7 @@ _MAC_BYTES = 16
 _SAS_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _UPLOAD_RIGHTS = "cw"  # create and write
 _DOWNLOAD_RIGHTS = "r"
+_DELETED_RIGHTS = "rl"
 
 
 class Links:
@@ -68,20 +69,26 @@ class Links:
     def download_query(self, stored: StoredFile, key_id: str, expires_at: datetime) -> dict[str, str]:
         """Return the query of a version's signed download URL, which is good while the key that asked for it is."""
         until = expires_at.astimezone(UTC).strftime(_SAS_TIME)
-        mac = self._download_mac(self._newest, stored, key_id, _DOWNLOAD_RIGHTS, until)
+        # Who asked for a deleted file may have it; a URL from before the deletion ends with it.
+        rights = _DOWNLOAD_RIGHTS if stored.file.deleted_at is None else _DELETED_RIGHTS
+        mac = self._download_mac(self._newest, stored, key_id, rights, until)
         return {
             "se": until,
-            "sp": _DOWNLOAD_RIGHTS,
+            "sp": rights,
             "skoid": key_id,
             "sig": _encode(bytes([self._newest]) + mac),
         }
 
-    def verify_download(self, query: Mapping[str, str], stored: StoredFile, now: datetime) -> None:
-        """Return if the query was made for this version and its time is not over; raises LinkRefused otherwise."""
+    def verify_download(self, query: Mapping[str, str], stored: StoredFile, now: datetime) -> bool:
+        """Return whether the query is for a deleted file too, if it was made for this version and its time is not over.
+
+        Raises LinkRefused otherwise.
+        """
         until, secret_id, mac = self._signature(query, now)
         rights = (query.get("skoid", ""), query.get("sp", ""))
         if not hmac.compare_digest(self._download_mac(secret_id, stored, *rights, until), mac):
             raise LinkRefused()
+        return query["sp"] == _DELETED_RIGHTS
 
     def _signature(self, query: Mapping[str, str], now: datetime) -> tuple[str, int, bytes]:
         """Return until when a signed query is good, which secret signed it, and its MAC; raises LinkRefused."""

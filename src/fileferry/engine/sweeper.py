@@ -16,7 +16,7 @@ from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import bookkeeping, files, uploads
 from fileferry.db.database import Database
 from fileferry.engine import versions
-from fileferry.model import Clock, State, UploadState, Version
+from fileferry.model import Clock, Extent, State, UploadState, Version
 from fileferry.settings import Settings
 from fileferry.telemetry import UPLOADS
 
@@ -172,13 +172,22 @@ class Sweeper:
     async def _free_some(self) -> int:
         of_versions = await self._database.read(files.list_freeable, _PAGE)
         of_uploads = await self._database.read(uploads.list_freeable, _PAGE)
-        for blob_key in (*(key for _id, key in of_versions if key is not None), *of_uploads):
+        in_use = await self._database.read(files.are_shared, of_uploads)
+        own = [key for _id, key in of_versions if key is not None]
+        for blob_key in (*own, *(key for key in of_uploads if key not in in_use)):
             await self._store.delete(blob_key)
         if of_versions:
-            await self._database.write(files.mark_freed, [version_id for version_id, _key in of_versions])
+            await self._free_shared([version_id for version_id, _key in of_versions])
         if of_uploads:
             await self._database.write(uploads.mark_freed, of_uploads)
         return len(of_versions) + len(of_uploads)
+
+    async def _free_shared(self, version_ids: list[str]) -> None:
+        """Let ended versions go of their bytes, and remove the shared blobs that nothing else has bytes in."""
+        shared = await self._database.read(files.list_shared, version_ids)
+        await self._database.write(files.mark_freed, version_ids)
+        for key in shared:
+            await self._store.delete_unowned(key, partial(self._is_owned, key))
 
     async def _find_orphans(self) -> list[str]:
         orphans: list[str] = []
@@ -206,10 +215,10 @@ class Sweeper:
         return lost
 
     async def _is_lost(self, version: Version) -> bool:
-        if version.blob_key is None:  # bytes in the database come and go with their row
+        if version.is_inline:  # bytes in the database come and go with their row
             return False
         try:
-            return (await self._store.stat(version.blob_key)).size < _least_size(version)
+            return any([(await self._store.stat(key)).size < size for key, size in _least_sizes(version).items()])
         except BlobMissing:
             return True
 
@@ -225,6 +234,10 @@ class Sweeper:
             pass
 
 
-def _least_size(version: Version) -> int:
-    """How large the blob must be for the version's bytes to be all there."""
-    return max((extent.offset + extent.length for extent in version.extents or ()), default=version.size)
+def _least_sizes(version: Version) -> dict[str, int]:
+    """How large each blob must be for the version's bytes to be all there."""
+    sizes: dict[str, int] = {}
+    for extent in version.extents or (Extent(0, version.size),):
+        key = extent.blob_key or version.blob_key or ""
+        sizes[key] = max(sizes.get(key, 0), extent.offset + extent.length)
+    return sizes

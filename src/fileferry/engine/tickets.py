@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from sqlalchemy import Connection
@@ -160,6 +161,46 @@ class Tickets:
         """Return the parts that have arrived, by number."""
         return await self._database.read(uploads.list_parts, upload.id)
 
+    async def open_partial(self, upload: Upload) -> Upload:
+        """Open an upload whose bytes are to be joined with others to those of ``upload``; it is never a file by itself."""
+
+        def record(conn: Connection) -> Upload:
+            now = self._clock()
+            refuse_ended(reload(conn, upload.id))
+            partial = msgspec.structs.replace(
+                upload,
+                id=new_id(now),
+                file_id=new_id(now),
+                version_id=new_id(now),
+                number=0,
+                auto_complete=False,
+                state=UploadState.OPEN,
+                at_path=False,
+                size=None,
+                digests={},
+                part_size=None,
+                multipart_id=None,
+                tail=0,
+                touched_at=now,
+                created_at=now,
+                blob_key=None,
+                content=None,
+                stream=None,
+                wire={},
+            )
+            uploads.insert_uploads(conn, [partial])
+            return partial
+
+        return await self._database.write(record)
+
+    async def at_url(self, url: str) -> Upload:
+        """Return the upload that one of our own signed URLs is for; raises LinkRefused for every other."""
+        found = urlsplit(url)
+        segments = found.path.split("/")
+        if len(segments) < 4 or segments[1] != "u":
+            raise LinkRefused()
+        return await self.at(segments[2], dict(parse_qsl(found.query)))
+
     async def received(self, upload: Upload) -> ReceivedBytes | None:
         """Return what the upload's bytes are, once all are there; raises Gone for one that has ended."""
         if upload.state is UploadState.COMPLETED:
@@ -272,7 +313,8 @@ class Tickets:
             digests={algorithm.value: digest.hex() for algorithm, digest in promise.digests.items()},
             part_size=choose_part_size(promise.part_size or 0, promise.size or 0) if multipart else None,
             multipart_id=new_id(now) if multipart else None,
-            tail=promise.size or 0,
+            # Parts of a fixed size have places of their own; whatever else comes goes behind them.
+            tail=(promise.size or 0) if multipart else 0,
             url_expires_at=now + self._settings.upload_url_lifetime,
             touched_at=now,
             created_at=now,

@@ -110,6 +110,8 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
     files.insert_version(conn, version)
     if content.inline is not None:
         files.insert_inline(conn, version.id, content.inline)
+    if shared := {extent.blob_key for extent in content.extents or () if extent.blob_key is not None}:
+        files.share_blobs(conn, version.id, shared)
     if current is None:
         workspaces.count_files(conn, file.workspace_id, living=1)
     else:
@@ -191,7 +193,7 @@ def extents_within(extents: tuple[Extent, ...] | None, size: int, start: int, le
         first = max(start, position)
         last = min(start + length, position + extent.length)
         if first < last:
-            yield Extent(extent.offset + first - position, last - first)
+            yield Extent(extent.offset + first - position, last - first, extent.blob_key)
         position += extent.length
 
 

@@ -139,7 +139,7 @@ async def _get_block_list(request: AnyRequest, engine: Engine, upload: Upload) -
     if kind != "uncommitted":
         _add_blocks(document, "CommittedBlocks", lists.committed)
     if kind != "committed":
-        _add_blocks(document, "UncommittedBlocks", lists.uncommitted)
+        _add_blocks(document, "UncommittedBlocks", sorted(lists.uncommitted, key=lambda block: block.block_id))
     headers = {"x-ms-blob-content-length": str(received.size if received else 0), "Cache-Control": "no-store"}
     return azure.xml(document, 200, headers | (_validators(received) if received else {}))
 

@@ -1,0 +1,633 @@
+"""Streams: the bytes of an upload that come one after the other, in as many requests as it takes, whatever protocol brings them.
+
+One request at a time writes: a new one ends the one before, in this process or another, and goes on where its bytes end. What came
+before a connection was cut is kept. Beside a stream an upload may gather parts and blocks; what is complete first makes the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from fileferry.blobs.store import BlobAssembled, BlobStore
+from fileferry.db import uploads
+from fileferry.db.database import Database
+from fileferry.engine import hashes
+from fileferry.engine.completion import (
+    Completion,
+    ReceivedBytes,
+    promised_digests,
+    received_bytes,
+    refuse_ended,
+    reload,
+    stored_bytes,
+)
+from fileferry.engine.digests import Algorithm, Hasher, agreed, combine_crc32c
+from fileferry.engine.intake import Intake
+from fileferry.engine.room import Room
+from fileferry.engine.versions import Content
+from fileferry.errors import (
+    AlreadyUploaded,
+    DigestMismatch,
+    FileTooLarge,
+    NotUploaded,
+    OffsetMismatch,
+    SizeMismatch,
+    Superseded,
+    Unavailable,
+)
+from fileferry.model import Clock, Digests, Extent, Part, Stream, Upload, UploadState, new_id
+from fileferry.settings import Settings
+
+# How many bytes a crash of the server may cost a request that goes on and on.
+_CHECKPOINT = 64 * 1024 * 1024
+# How often a request looks whether one in another process waits for it to stop, and how long that one waits.
+_LOOK = timedelta(milliseconds=250)
+_PATIENCE = timedelta(seconds=3)
+_ATTEMPTS = 3
+_SUSPENDABLE = {Algorithm.MD5: "md5", Algorithm.SHA256: "sha256"}
+
+
+class Streams:
+    """The streams of all uploads."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: BlobStore,
+        room: Room,
+        hashing: ThreadPoolExecutor,
+        completion: Completion,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.database = database
+        self.store = store
+        self.room = room
+        self.hashing = hashing
+        self.settings = settings
+        self.clock = clock
+        self._completion = completion
+        self._running: dict[str, StreamArrival] = {}
+
+    async def status(self, upload: Upload) -> Upload:
+        """Return an upload as it stands, its offset ready to go on from: a request that is still writing is ended first.
+
+        Raises Gone for an upload that was aborted or swept.
+        """
+        await self._stop_writer(upload.id)
+        current = await self.database.lookup(reload, upload.id)
+        if current.state is not UploadState.COMPLETED:
+            refuse_ended(current)
+        return current
+
+    async def begin(self, upload: Upload, *, size: int | None = None, wire: dict[str, Any] | None = None) -> Upload:
+        """Start the stream anew, at 0; what an older one brought is given up. ``wire`` is kept for the protocol.
+
+        ``size`` (bytes) is the length of the whole, where it is known now. Raises AlreadyUploaded, Gone, FileTooLarge and
+        SizeMismatch.
+        """
+        await self._stop_writer(upload.id)
+
+        def record(conn: Connection) -> Upload:
+            current = reload(conn, upload.id)
+            refuse_ended(current)
+            agreed_size = _agreed_size(current, size)
+            if current.state is not UploadState.OPEN:
+                _reopen(conn, current)
+            uploads.update_upload(
+                conn, upload.id, wire=wire or {}, size=agreed_size, stream=None, touched_at=self.clock()
+            )
+            return current
+
+        before = await self.database.write(record)
+        if before.blob_key is not None and before.state is not UploadState.OPEN:
+            await self.store.delete(before.blob_key)
+        elif before.blob_key is not None and before.stream is not None:
+            for extent in before.stream.extents:
+                await self.store.discard_region(before.blob_key, extent.offset, extent.length)
+        return await self.database.lookup(reload, upload.id)
+
+    async def adopt(self, upload: Upload) -> Upload:
+        """Let the parts that have arrived, from the first on without a gap, be the stream so far, where there is none yet.
+
+        For a client whose connection no whole part gets through. Raises AlreadyUploaded, Gone.
+        """
+        await self._stop_writer(upload.id)
+
+        def record(conn: Connection) -> Upload:
+            current = reload(conn, upload.id)
+            _refuse_more(current)
+            if current.stream is None:
+                present = uploads.list_parts(conn, upload.id)
+                # They are in order, so one that has not its place comes after a gap.
+                leading = [part for number, part in enumerate(present, 1) if part.number == number]
+                stream = _of_parts(leading)
+                uploads.update_upload(conn, upload.id, stream=msgspec.to_builtins(stream))
+            return reload(conn, upload.id)
+
+        return await self.database.write(record)
+
+    async def set_size(self, upload: Upload, size: int) -> Upload:
+        """Fix the length of the whole, learned only now; the same again is no error. Raises SizeMismatch, FileTooLarge."""
+
+        def record(conn: Connection) -> Upload:
+            current = reload(conn, upload.id)
+            agreed_size = _agreed_size(current, size)
+            if size < current.offset:
+                raise SizeMismatch(f"{current.offset} bytes have come already.", expected=current.offset)
+            if agreed_size != current.size:
+                refuse_ended(current)
+                uploads.update_upload(conn, upload.id, size=agreed_size)
+            return reload(conn, upload.id)
+
+        if upload.size == size and upload.offset <= size:
+            return upload
+        return await self.database.write(record)
+
+    async def append(
+        self,
+        upload: Upload,
+        offset: int,
+        *,
+        declared: Mapping[Algorithm, bytes] | None = None,
+        announced: int | None = None,
+        overlap: bool = False,
+    ) -> StreamArrival:
+        """Start taking in one request's bytes from ``offset`` on; with ``overlap`` it may begin before the stream ends.
+
+        ``declared`` digests are those of this request's body: nothing of it is kept unless they match. ``announced`` is its length.
+        Raises OffsetMismatch, AlreadyUploaded, Gone, FileTooLarge and InsufficientStorage before any byte is read.
+        """
+        token = str(uuid.uuid4())
+        for _ in range(_ATTEMPTS):
+            await self._stop_writer(upload.id)
+            current = await self.database.lookup(reload, upload.id)
+            skipped = _skipped(current, offset, overlap=overlap)
+            limit = current.size if current.size is not None else current.max_size
+            if announced is not None and offset + announced > limit:
+                raise FileTooLarge(f"At most {limit} bytes may come.", limit=limit)
+            self.room.refuse_full(announced or 0)
+            claimed = await self.database.write(self._claim, upload.id, token, current.offset)
+            if claimed is not None:
+                arrival = StreamArrival(self, claimed, token, limit, dict(declared or {}), skipped)
+                self._running[upload.id] = arrival
+                return arrival
+        raise Superseded("Several requests write to this upload at once.")
+
+    async def complete(
+        self,
+        upload: Upload,
+        *,
+        declared: Mapping[Algorithm, bytes] | None = None,
+        content_type: str | None = None,
+    ) -> ReceivedBytes:
+        """Make the stream all there is of the upload; one that completes itself is a version then. Repeating it is no error.
+
+        ``declared`` digests are those of the whole; where one of them, or a promised one, does not match, the stream starts anew.
+        Raises SizeMismatch, DigestMismatch, Gone, and PreconditionFailed where it completes.
+        """
+        await self._stop_writer(upload.id)
+        gathered = await self.database.write(self._gather, upload.id, content_type)
+        if gathered.state is UploadState.RECEIVED and gathered.content and not gathered.content["content_type"]:
+            try:
+                await self._completion.assemble(gathered, agreed(promised_digests(gathered), declared or {}))
+            except DigestMismatch:
+                await self._start_over(gathered)
+                raise
+        return await self._finish(gathered)
+
+    async def concatenate(self, upload: Upload, partials: Sequence[Upload]) -> ReceivedBytes:
+        """Make the bytes of other uploads, in this order, those of ``upload``; none is copied, and they may be used again.
+
+        Raises NotUploaded naming the file ids of those that are not all there, SizeMismatch, FileTooLarge, AlreadyUploaded, Gone.
+        """
+        await self._stop_writer(upload.id)
+        gathered = await self.database.write(self._join, upload.id, [partial.id for partial in partials])
+        await self._completion.assemble(gathered)
+        return await self._finish(gathered)
+
+    def forget(self, arrival: StreamArrival) -> None:
+        """Note that a request has ended."""
+        if self._running.get(arrival.upload.id) is arrival:
+            del self._running[arrival.upload.id]
+
+    async def _finish(self, gathered: Upload) -> ReceivedBytes:
+        if gathered.state is UploadState.COMPLETED or gathered.auto_complete:
+            (stored,) = await self._completion.finish([await self.database.lookup(reload, gathered.id)])
+            return stored_bytes(stored)
+        received = await self.database.lookup(reload, gathered.id)
+        refuse_ended(received)
+        return received_bytes(received, msgspec.convert(received.content, Content))
+
+    async def _stop_writer(self, upload_id: str) -> None:
+        """End the request that is writing now, after it has recorded what it got."""
+        running = self._running.get(upload_id)
+        if running is not None:
+            await running.stop()  # as long as it takes: what it brought is being made durable
+        writer, _asked = await self.database.lookup(uploads.find_writer, upload_id)
+        if writer is None:
+            return
+        await self.database.write(uploads.ask_writer, upload_id)
+        deadline = asyncio.get_running_loop().time() + _PATIENCE.total_seconds()
+        while asyncio.get_running_loop().time() < deadline:
+            writer, _asked = await self.database.lookup(uploads.find_writer, upload_id)
+            if writer is None:
+                return
+            await asyncio.sleep(0.02)
+        # It hangs, or died with its process. Should it wake up it finds itself replaced, and what it writes lies apart.
+        await self.database.write(_depose, upload_id)
+
+    def _claim(self, conn: Connection, upload_id: str, token: str, offset: int) -> Upload | None:
+        """Make a request the one that writes, with a run of bytes to write to; None where another was faster."""
+        upload = reload(conn, upload_id)
+        _refuse_more(upload)
+        writer, _asked = uploads.find_writer(conn, upload_id)
+        if writer is not None or upload.offset != offset:
+            return None
+        stream = upload.stream or Stream((), 0, "00000000", {})
+        limit = upload.size if upload.size is not None else upload.max_size
+        if stream.room < limit - offset or not stream.extents:
+            length = limit - offset
+            start = uploads.reserve(conn, upload_id, length)
+            stream = msgspec.structs.replace(stream, extents=(*stream.extents, Extent(start, 0)), room=length)
+        values = {"writer": token, "writer_asked": False, "stream": msgspec.to_builtins(stream)}
+        if upload.blob_key is None:
+            values["blob_key"] = new_id(self.clock())
+        uploads.update_upload(conn, upload_id, **values)
+        return reload(conn, upload_id)
+
+    def _gather(self, conn: Connection, upload_id: str, content_type: str | None) -> Upload:
+        upload = reload(conn, upload_id)
+        if upload.state is not UploadState.OPEN:
+            if upload.state is not UploadState.COMPLETED:
+                refuse_ended(upload)
+            return upload
+        size = upload.offset
+        if upload.size is not None and size != upload.size:
+            raise SizeMismatch(f"{size} of {upload.size} bytes have come.", expected=upload.size)
+        if upload.content_type is None and content_type is not None:
+            uploads.update_upload(conn, upload_id, content_type=content_type)
+            upload = msgspec.structs.replace(upload, content_type=content_type)
+        return self._completion.receive(conn, upload, _content(upload))
+
+    def _join(self, conn: Connection, upload_id: str, partial_ids: Sequence[str]) -> Upload:
+        upload = reload(conn, upload_id)
+        if upload.state is not UploadState.OPEN:
+            refuse_ended(upload)
+            raise AlreadyUploaded()
+        partials = [reload(conn, partial_id) for partial_id in partial_ids]
+        missing = [partial.file_id for partial in partials if partial.state is not UploadState.RECEIVED]
+        if missing:
+            raise NotUploaded("Some of the partial uploads are not complete.", ids=missing)
+        content = _joined([msgspec.convert(partial.content, Content) for partial in partials])
+        if upload.size is not None and content.size != upload.size:
+            raise SizeMismatch(f"The parts have {content.size} bytes together.", expected=upload.size)
+        if content.size > upload.max_size:
+            raise FileTooLarge(limit=upload.max_size)
+        for partial in partials:
+            uploads.update_upload(conn, partial.id, touched_at=self.clock())
+        return self._completion.receive(conn, upload, content)
+
+    async def _start_over(self, upload: Upload) -> None:
+        """Let an upload whose bytes were not those expected take them from the start."""
+
+        def reopen(conn: Connection) -> bool:
+            current = reload(conn, upload.id)
+            if (current.state, current.blob_key) != (UploadState.RECEIVED, upload.blob_key):
+                return False
+            _reopen(conn, current)
+            return True
+
+        if await self.database.write(reopen) and upload.blob_key is not None:
+            await self.store.delete(upload.blob_key)
+
+
+class StreamArrival:
+    """One request's bytes on their way in: ``take`` or ``write`` them, then ``finish``. Left by an error, what came is kept."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        upload: Upload,
+        token: str,
+        limit: int,
+        declared: dict[Algorithm, bytes],
+        skipped: int,
+    ) -> None:
+        self.upload = upload
+        self._streams = streams
+        self._token = token
+        self._limit = limit
+        self._declared = declared
+        self._skipped = skipped
+        self._running = _RunningDigests(upload, streams.settings.sha256_size)
+        # Bytes to be skipped are not taken in, but a digest of the body is of them too.
+        self._body = Hasher(declared)
+        self._intake = self._open_region()
+        self._superseded = False
+        self._is_torn = False
+        self._waiting: asyncio.Task[Any] | None = None
+        self._ended = asyncio.Event()
+        self._looking = asyncio.create_task(self._look())
+
+    async def __aenter__(self) -> StreamArrival:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if not self._ended.is_set() and not self._declared and not self._is_torn:
+                with contextlib.suppress(Superseded, AlreadyUploaded, BlobAssembled, Unavailable):
+                    await self._keep()
+        finally:
+            await self._release()
+
+    async def take(self, body: AsyncIterator[bytes]) -> None:
+        """Write all of a body; raises Superseded when another request takes over, and whatever reading the body raises."""
+        iterator = aiter(body)
+        while True:
+            self._refuse_superseded()
+            try:
+                self._waiting = asyncio.current_task()
+                chunk = await anext(iterator, None)
+            except asyncio.CancelledError:
+                if not self._superseded or self._waiting is None:
+                    raise
+                self._waiting.uncancel()
+                raise Superseded() from None
+            finally:
+                self._waiting = None
+            if chunk is None:
+                return
+            await self.write(chunk)
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes; raises FileTooLarge as soon as they exceed what may come, AlreadyUploaded when it is too late."""
+        if self._declared:
+            await asyncio.to_thread(self._body.update, [chunk])
+        if self._skipped:
+            dropped = min(self._skipped, len(chunk))
+            self._skipped -= dropped
+            chunk = chunk[dropped:]
+        if not chunk:
+            return
+        # An error in the midst of it leaves unclear what was taken in: then nothing since the last time is kept.
+        self._is_torn = True
+        try:
+            await self._intake.write(chunk)
+        except BlobAssembled as error:
+            raise AlreadyUploaded() from error
+        self._is_torn = False
+        if self._intake.size >= _CHECKPOINT and not self._declared:
+            await self._keep()
+            await self._intake.close()
+            self._intake = self._open_region()
+
+    async def finish(self) -> Upload:
+        """Verify and keep what came; return the upload with its new offset. Raises DigestMismatch, Superseded, AlreadyUploaded."""
+        if self._declared:
+            self._body.verify(self._declared)
+        await self._keep()
+        await self._release()
+        return self.upload
+
+    async def stop(self) -> None:
+        """End this request for another one; returns once what it brought is recorded."""
+        self._superseded = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+        await self._ended.wait()
+
+    async def _keep(self) -> None:
+        """Make what came since the last time durable, and record it."""
+        if self._intake.size == 0:
+            return
+        try:
+            await self._intake.settle({})
+        except BlobAssembled as error:
+            raise AlreadyUploaded() from error
+        self.upload = await self._streams.database.write(self._record)
+
+    def _record(self, conn: Connection) -> Upload:
+        upload = reload(conn, self.upload.id)
+        _refuse_more(upload)
+        writer, _asked = uploads.find_writer(conn, upload.id)
+        if writer != self._token or upload.stream is None:
+            raise Superseded()
+        size = self._intake.size
+        *before, last = upload.stream.extents
+        crc32c = int.from_bytes(self._intake.hasher.value(Algorithm.CRC32C), "big")
+        stream = Stream(
+            extents=(*before, Extent(last.offset, last.length + size)),
+            room=upload.stream.room - size,
+            crc32c=f"{combine_crc32c(int(upload.stream.crc32c, 16), crc32c, size):08x}",
+            hashes=self._running.states(),
+        )
+        values = {"stream": msgspec.to_builtins(stream), "touched_at": self._streams.clock()}
+        uploads.update_upload(conn, upload.id, **values)
+        return reload(conn, upload.id)
+
+    def _open_region(self) -> Intake:
+        assert self.upload.stream is not None  # claiming made it
+        assert self.upload.blob_key is not None
+        last = self.upload.stream.extents[-1]
+        streams = self._streams
+        return Intake(
+            streams.store.open_region(self.upload.blob_key, last.offset + last.length),
+            streams.room,
+            streams.hashing,
+            _RegionHasher(self._running),
+            limit=self._limit - self.upload.offset,
+            exact=None,
+        )
+
+    async def _look(self) -> None:
+        """Stop when a request in another process asks for it."""
+        while True:
+            await asyncio.sleep(_LOOK.total_seconds())
+            writer, asked = await self._streams.database.lookup(uploads.find_writer, self.upload.id)
+            if asked or writer != self._token:
+                self._superseded = True
+                if self._waiting is not None:
+                    self._waiting.cancel()
+                return
+
+    async def _release(self) -> None:
+        if self._ended.is_set():
+            return
+        self._looking.cancel()
+        await asyncio.gather(self._looking, return_exceptions=True)
+        try:
+            await self._intake.close()
+            await self._streams.database.write(_release, self.upload.id, self._token)
+        finally:
+            self._streams.forget(self)
+            self._ended.set()
+
+    def _refuse_superseded(self) -> None:
+        if self._superseded:
+            raise Superseded()
+
+
+class _RunningDigests:
+    """Digests of the whole stream that are carried from request to request; one that cannot be is left out."""
+
+    def __init__(self, upload: Upload, sha256_size: int) -> None:
+        wanted = {Algorithm.MD5, *(name for name in promised_digests(upload) if name in _SUSPENDABLE)}
+        if upload.size is not None and upload.size <= sha256_size:
+            wanted.add(Algorithm.SHA256)
+        self._digests: dict[Algorithm, hashes.Hash] = {}
+        for algorithm in sorted(wanted):
+            digest = self._take_up(upload, algorithm)
+            if digest is not None:
+                self._digests[algorithm] = digest
+
+    def update(self, chunks: Iterable[bytes]) -> None:
+        """Take the next bytes."""
+        for chunk in chunks:
+            for digest in self._digests.values():
+                digest.update(chunk)
+
+    def states(self) -> dict[str, str]:
+        """Return what is kept of them, as hex."""
+        found = {algorithm.value: hashes.state_of(digest) for algorithm, digest in self._digests.items()}
+        return {name: state.hex() for name, state in found.items() if state is not None}
+
+    def _take_up(self, upload: Upload, algorithm: Algorithm) -> hashes.Hash | None:
+        name = _SUSPENDABLE[algorithm]
+        if upload.stream is None or upload.stream.size == 0:
+            return hashes.begin(name)
+        state = upload.stream.hashes.get(algorithm.value)
+        return None if state is None else hashes.resume(name, bytes.fromhex(state))
+
+
+class _RegionHasher(Hasher):
+    """The CRC32C of one region, while the digests of the whole stream go on."""
+
+    def __init__(self, running: _RunningDigests) -> None:
+        super().__init__()
+        self._of_stream = running
+
+    def update(self, chunks: Iterable[bytes]) -> None:
+        """Take the next bytes."""
+        chunks = list(chunks)
+        super().update(chunks)
+        self._of_stream.update(chunks)
+
+    @property
+    def is_light(self) -> bool:
+        """Never: digests of the whole are worth a thread of their own."""
+        return False
+
+
+def _of_parts(parts: Sequence[Part]) -> Stream:
+    """Return the stream that these parts, one after the other, make; its digests but CRC32C are unknown."""
+    crc32c = 0
+    for part in parts:
+        crc32c = combine_crc32c(crc32c, int(part.crc32c, 16), part.size)
+    return Stream(tuple(Extent(part.offset, part.size) for part in parts), 0, f"{crc32c:08x}", {})
+
+
+def _content(upload: Upload) -> Content:
+    """Return what a stream's bytes are, their type still to be judged."""
+    stream = upload.stream
+    if stream is None or stream.size == 0:
+        return Content(
+            blob_key=None, inline=b"", size=0, content_type="", detected_type=None, digests=Digests("00000000")
+        )
+    known = {}
+    for algorithm, name in _SUSPENDABLE.items():
+        state = stream.hashes.get(algorithm.value)
+        digest = None if state is None else hashes.resume(name, bytes.fromhex(state))
+        known[algorithm] = None if digest is None else digest.digest().hex()
+    extents = tuple(extent for extent in stream.extents if extent.length)
+    return Content(
+        blob_key=upload.blob_key,
+        extents=None if len(extents) == 1 and extents[0].offset == 0 else extents,
+        size=stream.size,
+        content_type="",
+        detected_type=None,
+        digests=Digests(stream.crc32c, known[Algorithm.SHA256], known[Algorithm.MD5]),
+    )
+
+
+def _joined(contents: Sequence[Content]) -> Content:
+    """Return the content that has all these bytes one after the other, where they are."""
+    extents: list[Extent] = []
+    crc32c = size = 0
+    for content in contents:
+        for extent in content.extents or (Extent(0, content.size),):
+            if extent.length:
+                extents.append(Extent(extent.offset, extent.length, extent.blob_key or content.blob_key))
+        crc32c = combine_crc32c(crc32c, int(content.digests.crc32c, 16), content.size)
+        size += content.size
+    return Content(
+        blob_key=None,
+        inline=None if extents else b"",
+        extents=tuple(extents) or None,
+        size=size,
+        content_type="",
+        detected_type=None,
+        digests=Digests(f"{crc32c:08x}"),
+    )
+
+
+def _agreed_size(upload: Upload, size: int | None) -> int | None:
+    """Return the size that an upload has from now on; raises SizeMismatch, FileTooLarge."""
+    if size is None or upload.size == size:
+        return upload.size
+    if upload.size is not None:
+        raise SizeMismatch(f"This upload has {upload.size} bytes, not {size}.", expected=upload.size)
+    if size > upload.max_size:
+        raise FileTooLarge(f"The file has {size} bytes; the limit is {upload.max_size}.", limit=upload.max_size)
+    return size
+
+
+def _skipped(upload: Upload, offset: int, *, overlap: bool) -> int:
+    """Return how many of the bytes that begin at ``offset`` have come already; raises OffsetMismatch, AlreadyUploaded, Gone."""
+    _refuse_more(upload)
+    skipped = upload.offset - offset
+    if skipped < 0 or (skipped > 0 and not overlap):
+        raise OffsetMismatch(
+            f"{upload.offset} bytes have come; the next to send is that one.", expected=upload.offset, provided=offset
+        )
+    return skipped
+
+
+def _reopen(conn: Connection, upload: Upload) -> None:
+    """Let an upload that had all its bytes take them anew, in another blob; what else it had gathered lay in the old one."""
+    tail = upload.size if upload.part_size is not None and upload.size is not None else 0
+    values = {"state": UploadState.OPEN, "content": None, "stream": None, "blob_key": None, "tail": tail}
+    uploads.update_upload(conn, upload.id, **values)
+    uploads.delete_all_pieces(conn, upload.id)
+
+
+def _refuse_more(upload: Upload) -> None:
+    refuse_ended(upload)
+    if upload.state is not UploadState.OPEN:
+        raise AlreadyUploaded("All bytes of this upload have arrived; it takes no more.")
+
+
+def _release(conn: Connection, upload_id: str, token: str) -> None:
+    writer, _asked = uploads.find_writer(conn, upload_id)
+    if writer == token:
+        uploads.update_upload(conn, upload_id, writer=None, writer_asked=False)
+
+
+def _depose(conn: Connection, upload_id: str) -> None:
+    """Replace a writer that does not answer: the next one writes to a run of bytes of its own."""
+    upload = reload(conn, upload_id)
+    stream = None if upload.stream is None else msgspec.structs.replace(upload.stream, room=0)
+    values = {"writer": None, "writer_asked": False, "stream": None if stream is None else msgspec.to_builtins(stream)}
+    uploads.update_upload(conn, upload_id, **values)

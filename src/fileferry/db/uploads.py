@@ -20,7 +20,7 @@ _NOW = bindparam("now", type_=Instant)
 _USABLE = _BY_ID.join(keys, keys.c.id == uploads.c.key_id).where(
     keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW)
 )
-_LAST_PART = 1_000_000  # numbers above it are those of blocks, which have none of their own
+LAST_PART = 1_000_000  # numbers above it are those of blocks, which have none of their own
 _LIVING = (UploadState.OPEN.value, UploadState.RECEIVED.value)
 _PART_COLUMNS = [getattr(parts.c, name) for name in Part.__struct_fields__]
 _PARTS = (
@@ -109,7 +109,7 @@ def number_of_block(conn: Connection, upload_id: str, block_id: str) -> int:
     if known is not None:
         return int(known)
     last = conn.execute(select(func.max(parts.c.number)).where(of_upload)).scalar_one()
-    return max(last or 0, _LAST_PART) + 1
+    return max(last or 0, LAST_PART) + 1
 
 
 def list_blocks(conn: Connection, upload_id: str) -> list[Part]:

@@ -27,10 +27,10 @@ from fileferry.engine.completion import (
 )
 from fileferry.engine.digests import Algorithm, Hasher, agreed
 from fileferry.engine.intake import Intake
-from fileferry.engine.parts import LARGEST_PART, part_length, refuse_part_size
+from fileferry.engine.parts import LARGEST_PART, MOST_WAITING_BLOCKS, part_length, refuse_part_size
 from fileferry.engine.room import Room
 from fileferry.engine.versions import Content
-from fileferry.errors import AlreadyUploaded, FileTooLarge, InvalidBlock, SizeMismatch, Unavailable
+from fileferry.errors import AlreadyUploaded, Conflict, FileTooLarge, InvalidBlock, SizeMismatch, Unavailable
 from fileferry.model import Clock, Part, StoredFile, Upload, UploadState, new_id
 from fileferry.settings import Settings
 
@@ -118,6 +118,8 @@ class Arrivals:
         if present is not None and decoded_length(present) != decoded_length(block_id):
             raise InvalidBlock("All block ids of one upload must be equally long.")
         number = uploads.number_of_block(conn, upload_id, block_id)
+        if number > uploads.LAST_PART + MOST_WAITING_BLOCKS:
+            raise Conflict(f"At most {MOST_WAITING_BLOCKS} blocks of one upload may wait for a list.")
         uploads.begin_part(conn, upload_id, number, block_id)
         return number, uploads.reserve(conn, upload_id, room), blob_key
 

@@ -10,6 +10,7 @@ from fileferry.model import Extent, Part, Upload
 
 MOST_PARTS = 10_000
 MOST_BLOCKS = 50_000
+MOST_WAITING_BLOCKS = 100_000
 SMALLEST_PART = 64 * 1024
 LARGEST_PART = 5 * 1024**3
 _USUAL_PART = 8 * 1024**2

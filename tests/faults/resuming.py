@@ -1,0 +1,168 @@
+"""Uploads that outlive their server: for each protocol how to send a piece, and how to learn what a new server still has."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+from xml.etree import ElementTree
+
+import httpx
+
+PIECE = 1024 * 1024
+_TUS = {"Tus-Resumable": "1.0.0"}
+_DRAFT = {"Upload-Draft-Interop-Version": "6"}
+Body = Callable[[bytes], Iterator[bytes]]
+"""Makes the body of a request from its bytes; a test's own breaks off half-way."""
+
+
+class Sender(Protocol):
+    """One client of one protocol at one signed URL."""
+
+    def begin(self, size: int) -> None:
+        """Do what comes before the first byte."""
+
+    def next_pieces(self, content: bytes) -> list[int]:
+        """Return where the pieces begin that the server does not have, as it says itself; the first is to be sent next."""
+
+    def send(self, content: bytes, start: int, body: Body) -> None:
+        """Send the piece that begins at ``start``."""
+
+    def complete(self, content: bytes) -> None:
+        """Do what comes after the last byte."""
+
+
+class Base:
+    """A URL and how to ask it."""
+
+    def __init__(self, ticket: dict[str, Any]) -> None:
+        self.ticket = ticket
+        self.url = str(ticket["url"])
+
+    def ask(self, method: str, url: str = "", *, fine: tuple[int, ...], **options: Any) -> httpx.Response:
+        """Send one request without a key; any other status than those that are fine fails the test."""
+        answer = httpx.request(method, url or self.url, trust_env=False, timeout=30, **options)
+        assert answer.status_code in fine, f"{method}: {answer.status_code} {answer.text[:300]}"
+        return answer
+
+    def begin(self, size: int) -> None:
+        """Most protocols just begin."""
+
+    def complete(self, content: bytes) -> None:
+        """Most protocols are complete with their last byte."""
+
+
+class S3Parts(Base):
+    """Parts of an S3 multipart upload; ListParts tells what is there."""
+
+    def next_pieces(self, content: bytes) -> list[int]:
+        there = {int(number) for number, _etag in self._listed()}
+        return [start for start in range(0, len(content), PIECE) if start // PIECE + 1 not in there]
+
+    def send(self, content: bytes, start: int, body: Body) -> None:
+        url = f"{self.ticket['part_url']}&partNumber={start // PIECE + 1}"
+        self.ask("PUT", url, fine=(200,), content=body(content[start : start + PIECE]))
+
+    def complete(self, content: bytes) -> None:
+        document = ElementTree.Element("CompleteMultipartUpload")
+        for number, etag in self._listed():
+            part = ElementTree.SubElement(document, "Part")
+            ElementTree.SubElement(part, "PartNumber").text = number
+            ElementTree.SubElement(part, "ETag").text = etag
+        self.ask("POST", self.ticket["part_url"], fine=(200,), content=ElementTree.tostring(document))
+
+    def _listed(self) -> list[tuple[str, str]]:
+        text = self.ask("GET", self.ticket["part_url"], fine=(200,)).text
+        return re.findall(r"<PartNumber>(\d+)</PartNumber>.*?<ETag>(.*?)</ETag>", text, re.DOTALL)
+
+
+class AzureBlocks(Base):
+    """Blocks of an Azure blob; Get Block List tells what is there."""
+
+    def next_pieces(self, content: bytes) -> list[int]:
+        answer = self.ask("GET", f"{self.url}&comp=blocklist&blocklisttype=uncommitted", fine=(200, 404))
+        there = set(re.findall(r"<Name>(.*?)</Name>", answer.text))
+        return [start for start in range(0, len(content), PIECE) if _block_id(start) not in there]
+
+    def send(self, content: bytes, start: int, body: Body) -> None:
+        url = f"{self.url}&comp=block&blockid={_block_id(start).replace('=', '%3D')}"
+        self.ask("PUT", url, fine=(201,), content=body(content[start : start + PIECE]))
+
+    def complete(self, content: bytes) -> None:
+        listed = "".join(f"<Latest>{_block_id(start)}</Latest>" for start in range(0, len(content), PIECE))
+        self.ask("PUT", f"{self.url}&comp=blocklist", fine=(201,), content=f"<BlockList>{listed}</BlockList>".encode())
+
+
+class GoogleSession(Base):
+    """Chunks of a Google resumable session; a status query tells how far it is."""
+
+    def begin(self, size: int) -> None:
+        self.ask("POST", fine=(200, 201), headers={"x-goog-resumable": "start"})
+
+    def next_pieces(self, content: bytes) -> list[int]:
+        answer = self.ask("PUT", fine=(200, 308), headers={"Content-Range": f"bytes */{len(content)}"})
+        if answer.status_code == 200:
+            return []
+        last = re.fullmatch(r"bytes=0-(\d+)", answer.headers.get("range", ""))
+        return list(range(int(last[1]) + 1 if last else 0, len(content), PIECE))
+
+    def send(self, content: bytes, start: int, body: Body) -> None:
+        piece = content[start : start + PIECE]
+        headers = {"Content-Range": f"bytes {start}-{start + len(piece) - 1}/{len(content)}"}
+        self.ask("PUT", fine=(200, 308), headers=headers, content=body(piece))
+
+
+class Tus(Base):
+    """PATCHes of tus 1.0; HEAD tells how far it is."""
+
+    def begin(self, size: int) -> None:
+        self.ask("POST", fine=(201,), headers={**_TUS, "Upload-Length": str(size)})
+
+    def next_pieces(self, content: bytes) -> list[int]:
+        answer = self.ask("HEAD", fine=(200, 204), headers=_TUS)
+        return list(range(int(answer.headers["upload-offset"]), len(content), PIECE))
+
+    def send(self, content: bytes, start: int, body: Body) -> None:
+        headers = {
+            **_TUS,
+            "Upload-Offset": str(start),
+            "Content-Type": "application/offset+octet-stream",
+        }
+        self.ask("PATCH", fine=(204,), headers=headers, content=body(content[start : start + PIECE]))
+
+
+class Draft(Base):
+    """Appends of the IETF draft; HEAD tells how far it is."""
+
+    def begin(self, size: int) -> None:
+        self.ask("POST", fine=(200, 201, 204), headers={**_DRAFT, "Upload-Complete": "?0"})
+
+    def next_pieces(self, content: bytes) -> list[int]:
+        answer = self.ask("HEAD", fine=(200, 204), headers=_DRAFT)
+        if answer.headers["upload-complete"] == "?1":
+            return []
+        return list(range(int(answer.headers["upload-offset"]), len(content), PIECE))
+
+    def send(self, content: bytes, start: int, body: Body) -> None:
+        is_last = start + PIECE >= len(content)
+        headers = {
+            **_DRAFT,
+            "Upload-Offset": str(start),
+            "Upload-Complete": "?1" if is_last else "?0",
+            "Content-Type": "application/partial-upload",
+        }
+        self.ask("PATCH", fine=(200, 201, 204), headers=headers, content=body(content[start : start + PIECE]))
+
+
+SENDERS: dict[str, Callable[[dict[str, Any]], Sender]] = {
+    "s3": S3Parts,
+    "azure": AzureBlocks,
+    "google": GoogleSession,
+    "tus": Tus,
+    "ietf": Draft,
+}
+
+
+def _block_id(start: int) -> str:
+    return base64.b64encode(f"{start:016d}".encode()).decode()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import load, machine, plot, presigner, report
+from benchmarks import listing, load, machine, plot, presigner, report
 from benchmarks.peers import INSTALL, ROOT, Peer, all_peers
 from benchmarks.process import Server, StartError
 from benchmarks.scenarios import SCENARIOS
@@ -118,7 +118,11 @@ def _write(run: report.Run, docs: Path) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="`python -m benchmarks listing` measures listing and looking up files among a million instead.",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often every server is measured (%(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=5, help="length of each flood of small files, and of tickets (%(default)s)"
@@ -135,4 +139,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(listing.main(sys.argv[2:]) if sys.argv[1:2] == ["listing"] else main())

@@ -30,6 +30,7 @@ from fileferry.api import (
     native,
     organizations,
     presigned,
+    tus,
     workspaces,
 )
 from fileferry.api.reference import ReferencePage
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             discovery.router,
             native.router,
             administration.router,
+            tus.router,
             dispatch.router,
             delivery.router,
         ],

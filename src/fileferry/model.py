@@ -232,9 +232,9 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """A version that does not exist yet: what was promised for it, and what has arrived. Sizes are bytes.
 
     ``number`` is the one that the version will have. An ``auto_complete`` upload is a version as soon as all bytes are there;
-    the others wait for a call. ``size`` is the exact one promised, None where only ``max_size`` is known. ``digests`` are those
-    promised, as hex by algorithm. ``lifetime`` (seconds) or ``expires_at`` end the file. ``content`` is what the engine knows of
-    the bytes once all are there.
+    the others wait for a call. ``promised_size`` is exact, None where only ``max_size`` is known; ``length`` is one told later.
+    ``digests`` are those promised, as hex by algorithm. ``lifetime`` (seconds) or ``expires_at`` end the file. ``content`` is what
+    the engine knows of the bytes once all are there.
     """
 
     id: str
@@ -256,7 +256,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     lifetime: int | None
     expires_at: datetime | None
-    size: int | None
+    promised_size: int | None
     max_size: int
     digests: dict[str, str]
     part_size: int | None
@@ -269,6 +269,13 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     content: dict[str, Any] | None
     stream: Stream | None = None
     wire: dict[str, Any] = {}
+    length: int | None = None
+    parent_id: str | None = None
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes the whole has, as promised or as a protocol told on the way; None while nobody said."""
+        return self.promised_size if self.promised_size is not None else self.length
 
     @property
     def offset(self) -> int:

@@ -269,6 +269,7 @@ def test_a_failure_that_may_pass_has_status_75(shell: Shell, nobody: str) -> Non
         ["put", "a", "--folder", "b", "--path", "c"],
         ["put", "a", "--parallel", "0"],
         ["put", "a", "--part-size", "big"],
+        ["put", "a", "--patience", "soon"],
         ["bogus"],
     ],
 )

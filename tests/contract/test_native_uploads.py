@@ -262,3 +262,65 @@ def test_curl_uploads_what_it_is_piped(server: LiveServer, folder: str) -> None:
     url = f"{server.url}/api/upload/{folder}/piped"
     sent = subprocess.run([*command, "-T", "-", url], input=bytes(LARGE), capture_output=True, timeout=60)
     assert fetch(sent.stdout.decode().strip()).content == bytes(LARGE)
+
+
+PART = 64 * 1024
+TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+
+
+def ticket_for(http: httpx.Client, **asked: Any) -> dict[str, Any]:
+    answer = http.post("/api/uploads", json={"name": "a.bin", **asked})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def put_part(ticket: dict[str, Any], number: int, content: bytes) -> None:
+    url = f"{ticket['part_url']}&partNumber={number}"
+    httpx.put(url, content=content[(number - 1) * PART : number * PART], trust_env=False).raise_for_status()
+
+
+def go_on(ticket: dict[str, Any], content: bytes) -> httpx.Response:
+    headers = {**TUS, "Upload-Offset": str(ticket["offset"])}
+    return httpx.patch(ticket["url"], content=content[ticket["offset"] :], headers=headers, trust_env=False)
+
+
+def test_parts_without_a_gap_begin_the_stream_that_an_upload_goes_on_as(http: httpx.Client) -> None:
+    content = os.urandom(4 * PART + 17)
+    ticket = ticket_for(http, size=len(content), part_size=PART)
+    assert (ticket["offset"], ticket["crc32c"]) == (0, None)
+    for number in (1, 2, 4):
+        put_part(ticket, number, content)
+    stream = http.post(f"/api/uploads/{ticket['id']}/stream").json()
+    assert (stream["state"], stream["offset"]) == ("open", 2 * PART)
+    assert stream["crc32c"] == crc32c_hex(content[: 2 * PART])
+    assert go_on(stream, content).headers["upload-offset"] == str(len(content))
+    whole = http.post(f"/api/uploads/{ticket['id']}/stream").json()
+    assert (whole["state"], whole["offset"], whole["crc32c"]) == ("received", len(content), crc32c_hex(content))
+    file = http.post(f"/api/uploads/{ticket['id']}/complete").json()
+    assert (file["id"], file["size"]) == (ticket["file_id"], len(content))
+    assert http.post(f"/api/uploads/{ticket['id']}/complete").json() == file
+    assert http.post(f"/api/uploads/{ticket['id']}/stream").json()["state"] == "completed"
+    assert fetch(file["url"]).content == content
+
+
+def test_a_stream_of_unknown_length_ends_with_its_completion(http: httpx.Client) -> None:
+    content = os.urandom(100_000)
+    stream = http.post(f"/api/uploads/{ticket_for(http)['id']}/stream").json()
+    assert go_on(stream, content[:60_000]).headers["upload-offset"] == "60000"
+    assert go_on({**stream, "offset": 60_000}, content).headers["upload-offset"] == "100000"
+    file = http.post(f"/api/uploads/{stream['id']}/complete").json()
+    assert (file["size"], file["crc32c"]) == (100_000, crc32c_hex(content))
+
+
+def test_a_stream_that_is_not_all_there_is_not_completed(http: httpx.Client) -> None:
+    stream = http.post(f"/api/uploads/{ticket_for(http, size=10)['id']}/stream").json()
+    go_on(stream, b"12345").raise_for_status()
+    problem(http.post(f"/api/uploads/{stream['id']}/complete"), 400, "size_mismatch")
+    assert http.get(f"/api/uploads/{stream['id']}").json()["offset"] == 5
+
+
+def test_an_upload_that_has_ended_has_no_stream(http: httpx.Client) -> None:
+    ticket = ticket_for(http)
+    assert http.delete(f"/api/uploads/{ticket['id']}").status_code == 204
+    problem(http.post(f"/api/uploads/{ticket['id']}/stream"), 410, "gone")
+    problem(http.post("/api/uploads/0190a000-0000-7000-8000-000000000000/stream"), 404, "not_found")

@@ -1,22 +1,25 @@
-"""A PUT that is sent piece by piece, and whose sender knows when the server has begun to take it."""
+"""Requests that are sent piece by piece, and whose sender knows when the server has begun to take them."""
 
 from __future__ import annotations
 
 import http.client
 import socket
+from collections.abc import Mapping
 from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 
-class SlowPut:
-    """One PUT to a signed URL on a connection of its own; made, it is a request whose body the server waits for."""
+class SlowRequest:
+    """One request to a signed URL on a connection of its own; made, it is one whose body the server waits for."""
 
-    def __init__(self, url: str, size: int | None) -> None:
+    def __init__(self, url: str, size: int | None, method: str, headers: Mapping[str, str]) -> None:
         address = urlsplit(url)
         assert address.hostname
         self._socket = socket.create_connection((address.hostname, address.port or 80), timeout=30)
         framing = "Transfer-Encoding: chunked" if size is None else f"Content-Length: {size}"
-        head = f"PUT {address.path}?{address.query} HTTP/1.1\r\nHost: {address.netloc}\r\n{framing}\r\n"
+        head = f"{method} {address.path}?{address.query} HTTP/1.1\r\nHost: {address.netloc}\r\n{framing}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._socket.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
         # The server says 100 when it first asks for the body: only then has the upload begun.
         said = b""
@@ -24,7 +27,7 @@ class SlowPut:
             said += self._socket.recv(1)
         assert said.startswith(b"HTTP/1.1 100"), said
 
-    def __enter__(self) -> SlowPut:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -41,3 +44,10 @@ class SlowPut:
         response = http.client.HTTPResponse(self._socket)
         response.begin()
         return response.status, response.read().decode()
+
+
+class SlowPut(SlowRequest):
+    """A plain PUT."""
+
+    def __init__(self, url: str, size: int | None) -> None:
+        super().__init__(url, size, "PUT", {})

@@ -9,9 +9,12 @@ from random import Random
 
 import httpx
 import pytest
+from litestar.testing import RequestFactory
 
 from contract.edge import exchange
 from contract.workspace import Place
+from fileferry.errors import FerryError, InsufficientStorage, RateLimited, Unavailable
+from fileferry.web.azure import render_error
 from support.live_server import LiveServer, MakeServer
 from wire.asking import finish, open_ticket, send
 from wire.blob import (
@@ -109,6 +112,36 @@ def test_blocks_that_are_not_listed_are_left_out(place: Place, url: str) -> None
     assert put_list(url, "c", "a").status_code == 201
     assert place.content(NAME) == b"c" * 10 + b"a" * 10
     assert listed(get_list(url)) == {"CommittedBlocks": [("c", 10), ("a", 10)], "UncommittedBlocks": []}
+
+
+def test_a_block_may_be_listed_twice(place: Place, url: str) -> None:
+    put_block(url, "a", b"one")
+    put_block(url, "b", b"two")
+    for _ in range(2):
+        assert put_list(url, "a", "b", "a").status_code == 201
+    assert place.content(NAME) == b"onetwoone"
+    assert listed(get_list(url))["CommittedBlocks"] == [("a", 3), ("b", 3), ("a", 3)]
+
+
+def test_of_many_that_create_at_once_one_does(place: Place, url: str) -> None:
+    contents = [bytes([number]) * 500_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda content: put_blob(url, content, If_None_Match="*"), contents))
+    (created,) = [content for content, answer in zip(contents, answers, strict=True) if answer.status_code == 201]
+    for answer in answers:
+        if answer.status_code != 201:
+            refused(answer, 409, "BlobAlreadyExists")
+    assert place.content(NAME) == created
+    assert len(place.get(NAME, include_versions=True)["versions"]) == 1
+
+
+def test_a_block_that_comes_in_many_attempts_at_once_is_one_of_them(place: Place, url: str) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda number: put_block(url, "a", bytes([number]) * 200_000), range(16)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert put_list(url, "a").status_code == 201
+    content = place.content(NAME)
+    assert (len(content), len(set(content))) == (200_000, 1)
 
 
 def test_a_list_without_blocks_makes_an_empty_blob(place: Place, url: str) -> None:
@@ -405,6 +438,16 @@ def test_what_would_be_too_large_is_refused(make_server: MakeServer) -> None:
         assert "RequestBodyTooLarge" in (
             put_block(ticket["url"], "c", b"x" * 700_000).text + put_list(ticket["url"], "a", "b").text
         )
+
+
+@pytest.mark.parametrize(
+    "error", [RateLimited(retry_after=7), Unavailable(retry_after=7), InsufficientStorage(retry_after=7)]
+)
+def test_what_has_to_be_waited_for_is_what_azures_clients_repeat(error: FerryError) -> None:
+    """They repeat a 503, and take a 429 or a 507 for the end."""
+    answer = render_error(RequestFactory().put("/u/x/y"), error)
+    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (503, "ServerBusy")
+    assert answer.headers["Retry-After"] == "7"
 
 
 def test_a_ticket_that_is_completed_by_a_call_waits_for_it(http: httpx.Client) -> None:

@@ -73,6 +73,22 @@ def test_the_type_of_the_part_is_the_type_of_the_file(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        b'filename="r\xc3\xa9sum\xc3\xa9.pdf"',
+        b'filename="r\xe9sum\xe9.pdf"',
+        b"filename*=utf-8''r%C3%A9sum%C3%A9.pdf",
+        b'filename=""',
+    ],
+    ids=["utf-8", "latin-1", "extended", "empty"],
+)
+def test_however_the_file_is_called_in_the_form_it_is_unwrapped(place: Place, name: bytes) -> None:
+    body = form(part(b'name="file"; ' + name, b"one"))
+    assert put(place.ask(NAME)["upload"], body).json()["unwrapped"]
+    assert place.content(NAME) == b"one"
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",

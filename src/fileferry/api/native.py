@@ -30,7 +30,7 @@ from fileferry.engine.tickets import Promise
 from fileferry.engine.uploads import NewFile
 from fileferry.engine.versions import Received
 from fileferry.errors import InvalidName, InvalidParameter
-from fileferry.model import Principal, clean_name, clean_path
+from fileferry.model import Principal, UploadState, clean_name, clean_path
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -188,11 +188,29 @@ async def renew_upload(request: AnyRequest, engine: Engine, principal: Principal
     return upload_object(request, engine, await engine.tickets.get(principal, upload_id), [])
 
 
+@post("/uploads/{upload_id:str}/stream", status_code=200)
+async def stream_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
+    """Go on with an upload as one stream, at ``offset`` of the answer and by any resumable protocol on its signed URL.
+
+    A request that is still writing is ended first. Parts that have arrived, from the first on without a gap, begin the stream.
+    """
+    upload = await engine.streams.status(await engine.tickets.get(principal, upload_id))
+    if upload.state is UploadState.OPEN:
+        upload = await engine.streams.adopt(upload)
+    return upload_object(request, engine, upload, [])
+
+
 @post("/uploads/{upload_id:str}/complete", status_code=200, operation_class=takes_json(UploadCompletion))
 async def complete_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> FileObject:
-    """Make the file of what has arrived; copies no bytes, and completing again is no error."""
+    """Make the file of what has arrived; copies no bytes, and completing again is no error.
+
+    Where no parts are listed and a stream has begun, the file is the stream.
+    """
     asked = await json_body(request, engine, UploadCompletion)
     upload = await engine.tickets.get(principal, upload_id)
+    if upload.state is UploadState.OPEN and upload.stream is not None and asked.parts is None:
+        await engine.streams.complete(upload)
+        upload = await engine.tickets.get(principal, upload_id)
     listed = None if asked.parts is None else [(part.part_number, part.etag) for part in asked.parts]
     return file_object(request, engine, await engine.tickets.complete(upload, listed))
 
@@ -353,6 +371,7 @@ router = Router(
         create_upload,
         get_upload,
         renew_upload,
+        stream_upload,
         complete_upload,
         abort_upload,
         list_folders,

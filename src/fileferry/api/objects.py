@@ -91,6 +91,7 @@ class UploadObject(msgspec.Struct, kw_only=True):
     """An upload with its ticket: PUT the bytes to ``url`` before ``url_expires_at``, then complete it.
 
     With parts, part N of ``part_count`` (each ``part_size`` bytes but the last) goes to ``part_url`` + ``&partNumber=N``.
+    ``offset`` is how many bytes have come as a stream, one after the other, and ``crc32c`` is theirs (null without a stream).
     """
 
     id: str
@@ -108,6 +109,8 @@ class UploadObject(msgspec.Struct, kw_only=True):
     part_size: int | None
     part_count: int | None
     parts: list[ReceivedPart]
+    offset: int
+    crc32c: str | None
     created_at: str
 
 
@@ -196,6 +199,8 @@ def upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: li
         part_size=upload.part_size,
         part_count=part_count(upload) if counted else None,
         parts=[ReceivedPart(part.number, part.size, part.md5) for part in parts],
+        offset=upload.offset,
+        crc32c=upload.stream.crc32c if upload.stream else None,
         created_at=format_time(upload.created_at),
     )
 

@@ -14,11 +14,13 @@ import typer
 
 from fileferry.cli.folders import folder_id_of
 from fileferry.cli.meter import metered
+from fileferry.cli.outage import Outage
 from fileferry.cli.places import Org, file_place_of, is_folder, place_of, target_place
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
-from fileferry.client import Client, File
+from fileferry.client import Client, File, RetryPolicy
 from fileferry.client.journal import state_folder
 from fileferry.client.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
+from fileferry.errors import InvalidExpiry
 
 
 def _size(text: str | int) -> int:
@@ -31,6 +33,15 @@ def _size(text: str | int) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
+def _seconds(text: str | int) -> int:
+    from fileferry.model import parse_duration
+
+    try:
+        return int(parse_duration(str(text)).total_seconds())
+    except InvalidExpiry as error:
+        raise typer.BadParameter(error.detail) from None
+
+
 PartSize = Annotated[
     int | None,
     typer.Option(parser=_size, metavar="16MiB", help="Size of the parts; the server chooses by default."),
@@ -38,6 +49,15 @@ PartSize = Annotated[
 Threshold = Annotated[
     int,
     typer.Option(parser=_size, metavar="64MiB", help="Files from this size on go in parts."),
+]
+
+Patience = Annotated[
+    int,
+    typer.Option(
+        parser=_seconds,
+        metavar="10m",
+        help="How long a server that cannot be reached is tried again, without progress.",
+    ),
 ]
 
 
@@ -69,6 +89,7 @@ def put(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Continue large files where an earlier put stopped.")
     ] = True,
+    patience: Patience = 600,
     org: Org = None,
     as_json: Json = False,
     url: Url = None,
@@ -76,7 +97,8 @@ def put(
 ) -> None:
     """Upload files and print their URLs, one per line, in the order given. Stops at the first that fails.
 
-    Large files go in parts. When put is interrupted, the same command continues: it keeps a small state file, without
+    Large files go in parts, and over a connection that breaks again and again as one stream. When the network is away put
+    tries again for --patience. When it is interrupted, the same command continues: it keeps a small state file, without
     the key, in ~/.local/state/fileferry (or under XDG_STATE_HOME) until the upload is complete.
     """
     if path is not None and to is not None:
@@ -92,7 +114,7 @@ def put(
             "for many files it must be a folder: end it with /", param_hint="--path" if to is None else "--to"
         )
     metadata = _metadata(meta or [])
-    with session(url, key) as client:
+    with session(url, key, RetryPolicy(outage=patience, on_outage=Outage().lasts)) as client:
         folder_id = folder_id_of(client, folder, org) if folder else None
         resumes = resume and _keeps_state()
         for source in sources:

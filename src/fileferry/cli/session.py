@@ -13,7 +13,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from fileferry.client import Client
+from fileferry.client import Client, RetryPolicy
+from fileferry.client.retrying import PATIENT
 from fileferry.errors import FerryError, Retry
 
 FAILED = 1
@@ -32,10 +33,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per li
 
 
 @contextlib.contextmanager
-def session(url: str | None, key: str | None) -> Iterator[Client]:
+def session(url: str | None, key: str | None, retries: RetryPolicy = PATIENT) -> Iterator[Client]:
     """Open a client; end the command with one line on stderr and its exit status when something expected goes wrong."""
     try:
-        with Client(url, key) as client:
+        with Client(url, key, retries=retries) as client:
             yield client
             sys.stdout.flush()
     except FerryError as error:

@@ -1,9 +1,14 @@
-"""What ``AsyncClient.upload`` does: in one request, with a ticket, or with a ticket in parallel parts that may be continued."""
+"""What ``AsyncClient.upload`` does: in one request, with a ticket, in parallel parts that may be continued, or as a stream.
+
+A stream goes on wherever it was cut: for connections too unreliable for anything else, and for bytes that can be read once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 
@@ -14,29 +19,55 @@ from fileferry.client.failures import SourceChanged
 from fileferry.client.journal import Journal
 from fileferry.client.manner import Manner
 from fileferry.client.nouns import File, Ticket
-from fileferry.client.parts import Parts
+from fileferry.client.parts import Parts, Progress
 from fileferry.client.proof import check_etag, check_promise, check_size, check_upload
 from fileferry.client.slices import Slice, Slices
-from fileferry.client.sources import AsyncIterableSource, Sending, Source
+from fileferry.client.sources import AsyncIterableSource, BytesSource, Sending, Source, sliced
+from fileferry.client.streaming import (
+    AsyncFeed,
+    AsyncPipeFeed,
+    PipeFeed,
+    SlicesFeed,
+    ThreadedFeed,
+    Unreliable,
+    check_crc32c,
+    check_room,
+)
 from fileferry.client.transport import AsyncTransport
 from fileferry.errors import DigestMismatch, FerryError, Gone, LinkRefused, NotFound
 
 
 async def upload(transport: AsyncTransport, source: Source | AsyncIterableSource, new: NewFile, manner: Manner) -> File:
     """Upload a source and return its file."""
-    if sliceable := manner.parts_of(source, new):
-        with sliceable.slices() as slices, manner.journal(transport.connection, new, slices) as journal:
+    if isinstance(source, AsyncIterableSource) or source.size is None:
+        return await _of_unknown_size(transport, source, new, manner)
+    if manner.takes_parts(source):
+        with sliced(source) as slices, manner.journal(transport.connection, new, slices) as journal:
             return await _InParts(transport, slices, new, manner, journal).run()
     if new.needs_ticket:
         return await _with_ticket(transport, source, new, manner)
     return await _in_one_request(transport, source, new, manner)
 
 
-async def _in_one_request(
+async def _of_unknown_size(
     transport: AsyncTransport, source: Source | AsyncIterableSource, new: NewFile, manner: Manner
 ) -> File:
+    pipe = AsyncPipeFeed(source) if isinstance(source, AsyncIterableSource) else PipeFeed(source)
+    feed: AsyncFeed = ThreadedFeed(pipe) if isinstance(pipe, PipeFeed) else pipe
+    await feed.window(0)
+    if pipe.held.ended:
+        known = BytesSource(b"".join(pipe.held.chunks()))
+        return await upload(transport, known, new, replace(manner, resumed=None))
+    ticket = await transport.run(calls.open_upload(new, size=None))
+    async with _aborted_on_failure(transport, ticket, new):
+        await _stream(transport, ticket, feed, new, manner.progress)
+    return await _complete(transport, ticket, None, new, pipe.held.end)
+
+
+async def _in_one_request(transport: AsyncTransport, source: Source, new: NewFile, manner: Manner) -> File:
     call = calls.upload(new)
     attempts = transport.retries.begin()
+    was_sent = False
     while True:
         sending = Sending(source)
         try:
@@ -44,9 +75,12 @@ async def _in_one_request(
             break
         except FerryError as error:
             check_promise(sending, new.sha256)
-            if not source.restartable:
-                raise
-            await asyncio.sleep(attempts.delay_after(error, repeatable=call.repeatable))
+            delay = attempts.delay_after(error, repeatable=call.repeatable)
+            was_sent |= sending.ended
+            # Sent to its end, it may have become a file; only the same request again does not make a second one.
+            if attempts.is_unreliable and not was_sent:
+                return await _as_stream(transport, source, new, manner)
+            await asyncio.sleep(delay)
     file = call.read(response)
     try:
         check_upload(file, sending, response)
@@ -58,27 +92,90 @@ async def _in_one_request(
     return file
 
 
-async def _with_ticket(
-    transport: AsyncTransport, source: Source | AsyncIterableSource, new: NewFile, manner: Manner
-) -> File:
+async def _as_stream(transport: AsyncTransport, source: Source, new: NewFile, manner: Manner) -> File:
     ticket = await transport.run(calls.open_upload(new, size=source.size))
+    async with _aborted_on_failure(transport, ticket, new):
+        await _stream_whole(transport, ticket, source, new, manner)
+    return await _complete(transport, ticket, None, new, source.size or 0)
+
+
+async def _with_ticket(transport: AsyncTransport, source: Source, new: NewFile, manner: Manner) -> File:
+    ticket = await transport.run(calls.open_upload(new, size=source.size))
+    async with _aborted_on_failure(transport, ticket, new):
+        try:
+            await _put_whole(transport, ticket, source, manner)
+        except Unreliable:
+            await _stream_whole(transport, ticket, source, new, manner)
+    return await _complete(transport, ticket, None, new, source.size or 0)
+
+
+async def _put_whole(transport: AsyncTransport, ticket: Ticket, source: Source, manner: Manner) -> None:
     attempts = transport.retries.begin()
+    while True:
+        sending = Sending(source, "md5")
+        try:
+            check_etag(await transport.put(ticket.url, sending, manner.progress), sending)
+            return
+        except FerryError as error:
+            delay = attempts.delay_after(error, repeatable=True)
+            if attempts.is_unreliable:
+                raise Unreliable from error
+            await asyncio.sleep(delay)
+
+
+async def _stream_whole(
+    transport: AsyncTransport, ticket: Ticket, source: Source, new: NewFile, manner: Manner
+) -> None:
+    with sliced(source) as slices:
+        await _stream(transport, ticket, ThreadedFeed(SlicesFeed(slices)), new, manner.progress)
+        slices.check_unchanged()
+
+
+async def _stream(
+    transport: AsyncTransport, ticket: Ticket, feed: AsyncFeed, new: NewFile, progress: Progress | None
+) -> None:
+    """Send what the server misses of an upload, window by window, each from where the one before was cut off."""
+    size = ticket.size
+    asked = calls.stream_upload(ticket.upload_id, new.organization)
+    seconds = calls.digesting_seconds(new, size or 0)
+    attempts = transport.retries.begin()
+    ticket, is_fresh = await transport.run(asked, attempts), True
+    while ticket.state == "open" and (window := await feed.window(ticket.offset)) is not None:
+        if progress:
+            progress(ticket.offset, size)
+        check_room(ticket, window)
+        try:
+            offset = await transport.patch(ticket.url, ticket.offset, Sending(window, "md5"), seconds)
+            ticket, is_fresh = replace(ticket, offset=offset), False
+        except FerryError as error:
+            if is_fresh or not isinstance(error, LinkRefused):
+                await asyncio.sleep(attempts.delay_after(error, repeatable=True, final=(DigestMismatch,)))
+            before = ticket.offset
+            ticket, is_fresh = await transport.run(asked, attempts), True
+            if ticket.offset <= before:
+                continue
+        attempts.progressed()
+    ticket = await transport.run(asked)
+    check_crc32c(ticket, await feed.crc32c())
+    if progress:
+        progress(size or ticket.offset, size or ticket.offset)
+
+
+async def _complete(
+    transport: AsyncTransport, ticket: Ticket, listed: list[tuple[int, str]] | None, new: NewFile, size: int
+) -> File:
+    file = await transport.run(calls.complete_upload(ticket, listed, new, size=size))
+    check_size(file, size)
+    return file
+
+
+@contextlib.asynccontextmanager
+async def _aborted_on_failure(transport: AsyncTransport, ticket: Ticket, new: NewFile) -> AsyncIterator[None]:
     try:
-        while True:
-            sending = Sending(source, "md5")
-            try:
-                check_etag(await transport.put(ticket.url, sending, manner.progress), sending)
-                break
-            except FerryError as error:
-                if not source.restartable:
-                    raise
-                await asyncio.sleep(attempts.delay_after(error, repeatable=True))
+        yield
     except Exception:
         await _abort(transport, ticket.upload_id, new)
         raise
-    file = await transport.run(calls.complete_upload(ticket, None, new, size=sending.sent))
-    check_size(file, sending.sent)
-    return file
 
 
 async def _abort(transport: AsyncTransport, upload_id: str, new: NewFile) -> None:
@@ -153,17 +250,30 @@ class _InParts:
                 raise
         elif self._manner.progress:
             self._manner.progress(self._slices.size, self._slices.size)
-        call = calls.complete_upload(ticket, listed, self._new, size=self._slices.size)
         try:
-            file = await self._transport.run(call)
-            check_size(file, self._slices.size)
+            file = await _complete(self._transport, ticket, listed, self._new, self._slices.size)
         except DigestMismatch:
             self._forget()
             raise
         self._forget()
         return file
 
-    async def _send(self, ticket: Ticket) -> list[tuple[int, str]]:
+    async def _send(self, ticket: Ticket) -> list[tuple[int, str]] | None:
+        """Send what is missing, and return the list of the parts; None where it was sent as a stream."""
+        if ticket.offset == 0:
+            with contextlib.suppress(Unreliable):
+                return await self._send_parts(ticket)
+        feed = ThreadedFeed(SlicesFeed(self._slices))
+        try:
+            await _stream(self._transport, ticket, feed, self._new, self._manner.progress)
+        except DigestMismatch:
+            await _abort(self._transport, ticket.upload_id, self._new)
+            self._forget()
+            raise
+        self._slices.check_unchanged()
+        return None
+
+    async def _send_parts(self, ticket: Ticket) -> list[tuple[int, str]]:
         parts = Parts(ticket, self._slices.size, self._manner.progress)
         self._part_url = ticket.part_url
 
@@ -187,7 +297,10 @@ class _InParts:
                     raise
                 url, is_fresh = await self._renewed(ticket, url), True
             except FerryError as error:
-                await asyncio.sleep(attempts.delay_after(error, repeatable=True))
+                delay = attempts.delay_after(error, repeatable=True)
+                if attempts.is_unreliable:
+                    raise Unreliable from error
+                await asyncio.sleep(delay)
                 url, is_fresh = self._part_url, False
 
     async def _renewed(self, ticket: Ticket, refused: str) -> str:

@@ -1,10 +1,15 @@
-"""What ``Client.upload`` does: in one request, with a ticket, or with a ticket in parallel parts that may be continued."""
+"""What ``Client.upload`` does: in one request, with a ticket, in parallel parts that may be continued, or as a stream.
+
+A stream goes on wherever it was cut: for connections too unreliable for anything else, and for bytes that can be read once.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 
@@ -15,27 +20,43 @@ from fileferry.client.failures import SourceChanged
 from fileferry.client.journal import Journal
 from fileferry.client.manner import Manner
 from fileferry.client.nouns import File, Ticket
-from fileferry.client.parts import Parts
+from fileferry.client.parts import Parts, Progress
 from fileferry.client.proof import check_etag, check_promise, check_size, check_upload
 from fileferry.client.slices import Slice, Slices
-from fileferry.client.sources import Sending, Source
+from fileferry.client.sources import BytesSource, Sending, Source, sliced
+from fileferry.client.streaming import Feed, PipeFeed, SlicesFeed, Unreliable, check_crc32c, check_room
 from fileferry.client.transport import Transport
 from fileferry.errors import DigestMismatch, FerryError, Gone, LinkRefused, NotFound
 
 
 def upload(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     """Upload a source and return its file."""
-    if sliceable := manner.parts_of(source, new):
-        with sliceable.slices() as slices, manner.journal(transport.connection, new, slices) as journal:
+    if source.size is None:
+        return _of_unknown_size(transport, source, new, manner)
+    if manner.takes_parts(source):
+        with sliced(source) as slices, manner.journal(transport.connection, new, slices) as journal:
             return _InParts(transport, slices, new, manner, journal).run()
     if new.needs_ticket:
         return _with_ticket(transport, source, new, manner)
     return _in_one_request(transport, source, new, manner)
 
 
+def _of_unknown_size(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
+    feed = PipeFeed(source)
+    feed.window(0)
+    if feed.held.ended:
+        known = BytesSource(b"".join(feed.held.chunks()))
+        return upload(transport, known, new, replace(manner, resumed=None))
+    ticket = transport.run(calls.open_upload(new, size=None))
+    with _aborted_on_failure(transport, ticket, new):
+        _stream(transport, ticket, feed, new, manner.progress)
+    return _complete(transport, ticket, None, new, feed.held.end)
+
+
 def _in_one_request(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     call = calls.upload(new)
     attempts = transport.retries.begin()
+    was_sent = False
     while True:
         sending = Sending(source)
         try:
@@ -43,9 +64,12 @@ def _in_one_request(transport: Transport, source: Source, new: NewFile, manner: 
             break
         except FerryError as error:
             check_promise(sending, new.sha256)
-            if not source.restartable:
-                raise
-            time.sleep(attempts.delay_after(error, repeatable=call.repeatable))
+            delay = attempts.delay_after(error, repeatable=call.repeatable)
+            was_sent |= sending.ended
+            # Sent to its end, it may have become a file; only the same request again does not make a second one.
+            if attempts.is_unreliable and not was_sent:
+                return _as_stream(transport, source, new, manner)
+            time.sleep(delay)
     file = call.read(response)
     try:
         check_upload(file, sending, response)
@@ -57,25 +81,86 @@ def _in_one_request(transport: Transport, source: Source, new: NewFile, manner: 
     return file
 
 
+def _as_stream(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
+    ticket = transport.run(calls.open_upload(new, size=source.size))
+    with _aborted_on_failure(transport, ticket, new):
+        _stream_whole(transport, ticket, source, new, manner)
+    return _complete(transport, ticket, None, new, source.size or 0)
+
+
 def _with_ticket(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     ticket = transport.run(calls.open_upload(new, size=source.size))
+    with _aborted_on_failure(transport, ticket, new):
+        try:
+            _put_whole(transport, ticket, source, manner)
+        except Unreliable:
+            _stream_whole(transport, ticket, source, new, manner)
+    return _complete(transport, ticket, None, new, source.size or 0)
+
+
+def _put_whole(transport: Transport, ticket: Ticket, source: Source, manner: Manner) -> None:
     attempts = transport.retries.begin()
+    while True:
+        sending = Sending(source, "md5")
+        try:
+            check_etag(transport.put(ticket.url, sending, manner.progress), sending)
+            return
+        except FerryError as error:
+            delay = attempts.delay_after(error, repeatable=True)
+            if attempts.is_unreliable:
+                raise Unreliable from error
+            time.sleep(delay)
+
+
+def _stream_whole(transport: Transport, ticket: Ticket, source: Source, new: NewFile, manner: Manner) -> None:
+    with sliced(source) as slices:
+        _stream(transport, ticket, SlicesFeed(slices), new, manner.progress)
+        slices.check_unchanged()
+
+
+def _stream(transport: Transport, ticket: Ticket, feed: Feed, new: NewFile, progress: Progress | None) -> None:
+    """Send what the server misses of an upload, window by window, each from where the one before was cut off."""
+    size = ticket.size
+    asked = calls.stream_upload(ticket.upload_id, new.organization)
+    seconds = calls.digesting_seconds(new, size or 0)
+    attempts = transport.retries.begin()
+    ticket, is_fresh = transport.run(asked, attempts), True
+    while ticket.state == "open" and (window := feed.window(ticket.offset)) is not None:
+        if progress:
+            progress(ticket.offset, size)
+        check_room(ticket, window)
+        try:
+            offset = transport.patch(ticket.url, ticket.offset, Sending(window, "md5"), seconds)
+            ticket, is_fresh = replace(ticket, offset=offset), False
+        except FerryError as error:
+            if is_fresh or not isinstance(error, LinkRefused):
+                time.sleep(attempts.delay_after(error, repeatable=True, final=(DigestMismatch,)))
+            before = ticket.offset
+            ticket, is_fresh = transport.run(asked, attempts), True
+            if ticket.offset <= before:
+                continue
+        attempts.progressed()
+    ticket = transport.run(asked)
+    check_crc32c(ticket, feed.crc32c())
+    if progress:
+        progress(size or ticket.offset, size or ticket.offset)
+
+
+def _complete(
+    transport: Transport, ticket: Ticket, listed: list[tuple[int, str]] | None, new: NewFile, size: int
+) -> File:
+    file = transport.run(calls.complete_upload(ticket, listed, new, size=size))
+    check_size(file, size)
+    return file
+
+
+@contextlib.contextmanager
+def _aborted_on_failure(transport: Transport, ticket: Ticket, new: NewFile) -> Iterator[None]:
     try:
-        while True:
-            sending = Sending(source, "md5")
-            try:
-                check_etag(transport.put(ticket.url, sending, manner.progress), sending)
-                break
-            except FerryError as error:
-                if not source.restartable:
-                    raise
-                time.sleep(attempts.delay_after(error, repeatable=True))
+        yield
     except Exception:
         _abort(transport, ticket.upload_id, new)
         raise
-    file = transport.run(calls.complete_upload(ticket, None, new, size=sending.sent))
-    check_size(file, sending.sent)
-    return file
 
 
 def _abort(transport: Transport, upload_id: str, new: NewFile) -> None:
@@ -150,17 +235,29 @@ class _InParts:
                 raise
         elif self._manner.progress:
             self._manner.progress(self._slices.size, self._slices.size)
-        call = calls.complete_upload(ticket, listed, self._new, size=self._slices.size)
         try:
-            file = self._transport.run(call)
-            check_size(file, self._slices.size)
+            file = _complete(self._transport, ticket, listed, self._new, self._slices.size)
         except DigestMismatch:
             self._forget()
             raise
         self._forget()
         return file
 
-    def _send(self, ticket: Ticket) -> list[tuple[int, str]]:
+    def _send(self, ticket: Ticket) -> list[tuple[int, str]] | None:
+        """Send what is missing, and return the list of the parts; None where it was sent as a stream."""
+        if ticket.offset == 0:
+            with contextlib.suppress(Unreliable):
+                return self._send_parts(ticket)
+        try:
+            _stream(self._transport, ticket, SlicesFeed(self._slices), self._new, self._manner.progress)
+        except DigestMismatch:
+            _abort(self._transport, ticket.upload_id, self._new)
+            self._forget()
+            raise
+        self._slices.check_unchanged()
+        return None
+
+    def _send_parts(self, ticket: Ticket) -> list[tuple[int, str]]:
         parts = Parts(ticket, self._slices.size, self._manner.progress)
         self._part_url = ticket.part_url
 
@@ -185,7 +282,10 @@ class _InParts:
                     raise
                 url, is_fresh = self._renewed(ticket, url), True
             except FerryError as error:
-                if stop.wait(attempts.delay_after(error, repeatable=True)):
+                delay = attempts.delay_after(error, repeatable=True)
+                if attempts.is_unreliable:
+                    raise Unreliable from error
+                if stop.wait(delay):
                     raise Stopped from error
                 url, is_fresh = self._part_url, False
 

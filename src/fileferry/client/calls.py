@@ -128,6 +128,12 @@ def renew_upload(upload_id: str, organization: str | None) -> Call[Ticket]:
     return Call(method="POST", path=path, read=_renewed)
 
 
+def stream_upload(upload_id: str, organization: str | None) -> Call[Ticket]:
+    """Return the request to go on with an upload as one stream: the answer says from which byte, and has a fresh address."""
+    path = with_query(f"/api/uploads/{segment(upload_id)}/stream", given(organization=organization))
+    return Call(method="POST", path=path, read=_ticket)
+
+
 def complete_upload(ticket: Ticket, parts: Sequence[tuple[int, str]] | None, new: NewFile, *, size: int) -> Call[File]:
     """Return the completion of an upload of ``size`` bytes, with number and ETag of its parts where it has some."""
     body = {} if parts is None else {"parts": [{"part_number": number, "etag": etag} for number, etag in parts]}
@@ -139,8 +145,13 @@ def complete_upload(ticket: Ticket, parts: Sequence[tuple[int, str]] | None, new
         # The bytes were verified already: a whole that differs is another one than was promised, and will be again.
         final=(DigestMismatch,),
         # Only for a promised digest must the server read everything again.
-        seconds=size / SLOWEST_DIGEST if new.sha256 is not None else 0.0,
+        seconds=digesting_seconds(new, size),
     )
+
+
+def digesting_seconds(new: NewFile, size: int) -> float:
+    """Return how long the server may need to digest a whole upload, where it must."""
+    return size / SLOWEST_DIGEST if new.sha256 is not None else 0.0
 
 
 def abort_upload(upload_id: str, organization: str | None) -> Call[None]:

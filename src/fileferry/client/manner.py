@@ -13,7 +13,7 @@ from fileferry.client.connection import Connection
 from fileferry.client.journal import Journal, journal
 from fileferry.client.parts import Progress
 from fileferry.client.slices import Slices
-from fileferry.client.sources import AsyncIterableSource, Sliceable, Source, sliceable
+from fileferry.client.sources import Source
 from fileferry.errors import InvalidParameter
 
 MULTIPART_THRESHOLD = 64 * 1024 * 1024
@@ -34,11 +34,9 @@ class Manner:
     part_size: int | None
     multipart_threshold: int
 
-    def parts_of(self, source: Source | AsyncIterableSource, new: NewFile) -> Sliceable | None:
-        """Return the source where it is to go in parts: large enough, and readable anywhere; None otherwise."""
-        if source.size is None or source.size < max(1, self.multipart_threshold):
-            return None
-        return sliceable(source)
+    def takes_parts(self, source: Source) -> bool:
+        """Return whether a source is large enough to go in parts."""
+        return (source.size or 0) >= max(1, self.multipart_threshold)
 
     def journal(self, connection: Connection, new: NewFile, slices: Slices) -> AbstractContextManager[Journal | None]:
         """Open the journal of an upload that can be continued; None for any other. Raise Conflict when it is under way."""

@@ -141,8 +141,14 @@ class Ticket:
     """Takes part N with ``&partNumber=N`` added. Secret."""
     size: int | None
     """In bytes, where it was announced."""
+    max_size: int
+    """The most that may come, in bytes."""
     part_size: int | None
     parts: Mapping[int, str]
+    offset: int
+    """How many bytes have come as a stream, one after the other."""
+    crc32c: str | None
+    """Of those bytes, eight hexadecimal digits; None where there is no stream."""
     created_at: str
 
     @property
@@ -266,7 +272,10 @@ def ticket_from(said: Mapping[str, Any]) -> Ticket:
         url=said["url"],
         part_url=said["part_url"],
         size=said["size"],
+        max_size=int(said["max_size"]),
         part_size=said["part_size"],
+        offset=int(said["offset"]),
+        crc32c=said["crc32c"],
         parts={int(part["part_number"]): str(part["etag"]) for part in said["parts"]},
         created_at=said["created_at"],
     )

@@ -236,11 +236,10 @@ def source_of(readable: Readable) -> Source:
     raise TypeError(f"Cannot upload {type(readable).__name__}: give a path, bytes, a binary file or chunks.")
 
 
-def sliceable(source: Source | AsyncIterableSource) -> Sliceable | None:
-    """Return the source if it can be read anywhere: a regular file, a file that can seek, or bytes; None otherwise."""
-    if source.size is None or isinstance(source, AsyncIterableSource):
-        return None
-    return cast(Sliceable, source)
+def sliced(source: Source) -> contextlib.AbstractContextManager[Slices]:
+    """Open for reading anywhere a source whose size is known: a regular file, a file that can seek, or bytes."""
+    assert source.size is not None
+    return cast(Sliceable, source).slices()
 
 
 def _until_the_end(file: IO[bytes]) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from fileferry.client.nouns import Page
 from fileferry.client.parts import Progress
 from fileferry.client.retrying import Attempts, RetryPolicy
 from fileferry.client.sources import Sending
+from fileferry.client.streaming import headers_at, offset_of
 from fileferry.errors import FerryError, Gone, NotFound
 
 T = TypeVar("T")
@@ -84,6 +85,15 @@ class Transport:
         """
         return self._exchange("PUT", url, headers=sending.headers(), content=_reported(sending, progress, stop))
 
+    def patch(self, url: str, offset: int, sending: Sending, seconds: float = 0.0) -> int:
+        """Go on with a stream at a signed address, once; return how many bytes the server holds then, or raise the error.
+
+        ``seconds`` is how much longer than the client's timeout the answer may take.
+        """
+        headers = {**headers_at(offset), **sending.headers()}
+        timeout = self.connection.timeout_with(seconds)
+        return offset_of(self._exchange("PATCH", url, headers=headers, content=iter(sending), timeout=timeout))
+
     def _exchange(self, method: str, url: str, **request: Any) -> httpx.Response:
         try:
             response = self.http.request(method, url, **request)
@@ -144,6 +154,17 @@ class AsyncTransport:
     async def put(self, url: str, sending: Sending, progress: Progress | None = None) -> httpx.Response:
         """Send a body to a signed address once, without the key; return the good answer or raise the error."""
         return await self._send_body("PUT", url, {}, sending, progress)
+
+    async def patch(self, url: str, offset: int, sending: Sending, seconds: float = 0.0) -> int:
+        """Go on with a stream at a signed address, once; return how many bytes the server holds then, or raise the error.
+
+        ``seconds`` is how much longer than the client's timeout the answer may take. A refusal is not asked for again:
+        the byte of that question would become part of the stream.
+        """
+        headers = {**headers_at(offset), **sending.headers()}
+        timeout = self.connection.timeout_with(seconds)
+        content = _reported_later(sending, None)
+        return offset_of(await self._exchange("PATCH", url, headers=headers, content=content, timeout=timeout))
 
     async def _send_body(
         self, method: str, url: str, headers: Mapping[str, str], sending: Sending, progress: Progress | None

@@ -195,9 +195,11 @@ versions = Table(
     Column("expires_at", Instant),
     # When a newer version took its place.
     Column("superseded_at", Instant),
+    # That of the file, for the index.
+    Column("workspace_id", String(36)),
     Index("versions_of_file", "file_id", "sequence"),
     Index("versions_by_expiry", "expires_at", sqlite_where=_OLD_WITH_EXPIRY, postgresql_where=_OLD_WITH_EXPIRY),
-    Index("versions_by_age", "superseded_at", sqlite_where=_OLD, postgresql_where=_OLD),
+    Index("versions_by_age", "workspace_id", "superseded_at", sqlite_where=_OLD, postgresql_where=_OLD),
     Index(
         "versions_to_free",
         "state",
@@ -230,6 +232,8 @@ folders = Table(
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("workspace_id", "path"),
 )
+
+_TO_FREE = text("blob_key IS NOT NULL AND state IN ('completed', 'aborted', 'expired')")
 
 # A version that does not exist yet: what was promised for it, and what has arrived.
 uploads = Table(
@@ -274,12 +278,17 @@ uploads = Table(
     Column("stream", JSON(none_as_null=True)),
     # Words of the protocol that the bytes come by, to be given back as they were.
     Column("wire", JSON, nullable=False, server_default="{}"),
+    # The length that a protocol told on the way, where none was promised.
+    Column("length", BigInteger),
+    # The upload whose bytes this one is to be a part of.
+    Column("parent_id", String(36), index=True),
     # The request that is writing, and whether another one waits for it to stop.
     Column("writer", String(36)),
     Column("writer_asked", Boolean, nullable=False, server_default=false()),
     Index("uploads_by_blob", "blob_key"),
     Index("uploads_by_multipart", "multipart_id"),
     Index("uploads_by_touch", "state", "touched_at"),
+    Index("uploads_to_free", "state", sqlite_where=_TO_FREE, postgresql_where=_TO_FREE),
 )
 
 parts = Table(

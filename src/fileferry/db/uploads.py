@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, text, update
 
 from fileferry.db.schema import Instant, keys, parts, uploads
 from fileferry.model import Part, Stream, Upload, UploadState
 
 _INSERT = insert(uploads)
-_COLUMNS = [getattr(uploads.c, name) for name in Upload.__struct_fields__]
+_RENAMED = {"promised_size": "size"}
+_COLUMNS = [uploads.c[_RENAMED.get(name, name)].label(name) for name in Upload.__struct_fields__]
 _UPLOAD = select(*_COLUMNS)
 _BY_ID = _UPLOAD.where(uploads.c.id == bindparam("upload"))
 _WRITER = select(uploads.c.writer, uploads.c.writer_asked).where(uploads.c.id == bindparam("upload"))
@@ -22,6 +23,9 @@ _USABLE = _BY_ID.join(keys, keys.c.id == uploads.c.key_id).where(
 )
 LAST_PART = 1_000_000  # numbers above it are those of blocks, which have none of their own
 _LIVING = (UploadState.OPEN.value, UploadState.RECEIVED.value)
+_ENDED = (UploadState.COMPLETED.value, UploadState.ABORTED.value, UploadState.EXPIRED.value)
+# In the words of the index, or SQLite does not use it.
+_TO_FREE = text("blob_key IS NOT NULL AND state IN ('completed', 'aborted', 'expired')")
 _PART_COLUMNS = [getattr(parts.c, name) for name in Part.__struct_fields__]
 _PARTS = (
     select(*_PART_COLUMNS)
@@ -45,7 +49,7 @@ _INSERT_PART = insert(parts)
 _GROW = (
     update(uploads)
     .where(uploads.c.id == bindparam("upload"))
-    .values(tail=uploads.c.tail + bindparam("length"))
+    .values(tail=uploads.c.tail + bindparam("grown"))
     .returning(uploads.c.tail)
 )
 
@@ -80,6 +84,14 @@ def find_by_files(conn: Connection, organization_id: str, file_ids: list[str]) -
 def find_by_version(conn: Connection, file_id: str, number: int) -> Upload | None:
     """Return the upload that is to make, or has made, the version of this number."""
     return _first(conn.execute(_UPLOAD.where(uploads.c.file_id == file_id, uploads.c.number == number)).first())
+
+
+def size_of_partials(conn: Connection, upload_id: str) -> int:
+    """Return how many bytes the living partial uploads of an upload may have together."""
+    each = func.coalesce(uploads.c.size, uploads.c.length, uploads.c.max_size)
+    living = and_(uploads.c.parent_id == upload_id, uploads.c.state.in_(_LIVING))
+    total: int = conn.execute(select(func.coalesce(func.sum(each), 0)).where(living)).scalar_one()
+    return total
 
 
 def end_for_file(conn: Connection, file_id: str) -> None:
@@ -145,7 +157,7 @@ def delete_all_pieces(conn: Connection, upload_id: str) -> None:
 
 def reserve(conn: Connection, upload_id: str, length: int) -> int:
     """Set ``length`` bytes aside at the end of the blob; return their offset."""
-    end: int = conn.execute(_GROW, {"upload": upload_id, "length": length}).scalar_one()
+    end: int = conn.execute(_GROW, {"upload": upload_id, "grown": length}).scalar_one()
     return end - length
 
 
@@ -186,8 +198,7 @@ def list_idle(conn: Connection, before: datetime, limit: int) -> list[Upload]:
 
 def list_freeable(conn: Connection, limit: int) -> list[str]:
     """Return blob keys of ended uploads whose bytes may still be in the store; versions may share some of them."""
-    ended = and_(uploads.c.state.not_in(_LIVING), uploads.c.blob_key.is_not(None))
-    return list(conn.execute(select(uploads.c.blob_key).where(ended).limit(limit)).scalars())
+    return list(conn.execute(select(uploads.c.blob_key).where(_TO_FREE).limit(limit)).scalars())
 
 
 def mark_freed(conn: Connection, blob_keys: list[str]) -> None:
@@ -197,7 +208,7 @@ def mark_freed(conn: Connection, blob_keys: list[str]) -> None:
 
 def delete_ended(conn: Connection, before: datetime, limit: int) -> int:
     """Forget ended uploads without bytes that were last touched before ``before``; return how many."""
-    ended = and_(uploads.c.state.not_in(_LIVING), uploads.c.blob_key.is_(None), uploads.c.touched_at < before)
+    ended = and_(uploads.c.state.in_(_ENDED), uploads.c.blob_key.is_(None), uploads.c.touched_at < before)
     ids = list(conn.execute(select(uploads.c.id).where(ended).limit(limit)).scalars())
     if ids:
         conn.execute(delete(parts).where(parts.c.upload_id.in_(ids)))
@@ -238,5 +249,5 @@ def _upload(row: Row[Any]) -> Upload:
 
 
 def _row(upload: Upload) -> dict[str, Any]:
-    row = {name: getattr(upload, name) for name in Upload.__struct_fields__}
+    row = {_RENAMED.get(name, name): getattr(upload, name) for name in Upload.__struct_fields__}
     return {**row, "stream": None if upload.stream is None else msgspec.to_builtins(upload.stream)}

@@ -197,7 +197,9 @@ class WholeArrival:
         self._blob_key = new_id(arrivals.clock())
         hasher = Hasher({Algorithm.MD5, *declared}, arrivals.settings.sha256_size)
         writer = arrivals.store.open_write(self._blob_key)
-        self._intake = Intake(writer, arrivals.room, arrivals.hashing, hasher, limit=upload.max_size, exact=upload.size)
+        self._intake = Intake(
+            writer, arrivals.room, arrivals.hashing, hasher, limit=upload.max_size, exact=upload.promised_size
+        )
 
     async def __aenter__(self) -> WholeArrival:
         return self
@@ -365,5 +367,7 @@ def _refuse_size(upload: Upload, announced: int | None) -> None:
         return
     if announced > upload.max_size:
         raise FileTooLarge(f"The body has {announced} bytes; {upload.max_size} were promised.", limit=upload.max_size)
-    if upload.size is not None and announced != upload.size:
-        raise SizeMismatch(f"The body has {announced} bytes; {upload.size} were promised.", expected=upload.size)
+    if upload.promised_size is not None and announced != upload.promised_size:
+        raise SizeMismatch(
+            f"The body has {announced} bytes; {upload.promised_size} were promised.", expected=upload.promised_size
+        )

@@ -14,7 +14,16 @@ from fileferry.engine import policy, versions
 from fileferry.engine.files import find_living, find_restorable
 from fileferry.engine.workspaces import find_workspace
 from fileferry.errors import Conflict, InvalidParameter, NotFound
-from fileferry.model import Clock, Principal, Scope, State, StoredFile, clean_path
+from fileferry.model import (
+    MAX_NAME_BYTES,
+    MAX_PATH_BYTES,
+    Clock,
+    Principal,
+    Scope,
+    State,
+    StoredFile,
+    clean_path,
+)
 from fileferry.settings import Settings
 
 
@@ -153,8 +162,9 @@ class Changing:
         while versions.find_owner(conn, file.workspace_id, path, now) is not None:
             number += 1
             addition = f" ({number}){dot}{extension}"
-            # A name has at most 255 bytes: its stem gives way.
-            kept = stem.encode()[: 255 - len(addition.encode())].decode(errors="ignore")
+            # A name has at most 255 bytes, a path 1,024: the stem gives way.
+            room = min(MAX_NAME_BYTES, MAX_PATH_BYTES - len(f"{folder}{slash}".encode())) - len(addition.encode())
+            kept = stem.encode()[: max(1, room)].decode(errors="ignore")
             path = f"{folder}{slash}{kept}{addition}"
         return path
 

@@ -46,9 +46,10 @@ class Completion:
     def gather(self, conn: Connection, upload: Upload, chosen: Sequence[Part]) -> Upload:
         """Fix which pieces make the file; from here on none is taken any more. Raises SizeMismatch, FileTooLarge."""
         size = sum(part.size for part in chosen)
-        if upload.size is not None and size != upload.size:
+        promised = upload.promised_size
+        if promised is not None and size != promised:
             raise SizeMismatch(
-                f"The parts listed have {size} bytes together; {upload.size} were promised.", expected=upload.size
+                f"The parts listed have {size} bytes together; {promised} were promised.", expected=promised
             )
         if size > upload.max_size:
             raise FileTooLarge(limit=upload.max_size)

@@ -101,12 +101,12 @@ class Streams:
         def record(conn: Connection) -> Upload:
             current = reload(conn, upload.id)
             refuse_ended(current)
-            agreed_size = _agreed_size(current, size)
+            # What an earlier beginning told of the length is forgotten with it.
+            _refuse_size(msgspec.structs.replace(current, length=None), size)
             if current.state is not UploadState.OPEN:
                 _reopen(conn, current)
-            uploads.update_upload(
-                conn, upload.id, wire=wire or {}, size=agreed_size, stream=None, touched_at=self.clock()
-            )
+            values = {"wire": wire or {}, "length": size, "stream": None, "touched_at": self.clock()}
+            uploads.update_upload(conn, upload.id, **values)
             return current
 
         before = await self.database.write(record)
@@ -127,7 +127,7 @@ class Streams:
         def record(conn: Connection) -> Upload:
             current = reload(conn, upload.id)
             _refuse_more(current)
-            if current.stream is None:
+            if current.offset == 0:
                 present = uploads.list_parts(conn, upload.id)
                 # They are in order, so one that has not its place comes after a gap.
                 leading = [part for number, part in enumerate(present, 1) if part.number == number]
@@ -142,12 +142,12 @@ class Streams:
 
         def record(conn: Connection) -> Upload:
             current = reload(conn, upload.id)
-            agreed_size = _agreed_size(current, size)
+            _refuse_size(current, size)
             if size < current.offset:
                 raise SizeMismatch(f"{current.offset} bytes have come already.", expected=current.offset)
-            if agreed_size != current.size:
+            if current.size is None:
                 refuse_ended(current)
-                uploads.update_upload(conn, upload.id, size=agreed_size)
+                uploads.update_upload(conn, upload.id, length=size)
             return reload(conn, upload.id)
 
         if upload.size == size and upload.offset <= size:
@@ -544,7 +544,12 @@ def _content(upload: Upload) -> Content:
     stream = upload.stream
     if stream is None or stream.size == 0:
         return Content(
-            blob_key=None, inline=b"", size=0, content_type="", detected_type=None, digests=Digests("00000000")
+            blob_key=None,
+            inline=b"",
+            size=0,
+            content_type="",
+            detected_type=None,
+            digests=Hasher(_SUSPENDABLE).digests(),
         )
     known = {}
     for algorithm, name in _SUSPENDABLE.items():
@@ -583,15 +588,14 @@ def _joined(contents: Sequence[Content]) -> Content:
     )
 
 
-def _agreed_size(upload: Upload, size: int | None) -> int | None:
-    """Return the size that an upload has from now on; raises SizeMismatch, FileTooLarge."""
+def _refuse_size(upload: Upload, size: int | None) -> None:
+    """Raise SizeMismatch or FileTooLarge for a length that an upload cannot have."""
     if size is None or upload.size == size:
-        return upload.size
+        return
     if upload.size is not None:
         raise SizeMismatch(f"This upload has {upload.size} bytes, not {size}.", expected=upload.size)
     if size > upload.max_size:
         raise FileTooLarge(f"The file has {size} bytes; the limit is {upload.max_size}.", limit=upload.max_size)
-    return size
 
 
 def _skipped(upload: Upload, offset: int, *, overlap: bool) -> int:

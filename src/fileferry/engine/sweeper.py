@@ -64,6 +64,7 @@ class Sweeper:
                 if await self._database.write(self._take_lease):
                     await self.sweep()
                     if self._clock() >= next_scan:
+                        await self._trim()
                         await self._remove(await self.scan(fix=False))
                         next_scan = self._clock() + self._settings.orphan_scan_interval
             except Exception:
@@ -76,11 +77,12 @@ class Sweeper:
             pass
         while await self._database.write(self._end_idle_uploads):
             pass
-        while await self._database.write(self._end_old_versions):
+        while await self._end_old_versions():
             pass
         while await self._database.write(self._purge_some):
             pass
-        await self._repeat(files.delete_unborn, _PAGE)
+        while unborn := await self._database.read(files.list_unborn, _PAGE):
+            await self._database.write(files.delete_unborn, unborn)
         while freed := await self._free_some():
             _log.info("bytes_freed", blobs=freed)
         now = self._clock()
@@ -110,9 +112,8 @@ class Sweeper:
         )
         if not findings.is_clean:
             _log.warning("scan", fix=fix, **{name: getattr(findings, name) for name in findings.__struct_fields__})
-        while await self._database.write(self._trim_some):
-            pass
         if fix:
+            await self._trim()
             await self._remove(findings)
             for version_id in findings.rows_without_bytes:
                 await self._database.write(self._reject_lost, version_id)
@@ -144,21 +145,22 @@ class Sweeper:
             uploads.update_upload(conn, upload.id, state=UploadState.EXPIRED, content=None)
         return len(idle)
 
-    def _end_old_versions(self, conn: Connection) -> int:
+    async def _end_old_versions(self) -> int:
         """End replaced versions whose own time is over, or that their workspace keeps no longer."""
         now = self._clock()
-        expired = files.list_old_expired(conn, now, _PAGE)
-        files.end_some_versions(conn, expired, State.EXPIRED)
-        outdated = files.list_outdated(conn, now, _PAGE)
-        files.end_some_versions(conn, outdated, State.DELETED, "retention")
+        expired = await self._database.read(files.list_old_expired, now, _PAGE)
+        outdated = await self._database.read(files.list_outdated, now, _PAGE)
+        if expired:
+            await self._database.write(files.end_some_versions, expired, State.EXPIRED)
+        if outdated:
+            await self._database.write(files.end_some_versions, outdated, State.DELETED, "retention")
         return len(expired) + len(outdated)
 
-    def _trim_some(self, conn: Connection) -> int:
+    async def _trim(self) -> None:
         """End what files have more of versions than their workspace keeps, since it was told to keep fewer."""
-        found = files.list_with_surplus(conn, _PAGE)
-        for file_id, keep in found:
-            versions.trim(conn, file_id, keep)
-        return len(found)
+        while found := await self._database.read(files.list_with_surplus, _PAGE):
+            for file_id, keep in found:
+                await self._database.write(versions.trim, file_id, keep)
 
     def _purge_some(self, conn: Connection) -> int:
         """Give up deleted files that can no longer be restored."""

@@ -161,12 +161,21 @@ class Tickets:
         """Return the parts that have arrived, by number."""
         return await self._database.read(uploads.list_parts, upload.id)
 
-    async def open_partial(self, upload: Upload) -> Upload:
-        """Open an upload whose bytes are to be joined with others to those of ``upload``; it is never a file by itself."""
+    async def open_partial(self, upload: Upload, size: int | None = None) -> Upload:
+        """Open an upload whose bytes are to be joined with others to those of ``upload``; it is never a file by itself.
+
+        ``size`` (bytes) is its own, where it is known. Raises FileTooLarge where all partial uploads together could have more than
+        twice what ``upload`` may: enough to begin once more after all was lost.
+        """
 
         def record(conn: Connection) -> Upload:
             now = self._clock()
             refuse_ended(reload(conn, upload.id))
+            asked = upload.max_size if size is None else size
+            if uploads.size_of_partials(conn, upload.id) + asked > 2 * upload.max_size:
+                raise FileTooLarge(
+                    "The partial uploads of this URL have more bytes than it takes.", limit=upload.max_size
+                )
             partial = msgspec.structs.replace(
                 upload,
                 id=new_id(now),
@@ -176,7 +185,9 @@ class Tickets:
                 auto_complete=False,
                 state=UploadState.OPEN,
                 at_path=False,
-                size=None,
+                promised_size=None,
+                length=size,
+                parent_id=upload.id,
                 digests={},
                 part_size=None,
                 multipart_id=None,
@@ -196,10 +207,11 @@ class Tickets:
     async def at_url(self, url: str) -> Upload:
         """Return the upload that one of our own signed URLs is for; raises LinkRefused for every other."""
         found = urlsplit(url)
-        segments = found.path.split("/")
-        if len(segments) < 4 or segments[1] != "u":
+        # Whatever path the service is under, the last segments are ours.
+        segments = found.path.split("/")[-3:]
+        if len(segments) < 3 or segments[0] != "u":
             raise LinkRefused()
-        return await self.at(segments[2], dict(parse_qsl(found.query)))
+        return await self.at(segments[1], dict(parse_qsl(found.query)))
 
     async def received(self, upload: Upload) -> ReceivedBytes | None:
         """Return what the upload's bytes are, once all are there; raises Gone for one that has ended."""
@@ -308,7 +320,7 @@ class Tickets:
             metadata=promise.metadata,
             lifetime=None if promise.expires_in is None else int(promise.expires_in.total_seconds()),
             expires_at=promise.expires_at,
-            size=promise.size,
+            promised_size=promise.size,
             max_size=promise.size if promise.size is not None else promise.max_size or largest,
             digests={algorithm.value: digest.hex() for algorithm, digest in promise.digests.items()},
             part_size=choose_part_size(promise.part_size or 0, promise.size or 0) if multipart else None,

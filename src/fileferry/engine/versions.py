@@ -107,7 +107,7 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
         files.insert_file(conn, file, version.id)
     else:
         files.update_file(conn, file.id, current_version_id=version.id, **changed)
-    files.insert_version(conn, version)
+    files.insert_version(conn, version, file.workspace_id)
     if content.inline is not None:
         files.insert_inline(conn, version.id, content.inline)
     if shared := {extent.blob_key for extent in content.extents or () if extent.blob_key is not None}:

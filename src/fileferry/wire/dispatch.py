@@ -9,11 +9,9 @@ from litestar import HttpMethod, Response, Router, route
 from fileferry.engine.engine import Engine
 from fileferry.errors import ProtocolUnknown
 from fileferry.model import Upload
-from fileferry.web import problems
-from fileferry.web.azure import REQUEST_HEADERS as AZURE_REQUEST_HEADERS
-from fileferry.web.azure import RESPONSE_HEADERS as AZURE_RESPONSE_HEADERS
+from fileferry.web import cors, problems
 from fileferry.web.requests import AnyRequest
-from fileferry.wire import azure, plain, s3
+from fileferry.wire import azure, gcs, plain, rufh, s3, tus
 
 
 class WireProtocol(Protocol):
@@ -52,41 +50,16 @@ class Unspoken:
         return problems.render(request, error)
 
 
-_RUFH_HEADERS = ("upload-complete", "upload-incomplete", "upload-draft-interop-version")
-_GCS_HEADERS = ("content-range", "x-goog-resumable", "x-upload-content-type", "x-upload-content-length")
 # The first that knows a request answers it; the last knows every one.
 _PROTOCOLS: tuple[WireProtocol, ...] = (
     azure,
-    Unspoken("tus", ("tus-resumable",)),
-    Unspoken("Resumable uploads for HTTP", _RUFH_HEADERS, "application/partial-upload"),
-    Unspoken("A Google resumable session", _GCS_HEADERS),
+    tus,
+    rufh,
+    gcs,
     s3,
     plain,
 )
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
-_ALLOWED_HEADERS = (
-    "Authorization, Content-Type, Content-Range, Content-MD5, Content-Digest, Repr-Digest, Want-Repr-Digest, "
-    "Content-Disposition, If-Match, If-None-Match, Range, Idempotency-Key, X-Request-ID, X-HTTP-Method-Override, "
-    "X-Requested-With, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, Upload-Defer-Length, Upload-Concat, "
-    "Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, x-goog-resumable, "
-    "x-goog-content-length-range, x-goog-hash, x-goog-meta-name, x-upload-content-type, x-upload-content-length, "
-    "x-guploader-no-308, x-amz-checksum-crc32, x-amz-checksum-crc32c, x-amz-checksum-sha1, x-amz-checksum-sha256, "
-    f"x-amz-sdk-checksum-algorithm, x-amz-content-sha256, {AZURE_REQUEST_HEADERS}"
-)
-_EXPOSED_HEADERS = (
-    "ETag, Location, Range, Content-Range, Accept-Ranges, Retry-After, Content-MD5, Repr-Digest, Content-Digest, RateLimit, "
-    "RateLimit-Policy, X-Request-ID, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length, Upload-Concat, "
-    "Upload-Expires, Upload-Complete, Upload-Limit, Upload-Draft-Interop-Version, Tus-Resumable, Tus-Version, Tus-Extension, "
-    "Tus-Max-Size, Tus-Checksum-Algorithm, x-goog-hash, x-goog-stored-content-length, X-Http-Status-Code-Override, "
-    f"{AZURE_RESPONSE_HEADERS}"
-)
-CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED_HEADERS}
-_PREFLIGHT = {
-    **CORS,
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
-    "Access-Control-Max-Age": "86400",
-}
 
 
 @route("/u/{upload_id:str}/{name:path}", http_method=_METHODS)
@@ -94,19 +67,21 @@ async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Respons
     """Take the bytes of an upload at its signed URL: a plain PUT, Azure blocks, or the parts of an S3 multipart upload."""
     found = await engine.tickets.at(upload_id, request.query_params)
     answer = await _protocol(request).handle(request, engine, found)
-    answer.headers.update(CORS)
+    answer.headers.update(cors.ANY_ORIGIN)
     return answer
 
 
 @route("/u/{upload_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
-async def preflight(upload_id: str) -> Response[bytes]:
-    """Tell a browser what a page of any origin may send here; needs no signature, as a browser sends none."""
-    return Response(b"", status_code=200, headers=_PREFLIGHT)
+async def preflight(engine: Engine, upload_id: str) -> Response[bytes]:
+    """Tell what of tus is spoken, and what a page of any origin may send here; needs no signature, as a browser sends none."""
+    return Response(
+        b"", status_code=200, headers={**cors.PREFLIGHT, **tus.discovery(engine), **rufh.limits_of_server(engine)}
+    )
 
 
 def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     answer = _protocol(request).render_error(request, error)
-    answer.headers.update(CORS)
+    answer.headers.update(cors.ANY_ORIGIN)
     return answer
 
 

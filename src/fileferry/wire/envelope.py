@@ -72,7 +72,8 @@ class _Form:
 
     def __init__(self, boundary: str, declared: Mapping[Algorithm, bytes]) -> None:
         self._start = f"--{boundary}".encode()
-        self._parser = PushMultipartParser(boundary, max_segment_count=_MOST_PARTS)
+        # Names are not used, and a wrongly spelled one is no reason to store the envelope.
+        self._parser = PushMultipartParser(boundary, max_segment_count=_MOST_PARTS, header_charset="latin-1")
         self._declared = declared
         self._held = bytearray()
         self._events: Iterator[MultipartSegment | bytes | None] = iter(())
@@ -143,4 +144,7 @@ class _Form:
 
 
 def _is_file(event: MultipartSegment | bytes | None) -> TypeGuard[MultipartSegment]:
-    return isinstance(event, MultipartSegment) and event.filename is not None
+    if not isinstance(event, MultipartSegment):
+        return False
+    # Older form libraries give a name beyond ASCII only in the extended notation (RFC 8187).
+    return event.filename is not None or "filename*=" in event.header("Content-Disposition", "").lower()

@@ -6,15 +6,17 @@ from typing import Any
 
 from litestar import Response
 
+from fileferry.engine.completion import ReceivedBytes
 from fileferry.engine.digests import Algorithm, agreed
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing import effective_type
 from fileferry.errors import MethodNotAllowed, UnsupportedType
 from fileferry.model import Upload
 from fileferry.web import problems
-from fileferry.web.requests import AnyRequest, declared_digests, refuse_encoded
+from fileferry.web.requests import AnyRequest, base_url, declared_digests, refuse_encoded
 from fileferry.wire import envelope
 from fileferry.wire.checksums import amz_checksums, refuse_framed
+from fileferry.wire.gcs_object import is_session, md5_member, object_headers, object_resource
 
 # What clients send that were told nothing of the type.
 _GENERIC_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
@@ -42,16 +44,27 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
         async for chunk in content.chunks:
             await arrival.write(chunk)
         received = await arrival.finish()
-    answer = {
+    return final_answer(request, engine, upload, received, is_unwrapped=content.is_unwrapped)
+
+
+def final_answer(
+    request: AnyRequest, engine: Engine, upload: Upload, received: ReceivedBytes, *, is_unwrapped: bool = False
+) -> Response[Any]:
+    """Answer that all bytes are there. In a Google session the JSON is the object resource that its clients read."""
+    answer: dict[str, Any] = {
         "id": upload.file_id,
         "size": received.size,
         Algorithm.MD5: received.md5,
         "crc32c": received.digests.crc32c,
         "sha256": received.digests.sha256,
+        **md5_member(received),
     }
-    if content.is_unwrapped:
+    if is_session(upload):
+        answer = object_resource(upload, received, base_url(request, engine))
+    if is_unwrapped:
         answer["unwrapped"] = envelope.MEDIA_TYPE
-    headers = {"ETag": f'"{received.md5}"', "Cache-Control": "no-store"}
+    etag = received.etag if received.md5 is None else f'"{received.md5}"'
+    headers = {"ETag": etag, **object_headers(upload, received)}
     # S3's own SDKs take a success with a body that is no XML for a server error, and send it all again.
     is_s3_sdk = "amz-sdk-invocation-id" in request.headers
     return Response(b"" if is_s3_sdk else answer, status_code=200, headers=headers)

@@ -78,10 +78,11 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("created_by", sa.String(length=36), nullable=True))
         batch_op.add_column(sa.Column("expires_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("superseded_at", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("workspace_id", sa.String(length=36), nullable=True))
         batch_op.drop_index(batch_op.f("ix_versions_file_id"))
         batch_op.create_index(
             "versions_by_age",
-            ["superseded_at"],
+            ["workspace_id", "superseded_at"],
             unique=False,
             sqlite_where=sa.text("state = 'ready' AND superseded_at IS NOT NULL"),
             postgresql_where=sa.text("state = 'ready' AND superseded_at IS NOT NULL"),
@@ -123,7 +124,12 @@ def _fill() -> None:
     """Give what is there already the new columns' values."""
     connection = op.get_bind()
     run = connection.execute
-    run(sa.text("UPDATE versions SET sequence = number"))
+    run(
+        sa.text(
+            "UPDATE versions SET sequence = number, "
+            "workspace_id = (SELECT workspace_id FROM files WHERE files.id = versions.file_id)"
+        )
+    )
     run(
         sa.text(
             "UPDATE versions SET expires_at = (SELECT expires_at FROM files WHERE files.id = versions.file_id), "

@@ -1,0 +1,208 @@
+"""How listing and looking up files take longer as a workspace grows: the same questions with a thousand files and a million.
+
+Files are written straight into the database, so that a million take a minute; questions go to the engine, without HTTP, whose
+time does not depend on how many files there are and would hide what does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from fileferry.app import opened, prepare
+from fileferry.db.database import writer_engine
+from fileferry.db.schema import files, folders, versions, workspaces
+from fileferry.engine.engine import Engine
+from fileferry.model import Principal, Search, new_id
+from fileferry.settings import Settings, load
+
+SIZES = (1_000, 1_000_000)
+_KEY = "ff_of_the_benchmark"
+_BATCH = 20_000
+_IN_FOLDER = 100
+_BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+_PAGE = 100
+_REPEATS = 300
+_WORKSPACE_ID = workspaces.c.id.label("workspace_id")
+
+Asking = Callable[[], Awaitable[Any]]
+
+
+class Filled:
+    """A workspace of ``count`` files; ``questions`` are what is asked of it, each of another file or page every time."""
+
+    def __init__(self, engine: Engine, principal: Principal, count: int) -> None:
+        self._engine = engine
+        self._principal = principal
+        self._count = count
+        self._random = random.Random(count)
+
+    def questions(self) -> dict[str, Asking]:
+        """Return what is timed, by name."""
+        return {
+            "first page of 100": self._search(),
+            "first page, newest first": self._search(order_by=(("created_at", True),)),
+            "first page, last changed first": self._search(order_by=(("modified_at", True),)),
+            "first page of a folder, by path": self._by_path,
+            "one file by its path": self._at,
+            "one file by its id": self._get,
+            "its versions": self._versions,
+        }
+
+    def slow_questions(self) -> dict[str, Asking]:
+        """Return what reads further the more files there are."""
+        return {
+            "search for a part of a name": self._search(name="no file has this in its name"),
+            "last page, by offset": self._search(offset=self._count - _PAGE),
+        }
+
+    def _search(self, **asked: Any) -> Asking:
+        search = Search(limit=_PAGE, **asked)
+
+        async def ask() -> None:
+            found = await self._engine.files.search(self._principal, None, search)
+            assert len(found.items) == (0 if search.name else _PAGE)
+
+        return ask
+
+    async def _by_path(self) -> None:
+        prefix = f"folder {self._random.randrange(self._count // _IN_FOLDER)}/"
+        found, _further = await self._engine.files.list_by_path(self._principal, None, prefix, None, _PAGE)
+        assert len(found) == _IN_FOLDER
+
+    async def _at(self) -> None:
+        number = self._random.randrange(self._count)
+        assert (await self._engine.files.at(self._principal, None, _path(number))).file.id == _id(number)
+
+    async def _get(self) -> None:
+        number = self._random.randrange(self._count)
+        assert (await self._engine.files.get(self._principal, _id(number))).file.path == _path(number)
+
+    async def _versions(self) -> None:
+        assert await self._engine.files.versions(self._principal, _id(self._random.randrange(self._count)))
+
+
+def main(words: list[str]) -> int:
+    """Fill, ask and print a table; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks listing", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("data"), help="a folder on disk to fill databases below")
+    arguments = parser.parse_args(words)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        taken = asyncio.run(_measure(Path(folder)))
+    print("| | " + " | ".join(f"{size:,} files, ms" for size in SIZES) + " | ÷ |\n|---|--:|--:|--:|")
+    for name, (few, many) in taken.items():
+        print(f"| {name} | {few * 1000:,.2f} | {many * 1000:,.2f} | {many / few:,.2f} |")
+    return 0
+
+
+async def _measure(folder: Path) -> dict[str, tuple[float, float]]:
+    """Return the median time of each question, in seconds, with few files and with many."""
+    async with AsyncExitStack() as stack:
+        few, many = [await stack.enter_async_context(_filled(folder / str(size), size)) for size in SIZES]
+        asked = few.questions(), many.questions()
+        taken = {name: await _medians(asked[0][name], asked[1][name], _REPEATS) for name in asked[0]}
+        slow = few.slow_questions(), many.slow_questions()
+        return taken | {name: await _medians(slow[0][name], slow[1][name], 5) for name in slow[0]}
+
+
+@asynccontextmanager
+async def _filled(folder: Path, count: int) -> AsyncIterator[Filled]:
+    settings = load({"FILEFERRY_DATA": str(folder), "FILEFERRY_ROOT_KEY": _KEY})
+    await prepare(settings)
+    started = time.perf_counter()
+    _fill(settings, count)
+    print(f"{count:,} files written in {time.perf_counter() - started:.0f} s", flush=True)
+    async with opened(settings) as engine:
+        yield Filled(engine, await engine.keys.authenticate(_KEY, None), count)
+
+
+async def _medians(ask_few: Asking, ask_many: Asking, repeats: int) -> tuple[float, float]:
+    """Ask both in turn, so that whatever else the machine does bears on both alike."""
+    few, many = [], []
+    for _ in range(repeats):
+        few.append(await _timed(ask_few))
+        many.append(await _timed(ask_many))
+    return statistics.median(few), statistics.median(many)
+
+
+async def _timed(ask: Asking) -> float:
+    started = time.perf_counter()
+    await ask()
+    return time.perf_counter() - started
+
+
+def _fill(settings: Settings, count: int) -> None:
+    engine = writer_engine(settings.resolved_database_url())
+    folder_ids = [new_id(_BEGAN) for _ in range(count // _IN_FOLDER)]
+    with engine.connect() as connection:
+        with connection.begin():
+            place = dict(connection.execute(select(workspaces.c.organization_id, _WORKSPACE_ID)).mappings().one())
+            workspace = {"workspace_id": place["workspace_id"], "created_at": _BEGAN}
+            connection.execute(
+                insert(folders),
+                [{"id": id, "path": f"folder {number}", **workspace} for number, id in enumerate(folder_ids)],
+            )
+            connection.execute(workspaces.update().values(living_files=count, last_number=count))
+        for numbers in _batches(count):
+            with connection.begin():
+                rows = [_file(number) | place | {"folder_id": folder_ids[number // _IN_FOLDER]} for number in numbers]
+                connection.execute(insert(files), rows)
+                connection.execute(insert(versions), [_version(number) for number in numbers])
+    engine.dispose()
+
+
+def _batches(count: int) -> Iterator[range]:
+    for start in range(0, count, _BATCH):
+        yield range(start, min(start + _BATCH, count))
+
+
+def _file(number: int) -> dict[str, Any]:
+    path, created_at = _path(number), _BEGAN + timedelta(seconds=number)
+    return {
+        "id": _id(number),
+        "name": path.rpartition("/")[2],
+        "path": path,
+        "owns_path": True,
+        "current_version_id": _id(number),
+        "metadata": {},
+        "created_at": created_at,
+        "modified_at": created_at,
+    }
+
+
+def _version(number: int) -> dict[str, Any]:
+    return {
+        "id": _id(number),
+        "file_id": _id(number),
+        "number": number,
+        "state": "ready",
+        "size": 100,
+        "content_type": "text/plain",
+        "crc32c": "00000000",
+        "has_bytes": True,
+        "created_at": _BEGAN,
+        "sequence": number,
+    }
+
+
+def _path(number: int) -> str:
+    return f"folder {number // _IN_FOLDER}/file {number}.txt"
+
+
+def _id(number: int) -> str:
+    # Ids of files grow with time; what follows the time is as good as random.
+    milliseconds = int((_BEGAN.timestamp() + number) * 1000)
+    rest = number * 2654435761 % 2**32
+    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7000-8000-{rest:012x}"

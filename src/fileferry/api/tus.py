@@ -1,0 +1,81 @@
+"""Where clients of tus create uploads with a key: what is made here goes on at a signed URL, like every other upload."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from litestar import HttpMethod, Response, Router, post, route
+
+from fileferry.engine.engine import Engine
+from fileferry.engine.tickets import Promise
+from fileferry.errors import MethodNotAllowed
+from fileferry.model import Principal, Upload, clean_name, clean_path
+from fileferry.web import cors, tus
+from fileferry.web.requests import AnyRequest, base_url, parse_expires_in
+
+_UNNAMED = "file"
+_USED = ("filename", "filetype", "path", "expires_in")
+
+
+@post("/tus")
+async def create_tus_upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[bytes]:
+    """Create an upload by tus 1.0.0; ``Location`` is the signed URL that takes its bytes, ``Content-Location`` its public URL."""
+    tus.refuse_other_versions(request)
+    if tus.method_of(request) != "POST":
+        raise MethodNotAllowed(headers={"Allow": "POST, OPTIONS"})
+    asked = tus.creation_of(request, engine)
+    joins = principal.organization.id
+    if asked.joined is not None:
+        partials = [await engine.tickets.at_url(url) for url in asked.joined]
+        for partial in partials:
+            tus.refuse_foreign(partial, joins, joins)
+        upload = await _open(engine, principal, asked)
+        made = await tus.join(engine, upload, asked.wire(is_told=True), partials)
+    else:
+        upload = await _open(engine, principal, asked)
+        words = asked.wire(joins=joins) if asked.is_partial else asked.wire(is_told=True)
+        made = await tus.create(request, engine, upload, asked, words)
+    answer = await tus.created(request, engine, made)
+    answer.headers.update(cors.ANY_ORIGIN)
+    if not asked.is_partial:
+        answer.headers["Content-Location"] = _public_url(request, engine, upload)
+    return answer
+
+
+@route("/tus", http_method=[HttpMethod.OPTIONS])
+async def discover_tus(engine: Engine) -> Response[bytes]:
+    """Tell what of tus is spoken, and what a page of any origin may send; needs no key."""
+    return Response(b"", status_code=200, headers={**cors.PREFLIGHT, **tus.discovery(engine)})
+
+
+def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    answer = tus.render_error(request, error)
+    answer.headers.update(cors.ANY_ORIGIN)
+    return answer
+
+
+router = Router("/", route_handlers=[discover_tus, create_tus_upload], exception_handlers={Exception: _render_error})
+
+
+async def _open(engine: Engine, principal: Principal, asked: tus.Creation) -> Upload:
+    """Open the upload that the metadata describe: a hand-off, or a version of the file at ``path``."""
+    metadata = tus.metadata_of(asked.metadata)
+    words: dict[str, Any] = {key: tus.text_of(metadata, key) for key in metadata}
+    path, name = words.get("path"), words.get("filename")
+    promise = Promise(
+        path=clean_path(path) if path else clean_name(name or _UNNAMED),
+        at_path=path is not None and not asked.is_partial,
+        content_type=words.get("filetype"),
+        metadata={key: value for key, value in words.items() if key not in _USED and value is not None},
+        expires_in=parse_expires_in(words.get("expires_in")),
+        size=asked.length,
+        auto_complete=not asked.is_partial,
+    )
+    (upload,) = await engine.tickets.open(principal, [promise])
+    return upload
+
+
+def _public_url(request: AnyRequest, engine: Engine, upload: Upload) -> str:
+    """Return the URL that the file will be at once all its bytes are there."""
+    return f"{base_url(request, engine)}/f/{engine.tickets.public_token(upload)}/{quote(upload.name, safe='')}"

@@ -1,0 +1,150 @@
+"""Partial uploads and what is made of them: no byte is sent again, and nobody joins what is another's."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from wire.asking import send
+from wire.tus import BYTES, VERSION, call, create, is_there, offset_of, patch, stored, ticket
+
+PIECES = [os.urandom(200_000), b"", b"x", os.urandom(50_001)]
+
+
+@pytest.fixture
+def asked(http: httpx.Client) -> dict[str, Any]:
+    return ticket(http)
+
+
+@pytest.fixture
+def url(asked: dict[str, Any]) -> str:
+    return str(asked["url"])
+
+
+def partial(url: str, content: bytes) -> str:
+    """Upload a partial upload; return its URL."""
+    location = create(url, len(content), Upload_Concat="partial")
+    if content:
+        assert patch(location, 0, content, Upload_Concat="partial").status_code == 204
+    return location
+
+
+def join(url: str, *partials: str, **headers: str) -> httpx.Response:
+    return call("POST", url, Upload_Concat=f"final;{' '.join(partials)}", **headers)
+
+
+def test_partial_uploads_that_came_at_once_make_one_file(http: httpx.Client, asked: dict[str, Any], url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        partials = list(pool.map(partial, [url] * len(PIECES), PIECES))
+    assert len({*partials, url}) == len(PIECES) + 1
+    assert not is_there(http, asked)
+    answer = join(url, *partials)
+    assert answer.status_code == 201
+    whole = b"".join(PIECES)
+    assert stored(http, asked) == whole
+    assert offset_of(answer.headers["location"]) == len(whole)
+
+
+def test_what_is_joined_may_be_joined_twice_in_any_order(http: httpx.Client, asked: dict[str, Any], url: str) -> None:
+    a, b = partial(url, b"aaa"), partial(url, b"bb")
+    assert join(url, b, a, b).status_code == 201
+    assert stored(http, asked) == b"bbaaabb"
+
+
+def test_a_lost_answer_is_given_again(http: httpx.Client, asked: dict[str, Any], url: str) -> None:
+    a, b = partial(url, b"aaa"), partial(url, b"bb")
+    assert join(url, a, b).status_code == join(url, a, b).status_code == 201
+    assert join(url, b, a).status_code == 409
+    assert stored(http, asked) == b"aaabb"
+
+
+def test_head_says_what_an_upload_is(url: str) -> None:
+    a = partial(url, b"aaa")
+    shown = call("HEAD", a).headers
+    assert (shown["upload-concat"], shown["upload-length"], shown["upload-offset"]) == ("partial", "3", "3")
+    joined = join(url, a, Upload_Metadata="filename YQ==")
+    shown = call("HEAD", joined.headers["location"]).headers
+    assert (shown["upload-concat"], shown["upload-length"]) == (f"final;{a}", "3")
+    assert shown["upload-metadata"] == "filename YQ=="
+
+
+def test_what_is_made_of_others_takes_no_bytes(url: str) -> None:
+    joined = join(url, partial(url, b"aaa"))
+    answer = patch(joined.headers["location"], 3, b"b")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_a_partial_upload_is_no_file(http: httpx.Client, asked: dict[str, Any], url: str) -> None:
+    upload = http.get(f"/api/uploads/{partial(url, b'aaa').split('/')[4]}").json()
+    assert upload["state"] == "received"
+    assert not is_there(http, upload)
+    assert not is_there(http, asked)
+
+
+def test_partial_uploads_must_be_complete(http: httpx.Client, asked: dict[str, Any], url: str) -> None:
+    a, b = partial(url, b"aaa"), create(url, 5, b"bb", Upload_Concat="partial")
+    assert join(url, a, b).status_code == 409
+    assert patch(b, 2, b"bbb").status_code == 204
+    assert join(url, a, b).status_code == 201
+    assert stored(http, asked) == b"aaabbbbb"
+
+
+def test_together_they_have_the_promised_size(http: httpx.Client) -> None:
+    asked = ticket(http, size=5)
+    a, b = partial(asked["url"], b"aaa"), partial(asked["url"], b"bb")
+    assert join(asked["url"], a).status_code == 400
+    assert join(asked["url"], a, b).status_code == 201
+    assert stored(http, asked) == b"aaabb"
+
+
+def test_together_they_are_no_larger_than_may_come(http: httpx.Client) -> None:
+    url = ticket(http, max_size=5)["url"]
+    a, b = partial(url, b"aaa"), partial(url, b"bbb")
+    assert join(url, a, b).status_code == 413
+    assert call("POST", url, Upload_Concat="partial", Upload_Length="6").status_code == 413
+
+
+def test_a_partial_upload_may_be_given_up(url: str) -> None:
+    a, b = partial(url, b"aaa"), partial(url, b"bb")
+    assert call("DELETE", b).status_code == 204
+    assert join(url, a, b).status_code == 409
+    assert join(url, a).status_code == 201
+
+
+def test_bytes_of_others_cannot_be_joined(http: httpx.Client, url: str) -> None:
+    """Whoever may only write to another's upload must not come to read it so."""
+    theirs = ticket(http, auto_complete=False)
+    whole = create(theirs["url"], 6, b"secret")
+    part_of_theirs = partial(theirs["url"], b"secret")
+    own = partial(url, b"own")
+    for foreign in (whole, theirs["url"], part_of_theirs, url):
+        assert join(url, own, foreign).status_code == 403
+    changed = own.replace("sig=A", "sig=B")
+    for foreign in (changed, own.partition("?")[0], "https://example.com/u/a/b?sig=c", "x", "/", "http://[::1"):
+        assert join(url, foreign).status_code == 403
+    assert join(url, own).status_code == 201
+
+
+@pytest.mark.parametrize("concat", ["final", "Partial", "final;", "final; ", ""])
+def test_a_joining_that_makes_no_sense_is_refused(url: str, concat: str) -> None:
+    assert call("POST", url, Upload_Concat=concat).status_code == 400
+
+
+def test_the_length_of_a_joining_is_not_told(url: str) -> None:
+    assert join(url, partial(url, b"aaa"), Upload_Length="3").status_code == 400
+
+
+def test_a_joining_brings_no_bytes(url: str) -> None:
+    a = partial(url, b"aaa")
+    answer = send(url, b"more", "POST", headers={**VERSION, **BYTES, "Upload-Concat": f"final;{a}"})
+    assert answer.status_code == 400
+
+
+def test_paths_name_partial_uploads_too(http: httpx.Client, asked: dict[str, Any], url: str) -> None:
+    a = partial(url, b"aaa")
+    assert join(url, a[a.index("/u/") :]).status_code == 201
+    assert stored(http, asked) == b"aaa"

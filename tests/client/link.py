@@ -14,12 +14,16 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Link:
-    """Passes connections on to ``server``; all are cut whenever another ``every`` bytes have been sent to it (None: never)."""
+    """Passes connections on to ``server``; all are cut whenever another ``every`` bytes have been sent to it (None: never).
 
-    def __init__(self, server: str, *, every: int | None = None) -> None:
+    ``alters`` is the count of the byte towards the server that arrives as another one.
+    """
+
+    def __init__(self, server: str, *, every: int | None = None, alters: int | None = None) -> None:
         host, port = server.removeprefix("http://").split(":")
         self._server = (host, int(port))
         self._every = every
+        self._alters = alters
         self._lock = threading.Lock()
         self._open: list[tuple[socket.socket, socket.socket]] = []
         self.sent = 0
@@ -89,6 +93,10 @@ class Link:
     def _upwards(self, client: socket.socket, server: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
             while block := client.recv(BLOCK):
+                if self._alters is not None and self.sent <= self._alters < self.sent + len(block):
+                    altered = bytearray(block)
+                    altered[self._alters - self.sent] ^= 1
+                    block = bytes(altered)
                 server.sendall(block)
                 with self._lock:
                     before, self.sent = self.sent, self.sent + len(block)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -182,6 +184,48 @@ def test_an_outage_has_its_end(server: LiveServer, connect: Any) -> None:
     assert len(left) > 5
     assert left == sorted(left, reverse=True)
     assert 0 < left[-1] < left[0] <= 0.3
+
+
+def test_a_byte_that_changed_on_the_way_makes_no_file(server: LiveServer, connect: Any, tmp_path: Path) -> None:
+    with Link(server.url, alters=WINDOW + MIB) as link:
+        client = connect(link.url, server.root_key)
+        with pytest.raises(fileferry.DigestMismatch):
+            client.upload(chunks_of(bytes(2 * WINDOW)), path=f"{tmp_path.name}/altered.bin")
+        assert client.list(tmp_path.name) == []
+
+
+def test_a_stream_outlives_the_address_that_it_began_at(make_server: Any, connect: Any) -> None:
+    server = make_server(upload_url_lifetime="1s")
+
+    def slowly() -> Iterator[bytes]:
+        yield bytes(WINDOW + MIB)
+        expired = time.time() + 2
+        while time.time() < expired:
+            threading.Event().wait(0.05)
+        yield bytes(WINDOW)
+
+    assert connect(server.url, server.root_key).upload(slowly(), name="slow.bin").size == 2 * WINDOW + MIB
+
+
+def test_a_pipe_that_is_too_long_is_refused(make_server: Any, connect: Any) -> None:
+    server = make_server(max_file_size="9MiB")
+    with pytest.raises(fileferry.FileTooLarge):
+        connect(server.url, server.root_key).upload(chunks_of(bytes(2 * WINDOW)), name="long.bin")
+
+
+def test_a_person_is_told_that_the_connection_is_lost(server: LiveServer, shell: Shell) -> None:
+    (shell.folder / "a.txt").write_bytes(b"hello")
+    terminal, stderr = pty.openpty()
+    with Link(server.url) as link, os.fdopen(terminal, "rb", buffering=0) as watched:
+        link.down()
+        command = [sys.executable, "-m", "fileferry", "put", "a.txt", "--url", link.url]
+        with subprocess.Popen(command, cwd=shell.folder, env=shell.environment, stderr=stderr) as process:
+            said = b""
+            while "connection lost, trying again for 10 min …".encode() not in said:
+                said += watched.read(1024)
+            link.up()
+            assert process.wait(60) == 0
+    os.close(stderr)
 
 
 def test_put_outlasts_a_server_that_is_away(server: LiveServer, shell: Shell, large: Path, body: bytes) -> None:

@@ -78,7 +78,7 @@ def test_tuspy_hears_of_a_checksum_that_is_wrong(http: httpx.Client, monkeypatch
         def digest(self) -> bytes:
             return bytes(self._digest.digest())
 
-    monkeypatch.setattr(sending, "checksum_algorithm", Wrong)
+    monkeypatch.setattr(sending, "_BaseUploader__checksum_algorithm", Wrong)
     with pytest.raises(tusclient.exceptions.TusUploadFailed) as failed:
         sending.upload_chunk()
     assert failed.value.status_code == 460
@@ -100,8 +100,9 @@ def test_aiotus(http: httpx.Client, endpoint: Endpoint, size: int) -> None:
     assert arrived(http, asyncio.run(send())) == CONTENT[:size]
 
 
-def test_aiotus_joins_what_it_sent_at_once(http: httpx.Client, endpoint: Endpoint) -> None:
-    url, headers = endpoint
+def test_aiotus_joins_what_it_sent_at_once(http: httpx.Client, server: LiveServer) -> None:
+    """It names what is to be joined by path alone, so that only a key gives it the right."""
+    url, headers = f"{server.url}/tus", {"X-API-Key": server.root_key}
     pieces = [CONTENT[:100_000], CONTENT[100_000:100_001], CONTENT[100_001:]]
 
     async def send() -> str:

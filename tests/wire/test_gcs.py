@@ -11,10 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from support.live_server import MakeServer
 from wire.asking import etag_of, finish, send
 from wire.google_session import ask, crc32c, finished, initiate, md5, persisted, piece, put, refused
-from wire.test_signed_url import with_query
+from wire.test_signed_url import query_of, with_query
 from wire.tus import is_there, stored, ticket
 
 CHUNK = 256 * 1024
@@ -327,17 +326,17 @@ def test_what_is_complete_cannot_be_cancelled(http: httpx.Client, asked: dict[st
     assert stored(http, asked) == b"four"
 
 
-def test_a_url_that_is_not_good_is_an_unknown_session(make_server: MakeServer) -> None:
-    own = make_server(upload_url_lifetime="1h")
-    with own.client() as http:
-        asked = ticket(http)
-        for bad in (with_query(asked["url"], sig="nonsense"), with_query(asked["url"], se="2001-01-01T00:00:00Z")):
-            for answer in (ask(bad), piece(bad, CONTENT, 0, CHUNK, SIZE), initiate(bad), put(bad, "0-*/*", b"abc")):
-                refused(answer, 404, "link_refused")
-        # The session lives longer than the URL that it was initiated with.
-        location = initiate(asked["url"]).headers["location"]
-        assert httpx.URL(location).params["se"] > httpx.URL(asked["url"]).params["se"]
-        assert persisted(ask(asked["url"])) == 0
+def test_a_url_that_is_not_good_is_an_unknown_session(http: httpx.Client) -> None:
+    asked = ticket(http)
+    for bad in (with_query(asked["url"], sig="nonsense"), with_query(asked["url"], se="2001-01-01T00:00:00Z")):
+        for answer in (ask(bad), piece(bad, CONTENT, 0, CHUNK, SIZE), initiate(bad), put(bad, "0-*/*", b"abc")):
+            refused(answer, 404, "link_refused")
+    assert persisted(ask(asked["url"])) == 0
+
+
+def test_a_session_lives_longer_than_the_url_that_it_was_initiated_with(url: str) -> None:
+    location = initiate(url).headers["location"]
+    assert query_of(location)["se"] > query_of(url)["se"]
 
 
 @pytest.mark.parametrize(
@@ -397,6 +396,17 @@ def test_a_whole_put_in_a_session_answers_with_the_object_resource(url: str) -> 
     assert {name: found[name] for name in ("id", "generation", "md5Hash")} == {
         name: again[name] for name in ("id", "generation", "md5Hash")
     }
+
+
+def test_a_hash_on_a_whole_put_is_verified(http: httpx.Client, asked: dict[str, Any], url: str) -> None:
+    """That of the request, and one that was said when initiating."""
+    right = f"crc32c={crc32c(CONTENT)},md5={md5(CONTENT)}"
+    assert send(url, CONTENT[1:], headers={"x-goog-hash": right}).status_code == 400
+    location = initiate(url, x_goog_hash=right).headers["location"]
+    assert send(location, CONTENT[1:]).status_code == 400
+    assert not is_there(http, asked)
+    assert send(location, CONTENT, headers={"x-goog-hash": right}).status_code == 200
+    assert stored(http, asked) == CONTENT
 
 
 def test_a_digest_of_the_ticket_is_held_against_the_whole(http: httpx.Client) -> None:

@@ -88,15 +88,17 @@ class Client:
 
         A str is a path. With ``path=`` the bytes become the file at that path, or its new version; with ``file=`` (itself
         or its id) a new version of that one; otherwise a new file called ``name`` (default: the source's own name), in
-        ``folder`` (itself or its id). Every byte is verified: by SHA-256 in one request, by MD5 part by part, and by
-        ``sha256`` (hex) where it is given. A request that fails is repeated when the source can be read again; an
-        iterator cannot.
+        ``folder`` (itself or its id). Every byte is verified: by SHA-256 in one request, by MD5 part by part, by CRC32C in a
+        stream, and by ``sha256`` (hex) where it is given. What fails is repeated as the ``RetryPolicy`` says.
 
         From ``multipart_threshold`` bytes on, a path, bytes or a file that can seek goes in parts of ``part_size`` bytes
         (the server chooses by default), ``parallel`` at a time; each is repeated alone, and ``progress`` counts what the
         server has acknowledged. With ``resume=True`` such an upload of a path leaves a state file until it is complete:
         the same call in a later process goes on where this one stopped. Raises SourceChanged when a file changes
         meanwhile, Conflict while another process uploads it the same way.
+
+        What is cut off twice in a row goes on as a stream, from the byte that the server has; so does what can be read only
+        once and is larger than 8 MiB, of which no more is kept in memory.
         """
         manner = manner_of(
             source,

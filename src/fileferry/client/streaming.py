@@ -186,12 +186,12 @@ def headers_at(offset: int) -> dict[str, str]:
     }
 
 
-def offset_of(response: httpx.Response) -> int:
-    """Return how many bytes the server holds by its answer."""
-    offset = response.headers.get("Upload-Offset", "")
-    if not offset.isdecimal():
-        raise unreadable(response, "the offset of an upload")
-    return int(offset)
+def offset_beyond(offset: int, response: httpx.Response) -> int:
+    """Return how many bytes the server holds by its answer; raise UnexpectedAnswer unless these are more than ``offset``."""
+    said = response.headers.get("Upload-Offset", "")
+    if not said.isdecimal() or int(said) <= offset:
+        raise unreadable(response, "the next offset of an upload")
+    return int(said)
 
 
 def check_room(ticket: Ticket, window: Source) -> None:

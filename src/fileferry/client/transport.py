@@ -22,7 +22,7 @@ from fileferry.client.nouns import Page
 from fileferry.client.parts import Progress
 from fileferry.client.retrying import Attempts, RetryPolicy
 from fileferry.client.sources import Sending
-from fileferry.client.streaming import headers_at, offset_of
+from fileferry.client.streaming import headers_at, offset_beyond
 from fileferry.errors import FerryError, Gone, NotFound
 
 T = TypeVar("T")
@@ -92,7 +92,8 @@ class Transport:
         """
         headers = {**headers_at(offset), **sending.headers()}
         timeout = self.connection.timeout_with(seconds)
-        return offset_of(self._exchange("PATCH", url, headers=headers, content=iter(sending), timeout=timeout))
+        response = self._exchange("PATCH", url, headers=headers, content=iter(sending), timeout=timeout)
+        return offset_beyond(offset, response)
 
     def _exchange(self, method: str, url: str, **request: Any) -> httpx.Response:
         try:
@@ -164,7 +165,8 @@ class AsyncTransport:
         headers = {**headers_at(offset), **sending.headers()}
         timeout = self.connection.timeout_with(seconds)
         content = _reported_later(sending, None)
-        return offset_of(await self._exchange("PATCH", url, headers=headers, content=content, timeout=timeout))
+        response = await self._exchange("PATCH", url, headers=headers, content=content, timeout=timeout)
+        return offset_beyond(offset, response)
 
     async def _send_body(
         self, method: str, url: str, headers: Mapping[str, str], sending: Sending, progress: Progress | None

@@ -204,6 +204,13 @@ class Tickets:
 
         return await self._database.write(record)
 
+    async def partial_of(self, upload: Upload, partial_id: str) -> Upload:
+        """Return a partial upload by its id alone, for whoever may write to ``upload``; raises LinkRefused."""
+        partial = await self._database.lookup(uploads.find, partial_id)
+        if partial is None or partial.parent_id != upload.id:
+            raise LinkRefused()
+        return partial
+
     async def at_url(self, url: str) -> Upload:
         """Return the upload that one of our own signed URLs is for; raises LinkRefused for every other."""
         found = urlsplit(url)

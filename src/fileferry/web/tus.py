@@ -11,6 +11,7 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Response
@@ -24,6 +25,7 @@ from fileferry.errors import (
     Forbidden,
     InvalidDigest,
     InvalidMetadata,
+    LinkRefused,
     OffsetMismatch,
     PreconditionFailed,
     SizeMismatch,
@@ -289,6 +291,17 @@ def refuse_foreign(partial: Upload, organization_id: str, joins: str) -> None:
     same = partial.organization_id == organization_id and partial.wire.get(_JOINS) == joins
     if not same or partial.wire.get(_CONCAT) != _PARTIAL:
         raise Forbidden("Upload-Concat names an upload that was not created here as a partial one.")
+
+
+def partial_id(url: str) -> str:
+    """Return the id of the upload that a signed URL, or its path alone, is of; raises LinkRefused for what is no such URL."""
+    try:
+        segments = urlsplit(url).path.split("/")[-3:]
+    except ValueError as error:
+        raise LinkRefused() from error
+    if len(segments) < 3 or segments[0] != "u":
+        raise LinkRefused()
+    return segments[1]
 
 
 def is_joined(upload: Upload, asked: Creation) -> bool:

@@ -6,8 +6,6 @@ have any size. Whole bodies without Content-Range are plain ones.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -20,7 +18,6 @@ from fileferry.errors import (
     AlreadyUploaded,
     BadRequest,
     DigestMismatch,
-    InvalidDigest,
     TruncatedBody,
 )
 from fileferry.model import Upload, UploadState
@@ -39,16 +36,24 @@ from fileferry.web.requests import (
 )
 from fileferry.wire import plain
 from fileferry.wire.content_range import ContentRange, parse_content_range
-from fileferry.wire.gcs_object import PROTOCOL, is_session, object_headers, object_resource
+from fileferry.wire.gcs_object import (
+    declared_hashes,
+    is_session,
+    object_headers,
+    object_resource,
+    parse_hashes,
+    promised_hashes,
+    session_type,
+    session_words,
+)
 
 _INITIATING = ("x-goog-resumable", "x-upload-content-type", "x-upload-content-length")
 # Each would change what is stored; to answer as if it had not come would tell the client something false.
 _UNSUPPORTED = ("x-goog-copy-source", "x-goog-encryption-algorithm", "x-goog-if-generation-match")
 _UNSUPPORTED_PARAMETERS = ("ifGenerationMatch", "ifGenerationNotMatch", "ifMetagenerationMatch")
 _LARGEST_METADATA = 64 * 1024
-_HASHES = {"crc32c": (Algorithm.CRC32C, 4), "md5": (Algorithm.MD5, 16)}
 _BODY_DIGESTS = ("content-digest", "content-md5")
-# Its clients take an unknown session for one that has ended, and a gap for the end: they would repeat a 409 or 503 for minutes.
+# To its clients 404 is an unknown session, so that they start anew. Google answers a gap with 503, which they repeat for minutes.
 _STATUSES = {"link_refused": 404, "offset_mismatch": 400}
 _REASONS = {
     400: "invalid",
@@ -100,12 +105,8 @@ async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     metadata = await _metadata(request, engine)
     content_type = request.headers.get("x-upload-content-type") or metadata.content_type
     plain.refuse_type(content_type, upload)
-    digests = agreed(_declared(request), _hashes(("crc32c", metadata.crc32c), ("md5", metadata.md5_hash)))
-    wire = {
-        "protocol": PROTOCOL,
-        "content_type": content_type,
-        "digests": {algorithm.value: digest.hex() for algorithm, digest in digests.items()},
-    }
+    digests = agreed(_declared(request), parse_hashes(("crc32c", metadata.crc32c), ("md5", metadata.md5_hash)))
+    wire = session_words(content_type, digests)
     upload = await engine.streams.begin(upload, size=_announced_size(request), wire=wire)
     location = upload_url(request, engine, upload, engine.settings.upload_idle_timeout)
     status = 201 if "x-goog-resumable" in request.headers else 200
@@ -171,8 +172,7 @@ async def _repeat(request: AnyRequest, engine: Engine, upload: Upload, span: Con
 async def _complete(
     request: AnyRequest, engine: Engine, upload: Upload, declared: Mapping[Algorithm, bytes]
 ) -> Response[Any]:
-    promised = upload.wire.get("digests", {}) if is_session(upload) else {}
-    expected = agreed({Algorithm(name): bytes.fromhex(digest) for name, digest in promised.items()}, declared)
+    expected = agreed(promised_hashes(upload), declared)
     content_type = _content_type(request, upload)
     received = await engine.streams.complete(upload, declared=expected, content_type=content_type)
     known = {Algorithm.CRC32C: received.digests.crc32c, Algorithm.MD5: received.digests.md5}
@@ -239,36 +239,13 @@ def _announced_size(request: AnyRequest) -> int | None:
 
 def _content_type(request: AnyRequest, upload: Upload) -> str | None:
     """Return the file's type as the initiation said it, or else this request."""
-    stated: str | None = upload.wire.get("content_type") if is_session(upload) else None
-    return stated or request.headers.get("content-type")
+    return session_type(upload) or request.headers.get("content-type")
 
 
 def _declared(request: AnyRequest) -> dict[Algorithm, bytes]:
     """Return the digests of the whole that a request declares; raises InvalidDigest."""
-    named = [
-        (name.strip().lower(), value)
-        for field in request.headers.getall("x-goog-hash", [])
-        for name, _, value in (member.partition("=") for member in field.split(","))
-    ]
-    return agreed(_hashes(*named), declared_digests({"repr-digest": request.headers.get("repr-digest")}))
-
-
-def _hashes(*named: tuple[str, str | None]) -> dict[Algorithm, bytes]:
-    found = {}
-    for name, value in named:
-        if value is None:
-            continue
-        if name not in _HASHES:
-            raise InvalidDigest(f"Google's hashes are {' and '.join(_HASHES)}.")
-        algorithm, size = _HASHES[name]
-        try:
-            digest = base64.b64decode(value.strip(), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidDigest(f"The {name} hash is not base64.") from error
-        if len(digest) != size:
-            raise InvalidDigest(f"A {name} hash has {size} bytes.")
-        found[algorithm] = digest
-    return found
+    of_whole = declared_digests({"repr-digest": request.headers.get("repr-digest")})
+    return agreed(declared_hashes(request.headers), of_whole)
 
 
 async def _exactly(length: int | None, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""An upload as Google Cloud Storage's clients read it when all bytes are there: its object resource, and the headers beside it.
+"""Google Cloud Storage's words for an upload, whether its bytes come whole or in a session: hashes, and the object that it becomes.
 
 Source: the Cloud Storage JSON API reference, "Objects", and the XML API reference, "HTTP headers".
 """
@@ -6,18 +6,65 @@ Source: the Cloud Storage JSON API reference, "Objects", and the XML API referen
 from __future__ import annotations
 
 import base64
+import binascii
+from collections.abc import Mapping
 from typing import Any
 
 from fileferry.engine.completion import ReceivedBytes
+from fileferry.engine.digests import Algorithm
+from fileferry.errors import InvalidDigest
 from fileferry.model import Upload, format_time
 
-PROTOCOL = "google"
-"""What ``upload.wire["protocol"]`` says of an upload for which a Google session was initiated."""
+_PROTOCOL = "google"
+_HASHES = {"crc32c": (Algorithm.CRC32C, 4), "md5": (Algorithm.MD5, 16)}
+
+
+def session_words(content_type: str | None, digests: Mapping[Algorithm, bytes]) -> dict[str, Any]:
+    """Return what ``upload.wire`` keeps of an initiation: the file's type, and digests that the whole must have."""
+    promised = {algorithm.value: digest.hex() for algorithm, digest in digests.items()}
+    return {"protocol": _PROTOCOL, "content_type": content_type, "digests": promised}
 
 
 def is_session(upload: Upload) -> bool:
     """Whether a Google session was initiated for an upload."""
-    return upload.wire.get("protocol") == PROTOCOL
+    return upload.wire.get("protocol") == _PROTOCOL
+
+
+def session_type(upload: Upload) -> str | None:
+    """Return the file's type as the initiation said it."""
+    return upload.wire.get("content_type") if is_session(upload) else None
+
+
+def promised_hashes(upload: Upload) -> dict[Algorithm, bytes]:
+    """Return the digests of the whole that the initiation promised."""
+    promised = upload.wire["digests"] if is_session(upload) else {}
+    return {Algorithm(name): bytes.fromhex(digest) for name, digest in promised.items()}
+
+
+def declared_hashes(headers: Any) -> dict[Algorithm, bytes]:
+    """Return the digests that ``x-goog-hash`` declares; raises InvalidDigest."""
+    members = [member.partition("=") for field in headers.getall("x-goog-hash", []) for member in field.split(",")]
+    return parse_hashes(*((name.strip().lower(), value) for name, _, value in members))
+
+
+def parse_hashes(*named: tuple[str, str | None]) -> dict[Algorithm, bytes]:
+    """Read hashes by name, base64; None is left out. Raises InvalidDigest."""
+    found: dict[Algorithm, bytes] = {}
+    for name, value in named:
+        if value is None:
+            continue
+        if name not in _HASHES:
+            raise InvalidDigest(f"Google's hashes are {' and '.join(_HASHES)}.")
+        algorithm, size = _HASHES[name]
+        try:
+            digest = base64.b64decode(value.strip(), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise InvalidDigest(f"The {name} hash is not base64.") from error
+        if len(digest) != size:
+            raise InvalidDigest(f"A {name} hash has {size} bytes.")
+        if found.setdefault(algorithm, digest) != digest:
+            raise InvalidDigest(f"Two different {name} hashes were declared.")
+    return found
 
 
 def object_headers(upload: Upload, received: ReceivedBytes) -> dict[str, str]:

@@ -16,7 +16,15 @@ from fileferry.web import problems
 from fileferry.web.requests import AnyRequest, base_url, declared_digests, refuse_encoded
 from fileferry.wire import envelope
 from fileferry.wire.checksums import amz_checksums, refuse_framed
-from fileferry.wire.gcs_object import is_session, md5_member, object_headers, object_resource
+from fileferry.wire.gcs_object import (
+    declared_hashes,
+    is_session,
+    md5_member,
+    object_headers,
+    object_resource,
+    promised_hashes,
+    session_type,
+)
 
 # What clients send that were told nothing of the type.
 _GENERIC_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
@@ -35,8 +43,14 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
         raise MethodNotAllowed("Send the bytes with PUT.", headers={"Allow": "PUT, OPTIONS"})
     refuse_encoded(request)
     refuse_framed(request.headers)
-    declared = agreed(declared_digests(request.headers), amz_checksums(request.headers))
-    content = await envelope.content_of(request, upload, declared, None, engine.settings.body_idle_timeout)
+    declared = agreed(
+        declared_digests(request.headers),
+        amz_checksums(request.headers),
+        declared_hashes(request.headers),
+        promised_hashes(upload),
+    )
+    idle = engine.settings.body_idle_timeout
+    content = await envelope.content_of(request, upload, declared, session_type(upload), idle)
     if not content.is_unwrapped:
         refuse_type(content.content_type, upload)
     arrival = await engine.arrivals.whole(upload, content.declared, content.announced, content.content_type)

@@ -51,6 +51,8 @@ async def _join(engine: Engine, upload: Upload, asked: tus.Creation, urls: list[
     current = await engine.streams.status(upload)
     if tus.is_joined(current, asked):
         return current
+    for url in urls:
+        tus.partial_id(url)
     partials = [await engine.tickets.at_url(url) for url in urls]
     for partial in partials:
         tus.refuse_foreign(partial, upload.organization_id, joins=upload.id)

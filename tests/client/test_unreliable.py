@@ -75,6 +75,18 @@ def test_parts_that_no_connection_gets_through_arrive_as_a_stream(
     assert len({step for step in steps if 0 < step < SIZE}) > 3
 
 
+def test_a_file_that_changes_while_it_is_streamed_is_no_upload(server: LiveServer, connect: Any, large: Path) -> None:
+    def rewrite(done: int, total: int | None) -> None:
+        if done and done < SIZE:
+            large.write_bytes(bytes(SIZE))
+
+    with Link(server.url, every=EVERY) as link:
+        client = connect(link.url, server.root_key, retries=UNDAUNTED)
+        with pytest.raises(fileferry.SourceChanged):
+            client.upload(large, progress=rewrite, resume=True, **IN_PARTS)
+    assert list(state_folder().iterdir()) == []
+
+
 def test_put_gets_through_such_a_connection(server: LiveServer, shell: Shell, large: Path, body: bytes) -> None:
     with Link(server.url, every=3 * EVERY) as link:
         shell.environment["FILEFERRY_URL"] = link.url

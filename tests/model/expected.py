@@ -81,6 +81,7 @@ class Upload:
     touched_at: datetime
     content: bytes | None = None
     is_open: bool = True
+    is_completed: bool = False
 
 
 class Workspace:

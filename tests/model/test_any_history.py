@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,14 +47,15 @@ class History(RuleBasedStateMachine):
         making = self.engine.workspaces.create(self.principal, f"at {trial.now.timestamp()}")
         self.workspace = trial.run(making).id
 
-    @rule(path=PATHS, lifetime=LIFETIMES)
-    def put(self, path: str, lifetime: timedelta | None) -> None:
-        content = self.content()
-        stored = self.trial.put(self.workspace, path, content, lifetime, at_path=True)
-        owner = self.expected.owner(path, self.now)
-        assert owner is None or owner.id == stored.file.id
-        self.draw(stored.version.number)
-        self.completed(owner or File(stored.file.id, path), stored, content, lifetime)
+    @rule(path=PATHS, lifetime=LIFETIMES, times=st.integers(1, 3))
+    def put(self, path: str, lifetime: timedelta | None, times: int) -> None:
+        for _ in range(times):
+            content = self.content()
+            stored = self.trial.put(self.workspace, path, content, lifetime, at_path=True)
+            owner = self.expected.owner(path, self.now)
+            assert owner is None or owner.id == stored.file.id
+            self.draw(stored.version.number)
+            self.completed(owner or File(stored.file.id, path), stored, content, lifetime)
 
     @rule(path=PATHS, lifetime=LIFETIMES)
     def hand_off(self, path: str, lifetime: timedelta | None) -> None:
@@ -103,7 +105,11 @@ class History(RuleBasedStateMachine):
     @rule(pick=PICKS)
     def complete(self, pick: int) -> None:
         upload = self.expected.uploads[pick % len(self.expected.uploads)]
+        if upload.is_completed:
+            return
         if not upload.is_open:
+            with pytest.raises((NotFound, Gone)):
+                self.trial.run(self.trial.complete(upload.id))
             return
         if upload.content is None:
             self.refused(self.trial.complete(upload.id))
@@ -201,11 +207,13 @@ class History(RuleBasedStateMachine):
         self.trial.run(self.compare())
 
     def teardown(self) -> None:
-        """Look at every version; then sweep, and look again: the store holds what the model has, no more and no less."""
+        """Look at every version; then sweep, and again a while later: the store holds what the model has, no more and no less."""
         self.trial.run(self.compare_versions())
-        self.sweep(False)
-        self.trial.run(self.compare())
-        self.trial.run(self.compare_versions())
+        for hours in (0, 3):
+            self.pass_time(hours / 24)
+            self.sweep(False)
+            self.trial.run(self.compare())
+            self.trial.run(self.compare_versions())
         assert self.trial.run(self.engine.sweeper.scan(fix=False)).is_clean
         for upload in self.under_way:
             self.trial.run(self.trial.abort(upload.id))
@@ -304,7 +312,7 @@ class History(RuleBasedStateMachine):
         target = self.expected.target(upload, self.now)
         assert target is None or target.id == stored.file.id
         self.completed(target or File(stored.file.id, upload.path), stored, content, upload.lifetime)
-        upload.is_open, upload.content = False, None
+        upload.is_open, upload.is_completed, upload.content = False, True, None
 
     def completed(self, file: File, stored: StoredFile, content: bytes, lifetime: timedelta | None) -> None:
         assert stored.file.path == file.path
@@ -343,11 +351,11 @@ def trial(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trial]:
 
 
 def test_a_workspace_is_what_was_made_of_it(trial: Trial) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: History(trial),
+    run_state_machine_as_test(
+        partial(History, trial),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=60,
-            stateful_step_count=30,
+            max_examples=40,
+            stateful_step_count=25,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

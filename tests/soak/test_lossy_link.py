@@ -17,7 +17,7 @@ from support.lossy import LossyLink
 _MIB = 1024 * 1024
 _SIZE = int(os.environ.get("FILEFERRY_SOAK_BYTES", str(5 * 1024 * _MIB)))
 _CUTS = 20
-_RATE = 200 * _MIB
+_RATE = 100 * _MIB
 # What is under way when the link breaks is lost; buffers of the machine's own hold more of it than those of a network.
 _MOST_LOST = 8 * _MIB
 _NOISE = os.urandom(_MIB)

@@ -129,7 +129,8 @@ def test_the_offset_is_told_with_what_is_known_of_the_upload(url: str, draft: Dr
     answer = draft.ask(url)
     assert (answer.status_code, answer.headers["upload-offset"], draft.says(answer)) == (204, "9", True)
     assert answer.headers["upload-length"] == "9"
-    assert draft.ask(url, "GET").headers["upload-offset"] == "9"
+    if draft.version is not None:
+        assert draft.ask(url, "GET").headers["upload-offset"] == "9"
 
 
 def test_the_length_is_told_once_it_is_known(http: httpx.Client, url: str, draft: Draft) -> None:
@@ -195,6 +196,11 @@ def test_a_completeness_that_is_no_boolean_was_not_said(
 def test_a_length_that_is_no_number_was_not_said(url: str, newest: Draft) -> None:
     newest.create(url, b"0", Upload_Length="a")
     assert "upload-length" not in newest.ask(url).headers
+
+
+def test_a_creation_again_may_tell_another_length(http: httpx.Client, url: str, draft: Draft) -> None:
+    draft.create(url, b"1", length=3)
+    assert is_final(draft, draft.create(url, b"12345", complete=True), b"12345")
 
 
 def test_early_versions_complete_by_an_append_that_does_not_say_otherwise(url: str, draft: Draft) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a signed URL that speaks tus: afterwards the offset is true, and going on from it gives the bytes."""
+"""What goes wrong on the way to a URL that speaks tus: afterwards the offset is true, and going on from it gives the bytes."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ def test_writers_in_two_processes(make_server: MakeServer) -> None:
             with SlowPatch(url, before, SIZE - before) as stale:
                 stale.send(CONTENT[before : before + 100_000])
                 offset = offset_of(url)
-                assert patch(url, offset, CONTENT[offset : offset + 1000]).headers["upload-offset"] == str(offset + 1000)
+                assert patch(url, offset, CONTENT[offset : offset + 1000]).headers["upload-offset"] == str(
+                    offset + 1000
+                )
                 assert stale.status() == 409
         finish(http, (asked, url))
 

@@ -25,18 +25,16 @@ async def create_tus_upload(request: AnyRequest, engine: Engine, principal: Prin
     if tus.method_of(request) != "POST":
         raise MethodNotAllowed(headers={"Allow": "POST, OPTIONS"})
     asked = tus.creation_of(request, engine)
-    joins = principal.organization.id
     if asked.joined is not None:
         # The key is what gives the right to join, so that clients may name uploads without their signatures, as some do.
         partials = [await engine.tickets.get(principal, tus.partial_id(url)) for url in asked.joined]
         for partial in partials:
-            tus.refuse_foreign(partial, joins, joins)
+            tus.refuse_foreign(partial, principal.key.id)
         upload = await _open(engine, principal, asked)
         made = await tus.join(engine, upload, asked.wire(is_told=True), partials)
     else:
         upload = await _open(engine, principal, asked)
-        words = asked.wire(joins=joins) if asked.is_partial else asked.wire(is_told=True)
-        made = await tus.create(request, engine, upload, asked, words)
+        made = await tus.create(request, engine, upload, asked, asked.wire(is_told=not asked.is_partial))
     answer = await tus.created(request, engine, made)
     answer.headers.update(cors.ANY_ORIGIN)
     if not asked.is_partial:

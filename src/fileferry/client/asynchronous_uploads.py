@@ -128,7 +128,6 @@ async def _stream_whole(
 ) -> None:
     with sliced(source) as slices:
         await _stream(transport, ticket, ThreadedFeed(SlicesFeed(slices)), new, manner.progress)
-        slices.check_unchanged()
 
 
 async def _stream(
@@ -139,21 +138,23 @@ async def _stream(
     asked = calls.stream_upload(ticket.upload_id, new.organization)
     seconds = calls.digesting_seconds(new, size or 0)
     attempts = transport.retries.begin()
-    ticket, is_fresh = await transport.run(asked, attempts), True
+    ticket, refused = await transport.run(asked, attempts), False
     while ticket.state == "open" and (window := await feed.window(ticket.offset)) is not None:
         if progress:
             progress(ticket.offset, size)
         check_room(ticket, window)
         try:
             offset = await transport.patch(ticket.url, ticket.offset, Sending(window, "md5"), seconds)
-            ticket, is_fresh = replace(ticket, offset=offset), False
+            ticket = replace(ticket, offset=offset)
         except FerryError as error:
-            if is_fresh or not isinstance(error, LinkRefused):
+            # An address may have expired while the source was read; a new one may not.
+            if refused or not isinstance(error, LinkRefused):
                 await asyncio.sleep(attempts.delay_after(error, repeatable=True, final=(DigestMismatch,)))
-            before = ticket.offset
-            ticket, is_fresh = await transport.run(asked, attempts), True
+            before, refused = ticket.offset, isinstance(error, LinkRefused)
+            ticket = await transport.run(asked, attempts)
             if ticket.offset <= before:
                 continue
+        refused = False
         attempts.progressed()
     ticket = await transport.run(asked)
     check_crc32c(ticket, await feed.crc32c())
@@ -270,7 +271,6 @@ class _InParts:
             await _abort(self._transport, ticket.upload_id, self._new)
             self._forget()
             raise
-        self._slices.check_unchanged()
         return None
 
     async def _send_parts(self, ticket: Ticket) -> list[tuple[int, str]]:

@@ -115,7 +115,6 @@ def _put_whole(transport: Transport, ticket: Ticket, source: Source, manner: Man
 def _stream_whole(transport: Transport, ticket: Ticket, source: Source, new: NewFile, manner: Manner) -> None:
     with sliced(source) as slices:
         _stream(transport, ticket, SlicesFeed(slices), new, manner.progress)
-        slices.check_unchanged()
 
 
 def _stream(transport: Transport, ticket: Ticket, feed: Feed, new: NewFile, progress: Progress | None) -> None:
@@ -124,21 +123,23 @@ def _stream(transport: Transport, ticket: Ticket, feed: Feed, new: NewFile, prog
     asked = calls.stream_upload(ticket.upload_id, new.organization)
     seconds = calls.digesting_seconds(new, size or 0)
     attempts = transport.retries.begin()
-    ticket, is_fresh = transport.run(asked, attempts), True
+    ticket, refused = transport.run(asked, attempts), False
     while ticket.state == "open" and (window := feed.window(ticket.offset)) is not None:
         if progress:
             progress(ticket.offset, size)
         check_room(ticket, window)
         try:
             offset = transport.patch(ticket.url, ticket.offset, Sending(window, "md5"), seconds)
-            ticket, is_fresh = replace(ticket, offset=offset), False
+            ticket = replace(ticket, offset=offset)
         except FerryError as error:
-            if is_fresh or not isinstance(error, LinkRefused):
+            # An address may have expired while the source was read; a new one may not.
+            if refused or not isinstance(error, LinkRefused):
                 time.sleep(attempts.delay_after(error, repeatable=True, final=(DigestMismatch,)))
-            before = ticket.offset
-            ticket, is_fresh = transport.run(asked, attempts), True
+            before, refused = ticket.offset, isinstance(error, LinkRefused)
+            ticket = transport.run(asked, attempts)
             if ticket.offset <= before:
                 continue
+        refused = False
         attempts.progressed()
     ticket = transport.run(asked)
     check_crc32c(ticket, feed.crc32c())
@@ -254,7 +255,6 @@ class _InParts:
             _abort(self._transport, ticket.upload_id, self._new)
             self._forget()
             raise
-        self._slices.check_unchanged()
         return None
 
     def _send_parts(self, ticket: Ticket) -> list[tuple[int, str]]:

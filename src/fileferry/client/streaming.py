@@ -59,10 +59,12 @@ class SlicesFeed:
         return Slice(self._slices, offset, length) if length > 0 else None
 
     def crc32c(self) -> str:
-        """Read everything once more: parts that came before the stream were digested each by itself."""
+        """Read everything once more, as parts from before the stream were digested each by itself; raise SourceChanged."""
         value = 0
         for piece in Slice(self._slices, 0, self._slices.size).chunks():
             value = google_crc32c.extend(value, piece)
+        # Before anybody compares: a file that changed is no fault of the server's.
+        self._slices.check_unchanged()
         return f"{value:08x}"
 
 

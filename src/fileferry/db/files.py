@@ -93,9 +93,11 @@ def insert_version(conn: Connection, version: Version, workspace_id: str) -> Non
 
 
 def share_blobs(conn: Connection, version_id: str, blob_keys: set[str]) -> None:
-    """Record that a version has bytes in blobs which are not its own."""
+    """Record that a version, or one to come, has bytes in blobs which are not its own."""
+    conn.execute(delete(shared_blobs).where(shared_blobs.c.version_id == version_id))
     rows = [{"version_id": version_id, "blob_key": blob_key} for blob_key in sorted(blob_keys)]
-    conn.execute(insert(shared_blobs), rows)
+    if rows:
+        conn.execute(insert(shared_blobs), rows)
 
 
 def list_shared(conn: Connection, version_ids: list[str]) -> list[str]:

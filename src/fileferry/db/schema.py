@@ -215,11 +215,11 @@ inline_bytes = Table(
     Column("bytes", LargeBinary, nullable=False),
 )
 
-# Blobs that versions share with uploads or with each other, beside the one of their own.
+# Blobs that versions, some of them still to come, share with uploads or with each other, beside the one of their own.
 shared_blobs = Table(
     "shared_blobs",
     metadata,
-    Column("version_id", ForeignKey("versions.id"), primary_key=True),
+    Column("version_id", String(36), primary_key=True),
     Column("blob_key", String(36), primary_key=True, index=True),
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, text, update
 
-from fileferry.db.schema import Instant, keys, parts, uploads
+from fileferry.db.schema import Instant, keys, parts, shared_blobs, uploads
 from fileferry.model import Part, Stream, Upload, UploadState
 
 _INSERT = insert(uploads)
@@ -209,8 +209,11 @@ def mark_freed(conn: Connection, blob_keys: list[str]) -> None:
 def delete_ended(conn: Connection, before: datetime, limit: int) -> int:
     """Forget ended uploads without bytes that were last touched before ``before``; return how many."""
     ended = and_(uploads.c.state.in_(_ENDED), uploads.c.blob_key.is_(None), uploads.c.touched_at < before)
-    ids = list(conn.execute(select(uploads.c.id).where(ended).limit(limit)).scalars())
+    rows = conn.execute(select(uploads.c.id, uploads.c.version_id, uploads.c.state).where(ended).limit(limit)).all()
+    ids = [row[0] for row in rows]
+    never = [row[1] for row in rows if row[2] != UploadState.COMPLETED.value]
     if ids:
+        conn.execute(delete(shared_blobs).where(shared_blobs.c.version_id.in_(never)))
         conn.execute(delete(parts).where(parts.c.upload_id.in_(ids)))
         conn.execute(delete(uploads).where(uploads.c.id.in_(ids)))
     return len(ids)

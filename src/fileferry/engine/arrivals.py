@@ -237,7 +237,7 @@ class WholeArrival:
             await self._arrivals.store.delete(self._blob_key)
             raise
         if replaced is not None:
-            await self._arrivals.store.delete(replaced)
+            await self._arrivals.completion.release(replaced)
         return await self._arrivals.accepted(self._upload, content)
 
 

@@ -126,6 +126,14 @@ class Completion:
                 await asyncio.to_thread(hasher.update, [block])
         return head, hasher
 
+    async def release(self, blob_key: str) -> None:
+        """Remove a blob that an upload has let go of, unless others have bytes in it."""
+
+        async def is_owned() -> bool:
+            return bool(await self._database.read(files.with_bytes, [blob_key]))
+
+        await self._store.delete_unowned(blob_key, is_owned)
+
     async def finish(self, found: Sequence[Upload]) -> list[StoredFile]:
         """Make received uploads versions, all or none; those that are so already stay so. Raises NotUploaded, Gone."""
         for upload in found:

@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobAssembled, BlobStore
-from fileferry.db import uploads
+from fileferry.db import files, uploads
 from fileferry.db.database import Database
 from fileferry.engine import hashes
 from fileferry.engine.completion import (
@@ -111,7 +111,7 @@ class Streams:
 
         before = await self.database.write(record)
         if before.blob_key is not None and before.state is not UploadState.OPEN:
-            await self.store.delete(before.blob_key)
+            await self._completion.release(before.blob_key)
         elif before.blob_key is not None and before.stream is not None:
             for extent in before.stream.extents:
                 await self.store.discard_region(before.blob_key, extent.offset, extent.length)
@@ -296,6 +296,8 @@ class Streams:
             raise FileTooLarge(limit=upload.max_size)
         for partial in partials:
             uploads.update_upload(conn, partial.id, touched_at=self.clock())
+        # From now on, whatever becomes of the partial uploads.
+        files.share_blobs(conn, upload.version_id, {extent.blob_key or "" for extent in content.extents or ()})
         return self._completion.receive(conn, upload, content)
 
     async def _start_over(self, upload: Upload) -> None:
@@ -309,7 +311,7 @@ class Streams:
             return True
 
         if await self.database.write(reopen) and upload.blob_key is not None:
-            await self.store.delete(upload.blob_key)
+            await self._completion.release(upload.blob_key)
 
 
 class StreamArrival:

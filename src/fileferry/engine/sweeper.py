@@ -174,10 +174,11 @@ class Sweeper:
     async def _free_some(self) -> int:
         of_versions = await self._database.read(files.list_freeable, _PAGE)
         of_uploads = await self._database.read(uploads.list_freeable, _PAGE)
-        in_use = await self._database.read(files.are_shared, of_uploads)
         own = [key for _id, key in of_versions if key is not None]
-        for blob_key in (*own, *(key for key in of_uploads if key not in in_use)):
-            await self._store.delete(blob_key)
+        in_use = await self._database.read(files.are_shared, own + of_uploads)
+        for blob_key in own + of_uploads:
+            if blob_key not in in_use:
+                await self._store.delete(blob_key)
         if of_versions:
             await self._free_shared([version_id for version_id, _key in of_versions])
         if of_uploads:

@@ -153,6 +153,10 @@ class Tickets:
         """Return when a URL signed now ends."""
         return self._clock() + (lifetime or self._settings.upload_url_lifetime)
 
+    def session_lifetime(self, upload: Upload) -> timedelta:
+        """Return how long a URL signed now for a resumed upload is good; no such URL outlives the first one's idle time."""
+        return upload.created_at + self._settings.upload_idle_timeout - self._clock()
+
     def public_token(self, upload: Upload) -> str:
         """Return the token that the file's public URL will carry."""
         return self._links.public_token(upload.organization_id, upload.file_id, upload.version_id)

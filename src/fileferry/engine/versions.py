@@ -110,8 +110,6 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
     files.insert_version(conn, version, file.workspace_id)
     if content.inline is not None:
         files.insert_inline(conn, version.id, content.inline)
-    if shared := {extent.blob_key for extent in content.extents or () if extent.blob_key is not None}:
-        files.share_blobs(conn, version.id, shared)
     if current is None:
         workspaces.count_files(conn, file.workspace_id, living=1)
     else:

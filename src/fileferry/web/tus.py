@@ -50,7 +50,7 @@ _METADATA_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
 _PARTIAL = "partial"
 _FINAL = "final;"
 # What `Upload.wire` holds of a tus upload.
-_METADATA, _CONCAT, _JOINS, _IS_TOLD = "upload_metadata", "upload_concat", "joins", "is_told"
+_METADATA, _CONCAT, _IS_TOLD = "upload_metadata", "upload_concat", "is_told"
 
 
 class ChecksumMismatch(DigestMismatch):
@@ -76,12 +76,9 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
         """The URLs of the uploads that are to be joined; None where none are."""
         return self.concat.removeprefix(_FINAL).split() if self.concat and self.concat.startswith(_FINAL) else None
 
-    def wire(self, joins: str | None = None, *, is_told: bool = False) -> dict[str, Any]:
-        """Return what to keep with the upload; see ``refuse_foreign`` for ``joins``.
-
-        ``is_told`` says that who sends may learn the file's public URL.
-        """
-        words = {_METADATA: self.metadata, _CONCAT: self.concat, _JOINS: joins, _IS_TOLD: is_told or None}
+    def wire(self, *, is_told: bool = False) -> dict[str, Any]:
+        """Return what to keep with the upload; ``is_told`` says that who sends may learn the file's public URL."""
+        words = {_METADATA: self.metadata, _CONCAT: self.concat, _IS_TOLD: is_told or None}
         return {name: value for name, value in words.items() if value is not None}
 
 
@@ -278,19 +275,18 @@ async def status(request: AnyRequest, engine: Engine, upload: Upload, url_ends: 
 
 async def created(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
     """Answer a creation request."""
-    location = upload_url(request, engine, upload, engine.settings.upload_idle_timeout)
+    location = upload_url(request, engine, upload, engine.tickets.session_lifetime(upload))
     headers = {**await progress(request, engine, upload), "Location": location}
     return answer(201, headers)
 
 
-def refuse_foreign(partial: Upload, organization_id: str, joins: str) -> None:
-    """Raise Forbidden for an upload that was not created to be joined where ``joins`` says: an upload's id, or the organization's.
+def refuse_foreign(partial: Upload, key_id: str) -> None:
+    """Raise Forbidden for an upload that was not created with this key to be joined with others.
 
-    A URL to upload to is no right to read: who holds one of another's must not get at its bytes by joining it.
+    To upload is no right to read: who may not read what others upload must not get at its bytes by joining it.
     """
-    same = partial.organization_id == organization_id and partial.wire.get(_JOINS) == joins
-    if not same or partial.wire.get(_CONCAT) != _PARTIAL:
-        raise Forbidden("Upload-Concat names an upload that was not created here as a partial one.")
+    if partial.key_id != key_id or partial.parent_id is not None or partial.wire.get(_CONCAT) != _PARTIAL:
+        raise Forbidden("Upload-Concat names an upload that was not created with this key as a partial one.")
 
 
 def partial_id(url: str) -> str:

@@ -108,7 +108,7 @@ async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     digests = agreed(_declared(request), parse_hashes(("crc32c", metadata.crc32c), ("md5", metadata.md5_hash)))
     wire = session_words(content_type, digests)
     upload = await engine.streams.begin(upload, size=_announced_size(request), wire=wire)
-    location = upload_url(request, engine, upload, engine.settings.upload_idle_timeout)
+    location = upload_url(request, engine, upload, engine.tickets.session_lifetime(upload))
     status = 201 if "x-goog-resumable" in request.headers else 200
     return Response(b"", status_code=status, headers={"Location": location, "Cache-Control": "no-store"})
 

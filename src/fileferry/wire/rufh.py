@@ -128,7 +128,8 @@ class _Exchange:
         stated_type = None if _media_type(self._request) == interop.MEDIA_TYPE else self._headers.get("content-type")
         plain.refuse_type(stated_type, self._upload)
         announced = content_length(self._request)
-        size = self._length(0, is_complete, announced)
+        # A length that was told before goes with what is begun anew; only the ticket's stays.
+        size = self._length(0, is_complete, announced, self._upload.promised_size)
         declared, whole = self._content_digests(), self._repr_digests()
         if is_complete:
             # The digest of all there is: nothing of it is lost when the connection is, as it would be with that of a piece.
@@ -141,7 +142,7 @@ class _Exchange:
             "want_repr_digest": sorted(wanted_digests(self._headers)),
         }
         self._upload = await self._engine.streams.begin(self._upload, size=size, wire=wire)
-        lifetime = self._engine.settings.upload_idle_timeout
+        lifetime = self._engine.tickets.session_lifetime(self._upload)
         created = {
             "Location": upload_url(self._request, self._engine, self._upload, lifetime),
             **self._limits(lifetime.total_seconds()),
@@ -172,7 +173,7 @@ class _Exchange:
             return await self._repeat(offset, is_complete, announced)
         if offset != self._upload.offset:
             raise OffsetMismatch(expected=self._upload.offset, provided=offset)
-        size = self._length(offset, is_complete, announced)
+        size = self._length(offset, is_complete, announced, self._upload.size)
         if size is not None:
             self._upload = await self._engine.streams.set_size(self._upload, size)
         await self._take(offset, announced, self._content_digests())
@@ -201,13 +202,13 @@ class _Exchange:
         if self._dialect.has_bare_questions and any(name in self._headers for name in _ASKED_BARE):
             raise BadRequest("This request may carry no field of the upload but its version.")
 
-    def _length(self, offset: int, is_complete: bool, announced: int | None) -> int | None:
-        """Return the length of the whole as far as the request tells it; raises SizeMismatch where it contradicts itself."""
+    def _length(self, offset: int, is_complete: bool, announced: int | None, fixed: int | None) -> int | None:
+        """Return the length of the whole where the request tells it; raises SizeMismatch for contradictions, also to ``fixed``."""
         stated = interop.read_integer(self._headers, "Upload-Length")
         implied = offset + announced if is_complete and announced is not None else None
         if stated is not None and implied not in (None, stated):
             raise SizeMismatch(f"Upload-Length says {stated} bytes, and all bytes together are {implied}.")
-        known = next((size for size in (stated, implied, self._upload.size) if size is not None), None)
+        known = next((size for size in (stated, implied, fixed) if size is not None), None)
         if known is not None and announced is not None and offset + announced > known:
             raise SizeMismatch(f"The upload has {known} bytes, and these are more.", expected=known)
         return stated if stated is not None else implied

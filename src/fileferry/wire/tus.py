@@ -39,7 +39,7 @@ async def _create(request: AnyRequest, engine: Engine, upload: Upload) -> Respon
         return await tus.created(request, engine, await _join(engine, upload, asked, asked.joined))
     if asked.is_partial:
         partial = await engine.tickets.open_partial(upload, asked.length)
-        begun = await tus.create(request, engine, partial, asked, asked.wire(joins=upload.id))
+        begun = await tus.create(request, engine, partial, asked, asked.wire())
     else:
         plain.refuse_type(tus.stated_type(asked.metadata), upload)
         begun = await tus.create(request, engine, upload, asked, asked.wire())
@@ -51,11 +51,7 @@ async def _join(engine: Engine, upload: Upload, asked: tus.Creation, urls: list[
     current = await engine.streams.status(upload)
     if tus.is_joined(current, asked):
         return current
-    for url in urls:
-        tus.partial_id(url)
-    partials = [await engine.tickets.at_url(url) for url in urls]
-    for partial in partials:
-        tus.refuse_foreign(partial, upload.organization_id, joins=upload.id)
+    partials = [await engine.tickets.partial_of(upload, tus.partial_id(url)) for url in urls]
     return await tus.join(engine, upload, asked.wire(), partials)
 
 

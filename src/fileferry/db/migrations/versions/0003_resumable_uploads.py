@@ -14,10 +14,6 @@ def upgrade() -> None:
         "shared_blobs",
         sa.Column("version_id", sa.String(length=36), nullable=False),
         sa.Column("blob_key", sa.String(length=36), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["version_id"],
-            ["versions.id"],
-        ),
         sa.PrimaryKeyConstraint("version_id", "blob_key"),
     )
     with op.batch_alter_table("shared_blobs", schema=None) as batch_op:

@@ -300,13 +300,6 @@ class RateLimited(FerryError):
     title = "Too many requests; repeat after the time in Retry-After."
 
 
-class ProtocolUnknown(FerryError):
-    """An upload protocol that this server does not speak; nothing was read."""
-
-    code, status, retry = "protocol_unknown", 501, Retry.NEVER
-    title = "This upload protocol is not spoken here: use a plain PUT, or S3 multipart parts."
-
-
 class Unavailable(FerryError):
     """Shutting down, or a part the server needs is away."""
 

@@ -108,8 +108,7 @@ class History(RuleBasedStateMachine):
         if upload.is_completed:
             return
         if not upload.is_open:
-            with pytest.raises((NotFound, Gone)):
-                self.trial.run(self.trial.complete(upload.id))
+            self.has_ended(upload)
             return
         if upload.content is None:
             self.refused(self.trial.complete(upload.id))
@@ -130,6 +129,9 @@ class History(RuleBasedStateMachine):
         deleting = self.engine.changes.delete(self.principal, file.id, permanent=permanent)
         if self.allow(deleting, file.is_living(self.now) or (permanent and file.is_restorable(self.now))):
             self.expected.delete(file, self.now, permanent=permanent)
+            for upload in self.expected.uploads:
+                if upload.file_id == file.id and not upload.is_completed:
+                    self.has_ended(upload)
 
     @rule(path=PATHS)
     def delete_at(self, path: str) -> None:
@@ -319,6 +321,11 @@ class History(RuleBasedStateMachine):
         expires_at = None if lifetime is None else self.now + lifetime
         token = self.engine.files.public_token(stored)
         self.expected.add(file, Version(stored.version.number, content, token, expires_at), self.now)
+
+    def has_ended(self, upload: Upload) -> None:
+        """An upload that was given up, waited too long, or whose file was deleted: it never becomes a version."""
+        with pytest.raises((NotFound, Gone)):
+            self.trial.run(self.trial.complete(upload.id))
 
     def allow(self, awaited: Coroutine[Any, Any, T], is_allowed: bool) -> bool:
         """Do it where it is allowed; otherwise it must be refused."""

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from sqlalchemy import Connection
@@ -214,15 +213,6 @@ class Tickets:
         if partial is None or partial.parent_id != upload.id:
             raise LinkRefused()
         return partial
-
-    async def at_url(self, url: str) -> Upload:
-        """Return the upload that one of our own signed URLs is for; raises LinkRefused for every other."""
-        found = urlsplit(url)
-        # Whatever path the service is under, the last segments are ours.
-        segments = found.path.split("/")[-3:]
-        if len(segments) < 3 or segments[0] != "u":
-            raise LinkRefused()
-        return await self.at(segments[1], dict(parse_qsl(found.query)))
 
     async def received(self, upload: Upload) -> ReceivedBytes | None:
         """Return what the upload's bytes are, once all are there; raises Gone for one that has ended."""

@@ -62,7 +62,6 @@ _CODES = {
     "method_not_allowed": "UnsupportedHttpVerb",
     "not_found": "BlobNotFound",
     "precondition_failed": "ConditionNotMet",
-    "protocol_unknown": "NotImplemented",
     "range_not_satisfiable": "InvalidRange",
     "rate_limited": "ServerBusy",
     "request_timeout": "OperationTimedOut",

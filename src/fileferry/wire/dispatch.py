@@ -7,9 +7,8 @@ from typing import Any, Protocol
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.engine import Engine
-from fileferry.errors import ProtocolUnknown
 from fileferry.model import Upload
-from fileferry.web import cors, problems
+from fileferry.web import cors
 from fileferry.web.requests import AnyRequest
 from fileferry.wire import azure, gcs, plain, rufh, s3, tus
 
@@ -27,44 +26,14 @@ class WireProtocol(Protocol):
         """Answer with the error in the form that the protocol's clients parse, a bad signature's included."""
 
 
-class Unspoken:
-    """A protocol that is not spoken here yet; to take its requests for plain ones would store something else than was meant."""
-
-    def __init__(self, name: str, headers: tuple[str, ...], content_type: str | None = None) -> None:
-        self._name = name
-        self._headers = headers
-        self._content_type = content_type
-
-    def is_spoken(self, request: AnyRequest) -> bool:
-        """Whether one of its headers came, or its content type."""
-        if any(name in request.headers for name in self._headers):
-            return True
-        return self._content_type is not None and request.headers.get("content-type") == self._content_type
-
-    async def handle(self, _request: AnyRequest, _engine: Engine, _upload: Upload) -> Response[Any]:
-        """Raise ProtocolUnknown."""
-        raise ProtocolUnknown(f"{self._name} is not spoken on this URL: use a plain PUT, Azure blocks, or S3 parts.")
-
-    def render_error(self, request: AnyRequest, error: Exception) -> Response[bytes]:
-        """Answer with problem+json."""
-        return problems.render(request, error)
-
-
 # The first that knows a request answers it; the last knows every one.
-_PROTOCOLS: tuple[WireProtocol, ...] = (
-    azure,
-    tus,
-    rufh,
-    gcs,
-    s3,
-    plain,
-)
+_PROTOCOLS: tuple[WireProtocol, ...] = (azure, tus, rufh, gcs, s3, plain)
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
 
 
 @route("/u/{upload_id:str}/{name:path}", http_method=_METHODS)
 async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Response[Any]:
-    """Take the bytes of an upload at its signed URL: a plain PUT, Azure blocks, or the parts of an S3 multipart upload."""
+    """Take the bytes of an upload at its signed URL, by whichever upload protocol the client speaks."""
     found = await engine.tickets.at(upload_id, request.query_params)
     answer = await _protocol(request).handle(request, engine, found)
     answer.headers.update(cors.ANY_ORIGIN)

@@ -402,3 +402,11 @@ def test_without_a_good_key_nothing_is_told(place: Place, server: LiveServer, ke
             answer = stranger.request(method, address)
             assert refusal(answer) == (401, "unauthorized")
             assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_deleting_a_file_ends_what_is_on_its_way_to_it(place: Place) -> None:
+    place.put("a.txt", b"first")
+    on_its_way = place.ask("a.txt")
+    assert place.http.delete(place.at("a.txt")).status_code == 204
+    assert send(on_its_way["upload"], b"second", headers={"x-ms-blob-type": "BlockBlob"}).status_code in (404, 409, 410)
+    assert place.http.get(place.at("a.txt")).status_code == 404

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from xml.etree import ElementTree
 
@@ -13,21 +15,47 @@ import httpx
 PIECE = 1024 * 1024
 _TUS = {"Tus-Resumable": "1.0.0"}
 _DRAFT = {"Upload-Draft-Interop-Version": "6"}
-Body = Callable[[bytes], Iterator[bytes]]
+Body = Callable[[bytes], bytes | Iterator[bytes]]
 """Makes the body of a request from its bytes; a test's own breaks off half-way."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """How bytes are sent, without them."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    fine: tuple[int, ...]
+    """The statuses of success."""
 
 
 class Sender(Protocol):
     """One client of one protocol at one signed URL."""
 
-    def begin(self, size: int) -> None:
-        """Do what comes before the first byte."""
+    ticket: dict[str, Any]
+    piece: int
+    """How many bytes each of its requests brings; the last one's may be fewer."""
+    again: Callable[[], httpx.Response]
+    """Sends the last request once more."""
+
+    def begin(self, size: int | None) -> None:
+        """Do what comes before the first byte; the size may be known in the end only."""
+
+    def request(self, start: int, stop: int, size: int | None) -> Request:
+        """Return what brings the bytes from ``start`` to before ``stop``, of so many altogether."""
+
+    def push(self, content: Any, request: Request, **headers: str) -> httpx.Response:
+        """Send a request with these bytes, whatever the answer; further ``headers`` are named with underscores."""
 
     def next_pieces(self, content: bytes) -> list[int]:
         """Return where the pieces begin that the server does not have, as it says itself; the first is to be sent next."""
 
     def send(self, content: bytes, start: int, body: Body) -> None:
         """Send the piece that begins at ``start``."""
+
+    def tell_size(self, size: int) -> None:
+        """Say after the last byte how many there are; where nobody asks, nothing is said."""
 
     def complete(self, content: bytes) -> None:
         """Do what comes after the last byte."""
@@ -36,18 +64,44 @@ class Sender(Protocol):
 class Base:
     """A URL and how to ask it."""
 
+    piece = PIECE
+    again: Callable[[], httpx.Response]
+
     def __init__(self, ticket: dict[str, Any]) -> None:
         self.ticket = ticket
         self.url = str(ticket["url"])
 
+    def request(self, start: int, stop: int, size: int | None) -> Request:
+        """Every protocol has its own."""
+        raise NotImplementedError
+
+    def send(self, content: bytes, start: int, body: Body) -> None:
+        """Send the piece that begins at ``start``; any other status than those of success fails the test."""
+        stop = min(start + self.piece, len(content))
+        request = self.request(start, stop, len(content))
+        options = {"headers": request.headers, "content": body(content[start:stop])}
+        self.ask(request.method, request.url, fine=request.fine, **options)
+
+    def push(self, content: Any, request: Request, **headers: str) -> httpx.Response:
+        """Send a request with these bytes, whatever the answer; further ``headers`` are named with underscores."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._send(request.method, request.url, content=content, headers={**request.headers, **named})
+
     def ask(self, method: str, url: str = "", *, fine: tuple[int, ...], **options: Any) -> httpx.Response:
         """Send one request without a key; any other status than those that are fine fails the test."""
-        answer = httpx.request(method, url or self.url, trust_env=False, timeout=30, **options)
+        answer = self._send(method, url or self.url, **options)
         assert answer.status_code in fine, f"{method}: {answer.status_code} {answer.text[:300]}"
         return answer
 
-    def begin(self, size: int) -> None:
+    def _send(self, method: str, url: str, **options: Any) -> httpx.Response:
+        self.again = partial(httpx.request, method, url, trust_env=False, timeout=30, **options)
+        return self.again()
+
+    def begin(self, size: int | None) -> None:
         """Most protocols just begin."""
+
+    def tell_size(self, size: int) -> None:
+        """Most protocols need not be told."""
 
     def complete(self, content: bytes) -> None:
         """Most protocols are complete with their last byte."""
@@ -60,9 +114,8 @@ class S3Parts(Base):
         there = {int(number) for number, _etag in self._listed()}
         return [start for start in range(0, len(content), PIECE) if start // PIECE + 1 not in there]
 
-    def send(self, content: bytes, start: int, body: Body) -> None:
-        url = f"{self.ticket['part_url']}&partNumber={start // PIECE + 1}"
-        self.ask("PUT", url, fine=(200,), content=body(content[start : start + PIECE]))
+    def request(self, start: int, stop: int, size: int | None) -> Request:
+        return Request("PUT", f"{self.ticket['part_url']}&partNumber={start // PIECE + 1}", {}, (200,))
 
     def complete(self, content: bytes) -> None:
         document = ElementTree.Element("CompleteMultipartUpload")
@@ -85,9 +138,9 @@ class AzureBlocks(Base):
         there = set(re.findall(r"<Name>(.*?)</Name>", answer.text))
         return [start for start in range(0, len(content), PIECE) if _block_id(start) not in there]
 
-    def send(self, content: bytes, start: int, body: Body) -> None:
+    def request(self, start: int, stop: int, size: int | None) -> Request:
         url = f"{self.url}&comp=block&blockid={_block_id(start).replace('=', '%3D')}"
-        self.ask("PUT", url, fine=(201,), content=body(content[start : start + PIECE]))
+        return Request("PUT", url, {}, (201,))
 
     def complete(self, content: bytes) -> None:
         listed = "".join(f"<Latest>{_block_id(start)}</Latest>" for start in range(0, len(content), PIECE))
@@ -97,7 +150,7 @@ class AzureBlocks(Base):
 class GoogleSession(Base):
     """Chunks of a Google resumable session; a status query tells how far it is."""
 
-    def begin(self, size: int) -> None:
+    def begin(self, size: int | None) -> None:
         self.ask("POST", fine=(200, 201), headers={"x-goog-resumable": "start"})
 
     def next_pieces(self, content: bytes) -> list[int]:
@@ -107,35 +160,39 @@ class GoogleSession(Base):
         last = re.fullmatch(r"bytes=0-(\d+)", answer.headers.get("range", ""))
         return list(range(int(last[1]) + 1 if last else 0, len(content), PIECE))
 
-    def send(self, content: bytes, start: int, body: Body) -> None:
-        piece = content[start : start + PIECE]
-        headers = {"Content-Range": f"bytes {start}-{start + len(piece) - 1}/{len(content)}"}
-        self.ask("PUT", fine=(200, 308), headers=headers, content=body(piece))
+    def request(self, start: int, stop: int, size: int | None) -> Request:
+        told = "*" if start == stop else f"{start}-{stop - 1}"
+        headers = {"Content-Range": f"bytes {told}/{'*' if size is None else size}"}
+        return Request("PUT", self.url, headers, (200, 308))
+
+    def tell_size(self, size: int) -> None:
+        self.ask("PUT", fine=(200,), headers={"Content-Range": f"bytes */{size}"})
 
 
 class Tus(Base):
     """PATCHes of tus 1.0; HEAD tells how far it is."""
 
-    def begin(self, size: int) -> None:
-        self.ask("POST", fine=(201,), headers={**_TUS, "Upload-Length": str(size)})
+    def begin(self, size: int | None) -> None:
+        told = {"Upload-Defer-Length": "1"} if size is None else {"Upload-Length": str(size)}
+        self.ask("POST", fine=(201,), headers={**_TUS, **told})
 
     def next_pieces(self, content: bytes) -> list[int]:
         answer = self.ask("HEAD", fine=(200, 204), headers=_TUS)
         return list(range(int(answer.headers["upload-offset"]), len(content), PIECE))
 
-    def send(self, content: bytes, start: int, body: Body) -> None:
-        headers = {
-            **_TUS,
-            "Upload-Offset": str(start),
-            "Content-Type": "application/offset+octet-stream",
-        }
-        self.ask("PATCH", fine=(204,), headers=headers, content=body(content[start : start + PIECE]))
+    def request(self, start: int, stop: int, size: int | None) -> Request:
+        headers = {**_TUS, "Upload-Offset": str(start), "Content-Type": "application/offset+octet-stream"}
+        return Request("PATCH", self.url, headers, (204,))
+
+    def tell_size(self, size: int) -> None:
+        request = self.request(size, size, size)
+        self.ask("PATCH", fine=(204,), headers={**request.headers, "Upload-Length": str(size)})
 
 
 class Draft(Base):
     """Appends of the IETF draft; HEAD tells how far it is."""
 
-    def begin(self, size: int) -> None:
+    def begin(self, size: int | None) -> None:
         self.ask("POST", fine=(200, 201, 204), headers={**_DRAFT, "Upload-Complete": "?0"})
 
     def next_pieces(self, content: bytes) -> list[int]:
@@ -144,15 +201,17 @@ class Draft(Base):
             return []
         return list(range(int(answer.headers["upload-offset"]), len(content), PIECE))
 
-    def send(self, content: bytes, start: int, body: Body) -> None:
-        is_last = start + PIECE >= len(content)
+    def request(self, start: int, stop: int, size: int | None) -> Request:
         headers = {
             **_DRAFT,
             "Upload-Offset": str(start),
-            "Upload-Complete": "?1" if is_last else "?0",
+            "Upload-Complete": "?1" if stop == size else "?0",
             "Content-Type": "application/partial-upload",
         }
-        self.ask("PATCH", fine=(200, 201, 204), headers=headers, content=body(content[start : start + PIECE]))
+        return Request("PATCH", self.url, headers, (200, 201, 204))
+
+    def tell_size(self, size: int) -> None:
+        self.ask("PATCH", fine=(200,), headers=self.request(size, size, size).headers)
 
 
 SENDERS: dict[str, Callable[[dict[str, Any]], Sender]] = {

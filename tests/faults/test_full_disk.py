@@ -132,7 +132,7 @@ def test_deleting_a_file_makes_room_on_a_full_store(small_disk: SmallDisk, make_
         spare = client.put("/api/upload/spare.bin", content=content).json()
         small_disk.fill()
         assert_says_that_the_disk_is_full(client.put("/api/upload/more.bin", content=content))
-        assert client.delete(f"/api/files/{spare['id']}").status_code == 204
+        assert client.delete(f"/api/files/{spare['id']}?permanent=true").status_code == 204
         eventually(lambda: small_disk.free() >= len(content), "the sweeper has freed the deleted file's bytes")
         assert client.put("/api/upload/more.bin", content=content).status_code == 201
         assert client.get(kept["url"]).content == content
@@ -198,7 +198,7 @@ def test_a_reserve_keeps_room_to_delete_and_recover(small_disk: SmallDisk, make_
         for refused in upload_by_every_flow(client, b"a few bytes"):
             assert_says_that_the_disk_is_full(refused)
         assert client.get("/readyz").json()["status"] == "degraded"
-        assert client.delete(f"/api/files/{spare['id']}").status_code == 204
+        assert client.delete(f"/api/files/{spare['id']}?permanent=true").status_code == 204
         eventually(lambda: small_disk.free() >= 7 * MIB, "the sweeper has freed the deleted file's bytes")
         assert client.put("/api/upload/more.bin", content=b"a few bytes").status_code == 201
 

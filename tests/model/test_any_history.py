@@ -125,7 +125,8 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: self.expected.files)
     @rule(pick=PICKS, permanent=st.booleans())
     def delete(self, pick: int, permanent: bool) -> None:
-        file = self.file(pick, self.expected.living(self.now))
+        living, promised = self.expected.living(self.now), {upload.file_id for upload in self.under_way}
+        file = self.file(pick, [file for file in living if file.id in promised] or living)
         deleting = self.engine.changes.delete(self.principal, file.id, permanent=permanent)
         if self.allow(deleting, file.is_living(self.now) or (permanent and file.is_restorable(self.now))):
             self.expected.delete(file, self.now, permanent=permanent)

@@ -209,7 +209,11 @@ class Mixture(RuleBasedStateMachine):
     def send_the_last_request_again(self) -> None:
         assert self.last is not None
         answer = self.last()
-        assert answer.status_code in (200, 201, 204), answer.text
+        if "tus-resumable" in answer.headers:
+            # In tus that is a wrong offset, and the right one says that all is there.
+            assert (answer.status_code, answer.headers["upload-offset"]) == (409, str(len(self.whole or b"")))
+        else:
+            assert answer.status_code in (200, 201), answer.text
 
     @precondition(lambda self: self.whole is not None)
     @rule(protocol=sequential, size=some)
@@ -245,8 +249,8 @@ def test_every_mixture_of_protocols_and_faults_ends_with_the_bytes_acknowledged(
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: Mixture(http),
         settings=settings(
-            max_examples=25,
-            stateful_step_count=15,
+            max_examples=20,
+            stateful_step_count=12,
             deadline=None,
             database=None,
             print_blob=True,

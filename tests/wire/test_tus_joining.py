@@ -56,6 +56,23 @@ def test_what_is_joined_may_be_joined_twice_in_any_order(http: httpx.Client, ask
     assert stored(http, asked) == b"bbaaabb"
 
 
+@pytest.mark.parametrize("ending", ["put", "created anew", "deleted"])
+def test_joined_bytes_outlive_what_becomes_of_the_partial_upload(
+    http: httpx.Client, asked: dict[str, Any], url: str, ending: str
+) -> None:
+    content = os.urandom(300_000)
+    location = partial(url, content)
+    assert join(url, location).status_code == 201
+    if ending == "put":
+        assert send(location, b"something else").status_code == 200
+    elif ending == "created anew":
+        call("POST", location, Upload_Length="4")
+        patch(location, 0, b"else")
+    else:
+        call("DELETE", location)
+    assert stored(http, asked) == content
+
+
 def test_a_lost_answer_is_given_again(http: httpx.Client, asked: dict[str, Any], url: str) -> None:
     a, b = partial(url, b"aaa"), partial(url, b"bb")
     assert join(url, a, b).status_code == join(url, a, b).status_code == 201

@@ -182,7 +182,7 @@ def version_object(request: AnyRequest, engine: Engine, current: StoredFile, ver
 
 def upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: list[Part]) -> UploadObject:
     """Return an upload as the native API shows it, with fresh signed URLs."""
-    counted = upload.part_size is not None and upload.size is not None
+    counted = upload.part_size is not None and upload.promised_size is not None
     return UploadObject(
         id=upload.id,
         file_id=upload.file_id,

@@ -300,7 +300,7 @@ async def fresh_urls(request: AnyRequest, engine: Engine, principal: Principal, 
     asked = await json_body(request, engine, PartsAsked)
     upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
     refuse_ended(upload)
-    count = MOST_PARTS if upload.size is None else part_count(upload)
+    count = MOST_PARTS if upload.promised_size is None else part_count(upload)
     if not all(1 <= number <= count for number in asked.part_numbers):
         raise InvalidParameter(f"This upload has the parts 1 to {count}.", parameter="partNumbers")
     urls = _part_urls(request, engine, upload, asked.part_numbers)

@@ -86,12 +86,12 @@ def find_by_version(conn: Connection, file_id: str, number: int) -> Upload | Non
     return _first(conn.execute(_UPLOAD.where(uploads.c.file_id == file_id, uploads.c.number == number)).first())
 
 
-def size_of_partials(conn: Connection, upload_id: str) -> int:
-    """Return how many bytes the living partial uploads of an upload may have together."""
+def size_of_partials(conn: Connection, upload_id: str) -> tuple[int, int]:
+    """Return how many bytes the living partial uploads of an upload may have together, and how many there are."""
     each = func.coalesce(uploads.c.size, uploads.c.length, uploads.c.max_size)
     living = and_(uploads.c.parent_id == upload_id, uploads.c.state.in_(_LIVING))
-    total: int = conn.execute(select(func.coalesce(func.sum(each), 0)).where(living)).scalar_one()
-    return total
+    row = conn.execute(select(func.coalesce(func.sum(each), 0), func.count()).where(living)).one()
+    return row[0], row[1]
 
 
 def end_for_file(conn: Connection, file_id: str) -> None:
@@ -148,6 +148,14 @@ def delete_pieces(conn: Connection, upload_id: str, numbers: list[int]) -> None:
     place = and_(parts.c.upload_id == upload_id, parts.c.number == bindparam("piece"))
     if numbers:
         conn.execute(delete(parts).where(place), [{"piece": number} for number in numbers])
+
+
+def disown_parts(conn: Connection, upload_id: str, numbers: list[int]) -> None:
+    """Forget that these parts have arrived, but not that they were begun: another attempt gets a place of its own."""
+    place = and_(parts.c.upload_id == upload_id, parts.c.number == bindparam("piece"))
+    nothing = {"offset": None, "size": None, "md5": None, "crc32c": None, "received_at": None}
+    if numbers:
+        conn.execute(update(parts).where(place).values(**nothing), [{"piece": number} for number in numbers])
 
 
 def delete_all_pieces(conn: Connection, upload_id: str) -> None:

@@ -127,7 +127,7 @@ class Arrivals:
         blob_key = self._gathering_blob(conn, upload_id)
         upload = reload(conn, upload_id)
         is_first = uploads.begin_part(conn, upload_id, number)
-        if is_first and upload.part_size is not None and upload.size is not None:
+        if is_first and upload.part_size is not None and upload.promised_size is not None:
             return (number - 1) * upload.part_size, blob_key
         # Another attempt may still be writing in the part's own place, or there is none: a fresh run of bytes.
         return uploads.reserve(conn, upload_id, room), blob_key
@@ -171,7 +171,7 @@ class Arrivals:
         current = reload(conn, upload.id)
         _refuse_more_parts(current)
         # Parts of a fixed size cannot exceed the whole; of the others, what counts is their sum.
-        open_ended = upload.part_size is None or upload.size is None
+        open_ended = upload.part_size is None or upload.promised_size is None
         if open_ended and uploads.size_of_others(conn, upload.id, part.number) + part.size > upload.max_size:
             raise FileTooLarge(f"All parts together have more than {upload.max_size} bytes.", limit=upload.max_size)
         replaced = uploads.find_part(conn, upload.id, part.number)

@@ -10,6 +10,7 @@ from fileferry.model import Extent, Part, Upload
 
 MOST_PARTS = 10_000
 MOST_BLOCKS = 50_000
+MOST_PARTIALS = 1_000
 MOST_WAITING_BLOCKS = 100_000
 SMALLEST_PART = 64 * 1024
 LARGEST_PART = 5 * 1024**3
@@ -20,19 +21,19 @@ def part_length(upload: Upload, number: int) -> int | None:
     """Return how many bytes a part must have, None where that is open; raises InvalidPart for a number out of range."""
     if not 1 <= number <= MOST_PARTS:
         raise InvalidPart(f"Part numbers go from 1 to {MOST_PARTS}.", part_number=number)
-    if upload.part_size is None or upload.size is None:
+    if upload.part_size is None or upload.promised_size is None:
         return None
     count = part_count(upload)
     if number > count:
         raise InvalidPart(f"This upload has {count} parts; there is no part {number}.", part_number=number)
-    return upload.part_size if number < count else upload.size - (count - 1) * upload.part_size
+    return upload.part_size if number < count else upload.promised_size - (count - 1) * upload.part_size
 
 
 def part_count(upload: Upload) -> int:
     """Return how many parts an upload of known size and part size has: at least one."""
     assert upload.part_size is not None
-    assert upload.size is not None
-    return max(1, -(-upload.size // upload.part_size))
+    assert upload.promised_size is not None
+    return max(1, -(-upload.promised_size // upload.part_size))
 
 
 def multipart_etag(parts: Sequence[Part]) -> str:

@@ -133,6 +133,18 @@ class Streams:
                 leading = [part for number, part in enumerate(present, 1) if part.number == number]
                 stream = _of_parts(leading)
                 uploads.update_upload(conn, upload.id, stream=msgspec.to_builtins(stream))
+                # Their bytes are the stream's now: what comes again of them lies elsewhere, and takes nothing back.
+                uploads.disown_parts(conn, upload.id, [part.number for part in leading])
+            return reload(conn, upload.id)
+
+        return await self.database.write(record)
+
+    async def note(self, upload: Upload, **words: Any) -> Upload:
+        """Keep further words of the protocol with the upload."""
+
+        def record(conn: Connection) -> Upload:
+            current = reload(conn, upload.id)
+            uploads.update_upload(conn, upload.id, wire={**current.wire, **words})
             return reload(conn, upload.id)
 
         return await self.database.write(record)
@@ -395,6 +407,7 @@ class StreamArrival:
             await self._keep()
             await self._intake.close()
             self._intake = self._open_region()
+            self._is_torn = False
 
     async def finish(self) -> Upload:
         """Verify and keep what came; return the upload with its new offset. Raises DigestMismatch, Superseded, AlreadyUploaded."""
@@ -412,9 +425,10 @@ class StreamArrival:
         await self._ended.wait()
 
     async def _keep(self) -> None:
-        """Make what came since the last time durable, and record it."""
+        """Make what came since the last time durable, and record it: once, for what failed on the way may be half there."""
         if self._intake.size == 0:
             return
+        self._is_torn = True
         try:
             await self._intake.settle({})
         except BlobAssembled as error:
@@ -613,7 +627,7 @@ def _skipped(upload: Upload, offset: int, *, overlap: bool) -> int:
 
 def _reopen(conn: Connection, upload: Upload) -> None:
     """Let an upload that had all its bytes take them anew, in another blob; what else it had gathered lay in the old one."""
-    tail = upload.size if upload.part_size is not None and upload.size is not None else 0
+    tail = upload.promised_size or 0 if upload.part_size is not None else 0
     values = {"state": UploadState.OPEN, "content": None, "stream": None, "blob_key": None, "tail": tail}
     uploads.update_upload(conn, upload.id, **values)
     uploads.delete_all_pieces(conn, upload.id)

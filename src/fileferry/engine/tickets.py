@@ -29,13 +29,14 @@ from fileferry.engine.digests import Algorithm
 from fileferry.engine.files import refuse_other_workspace
 from fileferry.engine.folders import find_folder
 from fileferry.engine.links import Links
-from fileferry.engine.parts import choose_part_size, choose_parts
+from fileferry.engine.parts import MOST_PARTIALS, choose_part_size, choose_parts
 from fileferry.engine.versions import Content, Preconditions
 from fileferry.engine.workspaces import find_workspace
 from fileferry.errors import (
     AlreadyUploaded,
     Conflict,
     FileTooLarge,
+    Forbidden,
     LinkRefused,
     NotFound,
     NotUploaded,
@@ -168,14 +169,20 @@ class Tickets:
         """Open an upload whose bytes are to be joined with others to those of ``upload``; it is never a file by itself.
 
         ``size`` (bytes) is its own, where it is known. Raises FileTooLarge where all partial uploads together could have more than
-        twice what ``upload`` may: enough to begin once more after all was lost.
+        twice what ``upload`` may: enough to begin once more after all was lost. Raises Forbidden for a partial upload, and Conflict
+        for too many.
         """
 
         def record(conn: Connection) -> Upload:
             now = self._clock()
             refuse_ended(reload(conn, upload.id))
+            if upload.parent_id is not None:
+                raise Forbidden("This upload is a partial one itself.")
             asked = upload.max_size if size is None else size
-            if uploads.size_of_partials(conn, upload.id) + asked > 2 * upload.max_size:
+            total, count = uploads.size_of_partials(conn, upload.id)
+            if count >= MOST_PARTIALS:
+                raise Conflict(f"This URL has {MOST_PARTIALS} partial uploads already.")
+            if total + asked > 2 * upload.max_size:
                 raise FileTooLarge(
                     "The partial uploads of this URL have more bytes than it takes.", limit=upload.max_size
                 )
@@ -196,7 +203,6 @@ class Tickets:
                 multipart_id=None,
                 tail=0,
                 touched_at=now,
-                created_at=now,
                 blob_key=None,
                 content=None,
                 stream=None,

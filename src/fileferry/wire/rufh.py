@@ -45,6 +45,8 @@ _ASKED_BARE = ("upload-offset", "upload-complete", "upload-incomplete", "upload-
 _PROBLEM_TYPE = "https://iana.org/assignments/http-problem-types#"
 _PROBLEMS = {"offset_mismatch": "mismatching-upload-offset", "size_mismatch": "inconsistent-upload-length"}
 _OVERRIDE = "x-http-method-override"
+# What `Upload.wire` holds of an upload whose client has sent, or is sending, the last of its bytes.
+_IS_LAST = "is_last"
 
 
 def is_spoken(request: AnyRequest) -> bool:
@@ -140,6 +142,7 @@ class _Exchange:
             "content_type": stated_type,
             "repr_digest": {algorithm.value: digest.hex() for algorithm, digest in whole.items()},
             "want_repr_digest": sorted(wanted_digests(self._headers)),
+            _IS_LAST: is_complete,
         }
         self._upload = await self._engine.streams.begin(self._upload, size=size, wire=wire)
         lifetime = self._engine.tickets.session_lifetime(self._upload)
@@ -176,6 +179,9 @@ class _Exchange:
         size = self._length(offset, is_complete, announced, self._upload.size)
         if size is not None:
             self._upload = await self._engine.streams.set_size(self._upload, size)
+        if is_complete and self._upload.size is not None:
+            # Should the process die between the last byte and its answer, a HEAD completes what the client takes for complete.
+            self._upload = await self._engine.streams.note(self._upload, **{_IS_LAST: True})
         await self._take(offset, announced, self._content_digests())
         if is_complete:
             return await self._complete()
@@ -183,6 +189,10 @@ class _Exchange:
 
     async def _tell_offset(self) -> Response[Any]:
         self._upload = await self._engine.streams.status(self._upload)
+        is_open = self._upload.state is UploadState.OPEN
+        if is_open and self._upload.wire.get(_IS_LAST) and self._upload.offset == self._upload.size:
+            await self._complete()
+            self._upload = await self._engine.streams.status(self._upload)
         if self._upload.state is UploadState.OPEN:
             answer = self._progress(204)
         else:

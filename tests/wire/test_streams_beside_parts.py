@@ -77,3 +77,23 @@ def test_partial_uploads_have_no_more_bytes_together_than_twice_what_may_come(ht
     headers = {**TUS, "Upload-Concat": "partial", "Upload-Length": str(MIB)}
     statuses = [send(ticket["url"], None, "POST", headers=headers).status_code for _ in range(3)]
     assert statuses == [201, 201, 413]
+
+
+def test_a_partial_upload_is_never_a_file_by_itself(http: httpx.Client) -> None:
+    ticket = open_ticket(http, size=MIB)
+    headers = {**TUS, "Upload-Concat": "partial", "Upload-Length": "3"}
+    location = send(ticket["url"], None, "POST", headers=headers).headers["location"]
+    partial_id = location.split("/u/")[1].split("/")[0]
+    part = send(f"{location}&uploadId={partial_id}&partNumber=1", b"own")
+    assert part.status_code == 200
+    listed = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part></CompleteMultipartUpload>"
+    assert send(f"{location}&uploadId={partial_id}", listed.encode(), "POST").status_code == 403
+    assert http.post(f"/api/uploads/{partial_id}/complete").status_code == 403
+
+
+def test_a_stream_that_brought_nothing_does_not_win_over_parts(http: httpx.Client) -> None:
+    content = os.urandom(MIB)
+    ticket = open_ticket(http, parts=True, max_size=8 * MIB)
+    assert send(part_url(ticket, 1), content).status_code == 200
+    assert patch(ticket["url"], 0, b"").status_code == 204
+    assert served(http, finish(http, ticket)) == content

@@ -204,13 +204,15 @@ async def stream_upload(request: AnyRequest, engine: Engine, principal: Principa
 async def complete_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> FileObject:
     """Make the file of what has arrived; copies no bytes, and completing again is no error.
 
-    Where no parts are listed and a stream has begun, the file is the stream.
+    Where no parts are listed and a stream has brought bytes, the file is the stream.
     """
     asked = await json_body(request, engine, UploadCompletion)
     upload = await engine.tickets.get(principal, upload_id)
     if upload.state is UploadState.OPEN and upload.stream is not None and asked.parts is None:
-        await engine.streams.complete(upload)
-        upload = await engine.tickets.get(principal, upload_id)
+        upload = await engine.streams.status(upload)
+        if upload.offset:  # one that brought nothing is no reason to drop parts
+            await engine.streams.complete(upload)
+            upload = await engine.tickets.get(principal, upload_id)
     listed = None if asked.parts is None else [(part.part_number, part.etag) for part in asked.parts]
     return file_object(request, engine, await engine.tickets.complete(upload, listed))
 

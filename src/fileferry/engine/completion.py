@@ -25,6 +25,7 @@ from fileferry.errors import (
     AlreadyUploaded,
     DigestMismatch,
     FileTooLarge,
+    Forbidden,
     Gone,
     NotFound,
     NotUploaded,
@@ -164,6 +165,8 @@ class Completion:
             return completed(conn, upload)
         if upload.state is not UploadState.RECEIVED:
             raise Gone("The upload was aborted, or waited too long.", ids=[upload.file_id])
+        if upload.parent_id is not None:
+            raise Forbidden("A partial upload is no file by itself: join it with the others.")
         now = self._clock()
         lifetime = None if upload.lifetime is None else timedelta(seconds=upload.lifetime)
         place = Placement(

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import anycrc
@@ -128,56 +128,9 @@ def agreed(*declarations: Mapping[Algorithm, bytes]) -> dict[Algorithm, bytes]:
     return found
 
 
-# CRC-32C is reflected: bit 31 stands for x**0, and this is the polynomial without its x**32 (RFC 3720 appendix B.4).
-_POLYNOMIAL = 0x82F63B78
-_ONE = 1 << 31
-
-
 def combine_crc32c(first: int, second: int, second_size: int) -> int:
     """Return the CRC32C of two runs of bytes one after the other, from those of each; sizes in bytes, no byte is read."""
-    lowest, low, high, highest = _shift_tables(second_size)
-    shifted = lowest[first & 255] ^ low[first >> 8 & 255] ^ high[first >> 16 & 255] ^ highest[first >> 24]
-    return shifted ^ second
+    return int(_CRC32C.combine(first, second, second_size))
 
 
-def _multiply(a: int, b: int) -> int:
-    """Multiply two polynomials modulo that of CRC-32C."""
-    product = 0
-    while a:
-        if a & _ONE:
-            product ^= b
-        a = (a << 1) & 0xFFFFFFFF
-        b = _times_x(b)
-    return product
-
-
-def _times_x(value: int) -> int:
-    return value >> 1 ^ _POLYNOMIAL if value & 1 else value >> 1
-
-
-def _shift(size: int) -> int:
-    """Return x ** (8 * size) modulo the polynomial: what ``size`` further bytes do to a CRC."""
-    result, power, bits = _ONE, _ONE >> 1, 8 * size
-    while bits:
-        if bits & 1:
-            result = _multiply(result, power)
-        power = _multiply(power, power)
-        bits >>= 1
-    return result
-
-
-@lru_cache(maxsize=64)
-def _shift_tables(size: int) -> tuple[list[int], ...]:
-    """Return what ``_shift(size)`` makes of every value of each byte of a CRC; parts mostly have one size, and it is linear."""
-    column = _shift(size)
-    columns = [0] * 32
-    for bit in range(31, -1, -1):
-        columns[bit] = column
-        column = _times_x(column)
-    tables = []
-    for byte in range(4):
-        table = [0]
-        for bit in range(8):
-            table += [value ^ columns[8 * byte + bit] for value in table]
-        tables.append(table)
-    return tuple(tables)
+_CRC32C = anycrc.Model("CRC32C")

@@ -86,7 +86,8 @@ def test_a_partial_upload_is_never_a_file_by_itself(http: httpx.Client) -> None:
     partial_id = location.split("/u/")[1].split("/")[0]
     part = send(f"{location}&uploadId={partial_id}&partNumber=1", b"own")
     assert part.status_code == 200
-    listed = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part></CompleteMultipartUpload>"
+    named = f"<Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part>"
+    listed = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>"
     assert send(f"{location}&uploadId={partial_id}", listed.encode(), "POST").status_code == 403
     assert http.post(f"/api/uploads/{partial_id}/complete").status_code == 403
 

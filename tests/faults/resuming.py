@@ -1,4 +1,4 @@
-"""Uploads that outlive their server: for each protocol how to send a piece, and how to learn what a new server still has."""
+"""Uploads that outlive their connection or server: for each protocol how to send a piece, and to learn what the server has."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 import httpx
 
 PIECE = 1024 * 1024
+_WHOLE = 2**60
+_AZURE = {"x-ms-version": "2026-04-06"}
 _TUS = {"Tus-Resumable": "1.0.0"}
 _DRAFT = {"Upload-Draft-Interop-Version": "6"}
 Body = Callable[[bytes], bytes | Iterator[bytes]]
@@ -105,6 +107,31 @@ class Base:
 
     def complete(self, content: bytes) -> None:
         """Most protocols are complete with their last byte."""
+
+
+class PlainPut(Base):
+    """The whole body in one request."""
+
+    piece = _WHOLE
+
+    def next_pieces(self, content: bytes) -> list[int]:
+        answer = self.ask("HEAD", fine=(204,))
+        return [] if answer.headers["upload-complete"] == "?1" else [0]
+
+    def request(self, start: int, stop: int, size: int | None) -> Request:
+        return Request("PUT", self.url, {}, (200,))
+
+
+class PutBlob(Base):
+    """The whole body in one request of Azure's."""
+
+    piece = _WHOLE
+
+    def next_pieces(self, content: bytes) -> list[int]:
+        return [] if self.ask("HEAD", fine=(200, 404), headers=_AZURE).status_code == 200 else [0]
+
+    def request(self, start: int, stop: int, size: int | None) -> Request:
+        return Request("PUT", self.url, {**_AZURE, "x-ms-blob-type": "BlockBlob"}, (201,))
 
 
 class S3Parts(Base):
@@ -221,6 +248,7 @@ SENDERS: dict[str, Callable[[dict[str, Any]], Sender]] = {
     "tus": Tus,
     "ietf": Draft,
 }
+"""Those that need not begin anew."""
 
 
 def _block_id(start: int) -> str:

@@ -286,6 +286,10 @@ def test_the_md5_of_the_whole_is_verified(place: Place, url: str) -> None:
     put_block(url, "b", b"two")
     refused(put_list(url, "a", "b", x_ms_blob_content_md5=md5_of(b"other")), 400, "Md5Mismatch")
     assert is_empty(place)
+    # The blocks were not what was meant: all of them come again.
+    refused(put_list(url, "a", "b"), 400, "InvalidBlockList")
+    put_block(url, "a", b"one")
+    put_block(url, "b", b"two")
     assert put_list(url, "a", "b", x_ms_blob_content_md5=md5_of(b"onetwo")).status_code == 201
     assert place.content(NAME) == b"onetwo"
     assert ask(url, "HEAD").headers["content-md5"] == md5_of(b"onetwo")

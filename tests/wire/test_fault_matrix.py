@@ -14,11 +14,11 @@ import httpx
 import pytest
 
 from contract.edge import eventually, sha256_field
-from faults.resuming import PIECE, AzureBlocks, Base, Draft, GoogleSession, Request, S3Parts, Sender, Tus
+from faults.resuming import PIECE, AzureBlocks, Draft, GoogleSession, PlainPut, PutBlob, S3Parts, Sender, Tus
 from support.live_server import LiveServer
 from wire import google_session, tus
 from wire.asking import send
-from wire.blob import BLOCK_BLOB, VERSION, md5_of
+from wire.blob import md5_of
 from wire.slow import SlowRequest
 from wire.tus import is_there, stored, ticket
 
@@ -27,31 +27,6 @@ CONTENT = random.Random(1).randbytes(SIZE)
 OTHER = random.Random(2).randbytes(SIZE)
 LIMIT = 1000
 """A small size that must not be exceeded (bytes)."""
-
-
-class PlainPut(Base):
-    """The whole body in one request."""
-
-    piece = 2**60
-
-    def next_pieces(self, content: bytes) -> list[int]:
-        answer = self.ask("HEAD", fine=(204,))
-        return [] if answer.headers["upload-complete"] == "?1" else [0]
-
-    def request(self, start: int, stop: int, size: int | None) -> Request:
-        return Request("PUT", self.url, {}, (200,))
-
-
-class PutBlob(Base):
-    """The whole body in one request of Azure's."""
-
-    piece = 2**60
-
-    def next_pieces(self, content: bytes) -> list[int]:
-        return [] if self.ask("HEAD", fine=(200, 404), headers=VERSION).status_code == 200 else [0]
-
-    def request(self, start: int, stop: int, size: int | None) -> Request:
-        return Request("PUT", self.url, BLOCK_BLOB, (201,))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from litestar import Request
 
 from fileferry.engine.engine import Engine
 from fileferry.errors import ConflictingCredentials, Unauthorized
-from fileferry.model import Principal
+from fileferry.model import Principal, is_uuid
 
 
 async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Principal:
@@ -16,7 +16,16 @@ async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Princ
 
     Raises Unauthorized, ConflictingCredentials, or NotFound for an organization that the key may not act in.
     """
-    return await engine.keys.authenticate(secret_of(request), request.query_params.get("organization"))
+    return await _principal_of(request, engine, request.query_params.get("organization"))
+
+
+async def acting_in(request: Request[Any, Any, Any], engine: Engine, organization_id: str) -> Principal:
+    """Return who the request acts for, in the organization (id or slug) that its address names.
+
+    Raises Unauthorized, ConflictingCredentials, or NotFound for an organization that the key may not act in.
+    """
+    named = organization_id.lower() if is_uuid(organization_id) else organization_id
+    return await _principal_of(request, engine, named)
 
 
 def secret_of(request: Request[Any, Any, Any]) -> str:
@@ -27,6 +36,12 @@ def secret_of(request: Request[Any, Any, Any]) -> str:
     if len(secrets) > 1:
         raise ConflictingCredentials()
     return secrets.pop()
+
+
+async def _principal_of(request: Request[Any, Any, Any], engine: Engine, organization: str | None) -> Principal:
+    principal = await engine.keys.authenticate(secret_of(request), organization)
+    request.state.key_id = principal.key.id  # for the signed URLs in the answer
+    return principal
 
 
 def _candidates(request: Request[Any, Any, Any]) -> list[str]:

@@ -13,8 +13,9 @@ from litestar import Response, Router, get
 from litestar.di import Provide
 from litestar.params import Parameter
 
+from fileferry.api.auth import acting_in
 from fileferry.api.searches import Flag, Name, Offset, Order, page_link, parse_flag, parse_offset, parse_order
-from fileferry.api.workspaces import UserObject, acting_in
+from fileferry.api.workspaces import UserObject
 from fileferry.engine.engine import Engine
 from fileferry.errors import FerryError, InsufficientStorage
 from fileferry.model import Page, Principal, Scope, Workspace, format_time

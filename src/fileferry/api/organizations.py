@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.params import Parameter
 from multipart import parse_options_header
 
-from fileferry.api import workspaces
+from fileferry.api import auth
 from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.engine.engine import Engine
 from fileferry.engine.policy import largest_file
@@ -141,7 +141,7 @@ class OrganizationFiles(msgspec.Struct):
 async def acting_in(request: AnyRequest, engine: Engine, organization_id: str) -> Principal:
     """Return who the request acts for in the organization (id or slug) of its address; raises Unauthorized, AccessDenied."""
     try:
-        return await workspaces.acting_in(request, engine, organization_id)
+        return await auth.acting_in(request, engine, organization_id)
     except NotFound as error:
         raise AccessDenied(organization_id=organization_id) from error
 

@@ -13,7 +13,7 @@ from litestar.params import Parameter
 
 from fileferry.engine.engine import Engine
 from fileferry.errors import InvalidParameter
-from fileferry.model import Bound, Principal, Search, is_uuid
+from fileferry.model import MAX_NAME_BYTES, Bound, Principal, Search, is_uuid
 from fileferry.web.requests import AnyRequest, base_url, parse_limit
 
 LARGEST_PAGE = 5000
@@ -65,7 +65,7 @@ def search_of(
     if author and created_by and author != created_by:
         raise InvalidParameter("author and created_by are two names of one thing: give one.", parameter="author")
     return Search(
-        name=unicodedata.normalize("NFC", file_name) if file_name else None,
+        name=_name(file_name),
         deleted=parse_flag("deleted", deleted),
         created_by=_user_id("author", author) or _user_id("created_by", created_by),
         modified_by=_user_id("modified_by", modified_by),
@@ -185,3 +185,11 @@ def _whole_number(parameter: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
         raise InvalidParameter(f"{parameter} must be a whole number.", parameter=parameter)
     return int(text)
+
+
+def _name(text: str | None) -> str | None:
+    if not text:
+        return None
+    if len(text.encode()) > MAX_NAME_BYTES:
+        raise InvalidParameter(f"No name has more than {MAX_NAME_BYTES} bytes.", parameter="file_name")
+    return unicodedata.normalize("NFC", text)

@@ -14,7 +14,7 @@ from litestar import HttpMethod, Response, Router, delete, get, put, route
 from litestar.di import Provide
 from litestar.params import Dependency, Parameter
 
-from fileferry.api.auth import secret_of
+from fileferry.api.auth import acting_in
 from fileferry.api.searches import Flag, page_link, parse_flag, search_of
 from fileferry.engine.engine import Engine
 from fileferry.engine.tickets import Promise
@@ -29,7 +29,6 @@ from fileferry.model import (
     clean_path,
     format_optional_time,
     format_time,
-    is_uuid,
 )
 from fileferry.web.requests import AnyRequest, base_url, download_url, sent_path, upload_url
 
@@ -148,16 +147,6 @@ class People:
             return None
         user = self._known.get(id)
         return UserObject(id, user.name, user.email) if user else UserObject(id, None, None)
-
-
-async def acting_in(request: AnyRequest, engine: Engine, organization_id: str) -> Principal:
-    """Return who the request acts for, in the organization (id or slug) that its address names.
-
-    Raises Unauthorized, or NotFound for an organization that the key may not act in.
-    """
-    return await engine.keys.authenticate(
-        secret_of(request), organization_id.lower() if is_uuid(organization_id) else organization_id
-    )
 
 
 @put("/files/path/{file_path:path}")

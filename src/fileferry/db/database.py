@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
@@ -181,9 +182,18 @@ def _translate(error: Exception) -> Exception:
     return error
 
 
+def _create_engine(url: str) -> Engine:
+    return create_engine(
+        url,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
+        json_serializer=lambda value: msgspec.json.encode(value).decode(),
+        json_deserializer=msgspec.json.decode,
+    )
+
+
 def writer_engine(url: str) -> Engine:
     """Return the engine that writes: SQLite in WAL mode, where a commit is durable once it returns."""
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
+    engine = _create_engine(url)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -214,7 +224,7 @@ def _reader_engine(url: str) -> Engine:
 
 def _lookup_engine(url: str) -> Engine:
     """Return an engine that cannot write and opens no transactions: every statement sees what is committed when it runs."""
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
+    engine = _create_engine(url)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:

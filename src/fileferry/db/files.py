@@ -261,6 +261,11 @@ def delete_unborn(conn: Connection, file_ids: list[str]) -> None:
     conn.execute(files.delete().where(files.c.id.in_(file_ids), files.c.current_version_id.is_(None), ~_IS_PROMISED))
 
 
+def delete_file(conn: Connection, file_id: str) -> None:
+    """Forget a file that has no version."""
+    conn.execute(files.delete().where(files.c.id == file_id))
+
+
 def list_old_expired(conn: Connection, now: datetime, limit: int) -> list[str]:
     """Return ids of replaced versions whose own time is over."""
     query = select(versions.c.id).where(_OLD_WITH_EXPIRY, versions.c.expires_at <= now)
@@ -465,7 +470,7 @@ def _version(row: Row[Any], offset: int) -> Version:
         detected_type=detected,
         digests=Digests(crc32c, sha256, md5),
         blob_key=blob_key,
-        extents=None if extents is None else tuple(Extent(*extent) for extent in extents),
+        extents=None if extents is None else msgspec.convert(extents, tuple[Extent, ...]),
         created_at=created_at,
         sequence=sequence,
         created_by=created_by,

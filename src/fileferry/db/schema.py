@@ -280,6 +280,8 @@ uploads = Table(
     Column("wire", JSON, nullable=False, server_default="{}"),
     # The length that a protocol told on the way, where none was promised.
     Column("length", BigInteger),
+    # How many bytes its parts and blocks have together.
+    Column("pieces_size", BigInteger, nullable=False, server_default=text("0")),
     # The upload whose bytes this one is to be a part of.
     Column("parent_id", String(36), index=True),
     # The request that is writing, and whether another one waits for it to stop.

@@ -54,6 +54,14 @@ _GROW = (
 )
 
 
+_COUNT = (
+    update(uploads)
+    .where(uploads.c.id == bindparam("upload"))
+    .values(pieces_size=uploads.c.pieces_size + bindparam("added"))
+    .returning(uploads.c.pieces_size)
+)
+
+
 def insert_uploads(conn: Connection, new: list[Upload]) -> None:
     """Add uploads, all in one statement."""
     conn.execute(_INSERT, [_row(upload) for upload in new])
@@ -155,6 +163,8 @@ def disown_parts(conn: Connection, upload_id: str, numbers: list[int]) -> None:
     place = and_(parts.c.upload_id == upload_id, parts.c.number == bindparam("piece"))
     nothing = {"offset": None, "size": None, "md5": None, "crc32c": None, "received_at": None}
     if numbers:
+        size = select(func.sum(parts.c.size)).where(parts.c.upload_id == upload_id, parts.c.number.in_(numbers))
+        count_bytes(conn, upload_id, -(conn.execute(size).scalar_one() or 0))
         conn.execute(update(parts).where(place).values(**nothing), [{"piece": number} for number in numbers])
 
 
@@ -178,12 +188,9 @@ def put_part(conn: Connection, upload_id: str, part: Part) -> None:
     )
 
 
-def size_of_others(conn: Connection, upload_id: str, number: int) -> int:
-    """Return how many bytes have arrived in the upload's parts other than ``number``."""
-    query = select(func.coalesce(func.sum(parts.c.size), 0)).where(
-        parts.c.upload_id == upload_id, parts.c.number != number
-    )
-    total: int = conn.execute(query).scalar_one()
+def count_bytes(conn: Connection, upload_id: str, added: int) -> int:
+    """Add to how many bytes the parts and blocks of an upload have together, and return that."""
+    total: int = conn.execute(_COUNT, {"upload": upload_id, "added": added}).scalar_one()
     return total
 
 

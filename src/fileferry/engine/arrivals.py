@@ -30,7 +30,15 @@ from fileferry.engine.intake import Intake
 from fileferry.engine.parts import LARGEST_PART, MOST_WAITING_BLOCKS, part_length, refuse_part_size
 from fileferry.engine.room import Room
 from fileferry.engine.versions import Content
-from fileferry.errors import AlreadyUploaded, Conflict, FileTooLarge, InvalidBlock, SizeMismatch, Unavailable
+from fileferry.errors import (
+    AlreadyUploaded,
+    Conflict,
+    FileTooLarge,
+    InvalidBlock,
+    SizeMismatch,
+    Superseded,
+    Unavailable,
+)
 from fileferry.model import Clock, Part, StoredFile, Upload, UploadState, new_id
 from fileferry.settings import Settings
 
@@ -162,19 +170,21 @@ class Arrivals:
             state=UploadState.RECEIVED,
             blob_key=content.blob_key,
             content=msgspec.to_builtins(content),
+            block_list=None,
             touched_at=self.clock(),
         )
         return current.blob_key
 
-    def record_part(self, conn: Connection, upload: Upload, part: Part) -> Part | None:
-        """Record a part whose bytes are durable; return the one that it replaces."""
+    def record_part(self, conn: Connection, upload: Upload, part: Part, blob_key: str) -> Part | None:
+        """Record a part whose bytes are durable in this blob; return the one that it replaces."""
         current = reload(conn, upload.id)
         _refuse_more_parts(current)
-        # Parts of a fixed size cannot exceed the whole; of the others, what counts is their sum.
-        open_ended = upload.part_size is None or upload.promised_size is None
-        if open_ended and uploads.size_of_others(conn, upload.id, part.number) + part.size > upload.max_size:
-            raise FileTooLarge(f"All parts together have more than {upload.max_size} bytes.", limit=upload.max_size)
+        if current.blob_key != blob_key:
+            raise Superseded("The upload was begun anew while this part came; it is not kept.")
         replaced = uploads.find_part(conn, upload.id, part.number)
+        total = uploads.count_bytes(conn, upload.id, part.size - (replaced.size if replaced else 0))
+        if total > upload.max_size:
+            raise FileTooLarge(f"All parts together have more than {upload.max_size} bytes.", limit=upload.max_size)
         uploads.put_part(conn, upload.id, part)
         uploads.update_upload(conn, upload.id, touched_at=part.received_at)
         return replaced
@@ -302,7 +312,9 @@ class PartArrival:
             block_id=self._place.block_id,
         )
         try:
-            replaced = await self._arrivals.database.write(self._arrivals.record_part, self._upload, part)
+            replaced = await self._arrivals.database.write(
+                self._arrivals.record_part, self._upload, part, self._place.blob_key
+            )
         except Unavailable:
             raise  # whether the commit took place is not known
         except Exception:

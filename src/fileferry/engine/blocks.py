@@ -60,7 +60,8 @@ class Blocks:
             present = {part.number: part for part in uploads.list_blocks(conn, upload.id)}
             named = uploads.find_block_list(conn, upload.id) or []
             committed = [present[number] for number in named]
-            others = [part for number, part in present.items() if number not in set(named)]
+            in_list = set(named)
+            others = [part for number, part in present.items() if number not in in_list]
             return BlockLists([_block(part) for part in committed], [_block(part) for part in others])
 
         return await self._database.read(read)
@@ -74,16 +75,16 @@ class Blocks:
     ) -> ReceivedBytes:
         """Make the listed blocks the bytes of the upload, copying none; an upload that completes itself is a version then.
 
-        ``declared`` digests are those of the whole; where one does not match, the blocks wait for another list. The same list
-        again gets the same answer. Raises InvalidBlockList naming the first id that has not arrived, SizeMismatch, FileTooLarge,
-        DigestMismatch, AlreadyUploaded, Gone.
+        ``declared`` digests are those of the whole; where one does not match, the upload starts anew without any block. The same
+        list again gets the same answer. Raises InvalidBlockList naming the first id that has not arrived, SizeMismatch,
+        FileTooLarge, DigestMismatch, AlreadyUploaded, Gone.
         """
         gathered, size = await self._database.write(self._gather, upload.id, listed, content_type)
         if gathered.state is UploadState.RECEIVED and gathered.content and not gathered.content["content_type"]:
             try:
                 await self._completion.assemble(gathered, declared)
             except DigestMismatch:
-                await self._database.write(self._reopen, upload)
+                await self._completion.start_over(gathered)
                 raise
         answer = await self._finish(gathered)
         if answer.size != size:
@@ -118,19 +119,6 @@ class Blocks:
         uploads.update_upload(conn, upload_id, content_type=stated, block_list=numbers)
         upload = msgspec.structs.replace(upload, content_type=stated)
         return self._completion.gather(conn, upload, chosen), size
-
-    def _reopen(self, conn: Connection, upload: Upload) -> None:
-        """Let blocks whose digest did not match wait for another list."""
-        current = reload(conn, upload.id)
-        if current.state is UploadState.RECEIVED and current.blob_key == upload.blob_key:
-            uploads.update_upload(
-                conn,
-                upload.id,
-                state=UploadState.OPEN,
-                content=None,
-                content_type=upload.content_type,
-                block_list=None,
-            )
 
     async def _discard_others(self, upload: Upload) -> None:
         """Give back the space of pieces that are not in the file, and forget them."""

@@ -113,7 +113,7 @@ class Changing:
         values: dict[str, Any] = {"modified_at": now, "modified_by": principal.user_id}
         path = _asked_path(file.path, changes)
         if path != file.path:
-            if file.owns_path and versions.find_owner(conn, file.workspace_id, path, now) is not None:
+            if file.owns_path and not versions.free_path(conn, file.workspace_id, path, now):
                 raise Conflict("There is a file with this path already.")
             file = versions.move(conn, file, path, now)
         if changes.metadata is not msgspec.UNSET:
@@ -159,7 +159,7 @@ class Changing:
         if not stem:
             stem, dot, extension = name, "", ""
         path, number = file.path, 1
-        while versions.find_owner(conn, file.workspace_id, path, now) is not None:
+        while not versions.free_path(conn, file.workspace_id, path, now):
             number += 1
             addition = f" ({number}){dot}{extension}"
             # A name has at most 255 bytes, a path 1,024: the stem gives way.

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.blobs.store import BlobStore
+from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import files, uploads
 from fileferry.db.database import Database
 from fileferry.engine import policy, processing, versions
@@ -27,9 +27,11 @@ from fileferry.errors import (
     FileTooLarge,
     Forbidden,
     Gone,
+    InternalError,
     NotFound,
     NotUploaded,
     SizeMismatch,
+    Superseded,
 )
 from fileferry.model import Clock, Digests, Part, StoredFile, Upload, UploadState, entity_tag
 from fileferry.settings import Settings
@@ -84,6 +86,15 @@ class Completion:
         Raises DigestMismatch: for a digest that was promised the upload has ended then, for one ``declared`` now it has not.
         """
         content = msgspec.convert(upload.content, Content)
+        try:
+            await self._judge(upload, content, declared)
+        except BlobMissing as error:
+            # Begun anew meanwhile, or given up; bytes that are lost while nothing has changed are another matter.
+            if await self._database.lookup(self._is_still, upload):
+                raise
+            raise Superseded() from error
+
+    async def _judge(self, upload: Upload, content: Content, declared: Mapping[Algorithm, bytes] | None) -> None:
         if content.blob_key is not None:
             await self._store.assemble(content.blob_key)
         promised, declared = promised_digests(upload), dict(declared or {})
@@ -91,6 +102,9 @@ class Completion:
         if content.size <= self._settings.sha256_size and content.digests.sha256 is None:
             unknown.add(Algorithm.SHA256)
         head, hasher = await self._read_again(content, unknown)
+        if unknown and hasher.value(Algorithm.CRC32C).hex() != content.digests.crc32c:
+            await self._update(upload, state=UploadState.ABORTED, content=None)
+            raise InternalError("The store gives back other bytes than it was given; nothing was kept. Upload again.")
         computed = {
             name: _known(content.digests, name) or hasher.value(name) for name in (*promised, *declared, *unknown)
         }
@@ -127,13 +141,22 @@ class Completion:
                 await asyncio.to_thread(hasher.update, [block])
         return head, hasher
 
+    async def start_over(self, upload: Upload) -> None:
+        """Let an upload whose bytes were not those expected take them from the start."""
+
+        def record(conn: Connection) -> bool:
+            is_still = self._is_still(conn, upload)
+            if is_still:
+                reopen(conn, upload)
+            return is_still
+
+        if await self._database.write(record) and upload.blob_key is not None:
+            await self.release(upload.blob_key)
+
     async def release(self, blob_key: str) -> None:
-        """Remove a blob that an upload has let go of, unless others have bytes in it."""
-
-        async def is_owned() -> bool:
-            return bool(await self._database.read(files.with_bytes, [blob_key]))
-
-        await self._store.delete_unowned(blob_key, is_owned)
+        """Remove a blob that an upload has let go of, unless others have bytes in it; nobody can come to have any more."""
+        if not await self._database.read(files.with_bytes, [blob_key]):
+            await self._store.delete(blob_key)
 
     async def finish(self, found: Sequence[Upload]) -> list[StoredFile]:
         """Make received uploads versions, all or none; those that are so already stay so. Raises NotUploaded, Gone."""
@@ -147,11 +170,17 @@ class Completion:
         """Record what assembling came to, unless the upload has moved on meanwhile: ended, completed, or sent anew whole."""
 
         def record(conn: Connection) -> None:
-            current = uploads.find(conn, upload.id)
-            if current and (current.state, current.blob_key) == (UploadState.RECEIVED, upload.blob_key):
+            if self._is_still(conn, upload):
                 uploads.update_upload(conn, upload.id, **values)
 
         await self._database.write(record)
+
+    def _is_still(self, conn: Connection, upload: Upload) -> bool:
+        """Whether an upload that has all its bytes is as it was when they were gathered."""
+        current = uploads.find(conn, upload.id)
+        if current is None or (current.state, current.blob_key) != (UploadState.RECEIVED, upload.blob_key):
+            return False
+        return msgspec.json.encode(current.content) == msgspec.json.encode(upload.content)
 
     def _record(self, conn: Connection, upload_ids: Sequence[str]) -> list[StoredFile]:
         found = [reload(conn, upload_id) for upload_id in dict.fromkeys(upload_ids)]
@@ -240,6 +269,23 @@ def reload(conn: Connection, upload_id: str) -> Upload:
     if upload is None:
         raise Gone("The upload was aborted, or waited too long.")
     return upload
+
+
+def reopen(conn: Connection, upload: Upload) -> None:
+    """Let an upload that had all its bytes take them anew, in another blob; what else it had gathered lay in the old one."""
+    uploads.update_upload(
+        conn,
+        upload.id,
+        state=UploadState.OPEN,
+        content=None,
+        stream=None,
+        blob_key=None,
+        block_list=None,
+        pieces_size=0,
+        # Parts of a fixed size have places of their own; whatever else comes goes behind them.
+        tail=(upload.promised_size or 0) if upload.part_size is not None else 0,
+    )
+    uploads.delete_all_pieces(conn, upload.id)
 
 
 def refuse_ended(upload: Upload) -> None:

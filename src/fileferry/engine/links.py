@@ -53,16 +53,19 @@ class Links:
         if not hmac.compare_digest(expected, raw[17:]):
             raise NotFound(NOTHING_HERE)
 
-    def upload_query(self, upload: Upload, expires_at: datetime) -> dict[str, str]:
-        """Return the query of an upload's signed URL, in the names of an Azure SAS, which every client leaves alone."""
+    def upload_query(self, upload: Upload, key_id: str, expires_at: datetime) -> dict[str, str]:
+        """Return the query of an upload's signed URL, which is good while the key that asked for it is.
+
+        Its names are those of an Azure SAS, which every client leaves alone.
+        """
         until = expires_at.astimezone(UTC).strftime(_SAS_TIME)
-        mac = self._upload_mac(self._newest, upload, _UPLOAD_RIGHTS, until)
-        return {"se": until, "sp": _UPLOAD_RIGHTS, "sig": _encode(bytes([self._newest]) + mac)}
+        mac = self._upload_mac(self._newest, upload, key_id, _UPLOAD_RIGHTS, until)
+        return {"se": until, "sp": _UPLOAD_RIGHTS, "skoid": key_id, "sig": _encode(bytes([self._newest]) + mac)}
 
     def verify_upload(self, query: Mapping[str, str], upload: Upload, now: datetime) -> None:
         """Return if the query was made for this upload and its time is not over; raises LinkRefused for any other reason alike."""
         until, secret_id, mac = self._signature(query, now)
-        expected = self._upload_mac(secret_id, upload, query.get("sp", ""), until)
+        expected = self._upload_mac(secret_id, upload, query.get("skoid"), query.get("sp", ""), until)
         if not hmac.compare_digest(expected, mac):
             raise LinkRefused()
 
@@ -107,9 +110,11 @@ class Links:
         # The key's id comes from the query: a newline in it must not move the borders between the parts.
         return self._mac(secret_id, "download", *ids, quote(key_id, safe=""), quote(rights, safe=""), until)
 
-    def _upload_mac(self, secret_id: int, upload: Upload, rights: str, until: str) -> bytes:
+    def _upload_mac(self, secret_id: int, upload: Upload, key_id: str | None, rights: str, until: str) -> bytes:
         ids = (upload.organization_id, upload.file_id, upload.version_id, upload.id)
-        return self._mac(secret_id, "upload", *ids, rights, until)
+        # URLs of version 0.1 name no key; they were for whoever made the upload.
+        asker = () if key_id is None else (quote(key_id, safe=""),)
+        return self._mac(secret_id, "upload", *ids, *asker, rights, until)
 
     def _mac(self, secret_id: int, *parts: str) -> bytes:
         # No part contains a newline: they are our own words, UUIDs and numbers.

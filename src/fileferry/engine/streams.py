@@ -29,6 +29,7 @@ from fileferry.engine.completion import (
     received_bytes,
     refuse_ended,
     reload,
+    reopen,
     stored_bytes,
 )
 from fileferry.engine.digests import Algorithm, Hasher, agreed, combine_crc32c
@@ -104,7 +105,7 @@ class Streams:
             # What an earlier beginning told of the length is forgotten with it.
             _refuse_size(msgspec.structs.replace(current, length=None), size)
             if current.state is not UploadState.OPEN:
-                _reopen(conn, current)
+                reopen(conn, current)
             values = {"wire": wire or {}, "length": size, "stream": None, "touched_at": self.clock()}
             uploads.update_upload(conn, upload.id, **values)
             return current
@@ -214,7 +215,7 @@ class Streams:
             try:
                 await self._completion.assemble(gathered, agreed(promised_digests(gathered), declared or {}))
             except DigestMismatch:
-                await self._start_over(gathered)
+                await self._completion.start_over(gathered)
                 raise
         return await self._finish(gathered)
 
@@ -311,19 +312,6 @@ class Streams:
         # From now on, whatever becomes of the partial uploads.
         files.share_blobs(conn, upload.version_id, {extent.blob_key or "" for extent in content.extents or ()})
         return self._completion.receive(conn, upload, content)
-
-    async def _start_over(self, upload: Upload) -> None:
-        """Let an upload whose bytes were not those expected take them from the start."""
-
-        def reopen(conn: Connection) -> bool:
-            current = reload(conn, upload.id)
-            if (current.state, current.blob_key) != (UploadState.RECEIVED, upload.blob_key):
-                return False
-            _reopen(conn, current)
-            return True
-
-        if await self.database.write(reopen) and upload.blob_key is not None:
-            await self._completion.release(upload.blob_key)
 
 
 class StreamArrival:
@@ -623,14 +611,6 @@ def _skipped(upload: Upload, offset: int, *, overlap: bool) -> int:
             f"{upload.offset} bytes have come; the next to send is that one.", expected=upload.offset, provided=offset
         )
     return skipped
-
-
-def _reopen(conn: Connection, upload: Upload) -> None:
-    """Let an upload that had all its bytes take them anew, in another blob; what else it had gathered lay in the old one."""
-    tail = upload.promised_size or 0 if upload.part_size is not None else 0
-    values = {"state": UploadState.OPEN, "content": None, "stream": None, "blob_key": None, "tail": tail}
-    uploads.update_upload(conn, upload.id, **values)
-    uploads.delete_all_pieces(conn, upload.id)
 
 
 def _refuse_more(upload: Upload) -> None:

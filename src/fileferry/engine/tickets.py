@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.db import files, uploads, workspaces
+from fileferry.db import files, keys, uploads, workspaces
 from fileferry.db.database import Database
 from fileferry.engine import policy, versions
 from fileferry.engine.completion import (
@@ -143,11 +143,19 @@ class Tickets:
         if upload is None:
             raise LinkRefused()
         self._links.verify_upload(query, upload, now)
+        asker = query.get("skoid", upload.key_id)
+        if asker != upload.key_id:
+            key = await self._database.lookup(keys.find_living, asker, now)
+            if key is None or not policy.may(key, Scope.UPLOAD, upload.organization_id):
+                raise LinkRefused()
         return upload
 
-    def url_query(self, upload: Upload, lifetime: timedelta | None = None) -> dict[str, str]:
-        """Return the query of the upload's signed URL, good for ``lifetime`` or ``upload_url_lifetime`` from now."""
-        return self._links.upload_query(upload, self.url_expiry(lifetime))
+    def url_query(self, upload: Upload, key_id: str | None, lifetime: timedelta | None = None) -> dict[str, str]:
+        """Return the query of the upload's signed URL, good for ``lifetime`` or ``upload_url_lifetime`` from now.
+
+        It ends with the key that asks for it (the upload's own where that is None), and with the upload's.
+        """
+        return self._links.upload_query(upload, key_id or upload.key_id, self.url_expiry(lifetime))
 
     def url_expiry(self, lifetime: timedelta | None = None) -> datetime:
         """Return when a URL signed now ends."""

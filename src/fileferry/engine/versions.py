@@ -195,6 +195,15 @@ def extents_within(extents: tuple[Extent, ...] | None, size: int, start: int, le
         position += extent.length
 
 
+def free_path(conn: Connection, workspace_id: str, path: str, now: datetime) -> bool:
+    """Whether no file is at a path; one whose first version is still to come gives way, and that becomes a version of the next."""
+    owner = find_owner(conn, workspace_id, path, now)
+    if owner is not None and files.find(conn, owner.id) is None:
+        files.delete_file(conn, owner.id)
+        return True
+    return owner is None
+
+
 def find_owner(conn: Connection, workspace_id: str, path: str, now: datetime) -> File | None:
     """Return the living file that owns a path; one whose time is over is ended first, swept or not, and gives it free."""
     owner = files.find_owner(conn, workspace_id, path)

@@ -310,6 +310,10 @@ def download_url(
 def upload_url(
     request: AnyRequest, engine: Engine, upload: Upload, lifetime: timedelta | None = None, **further: str
 ) -> str:
-    """Return the upload's signed URL, with further query parameters, which need no signature."""
-    query = urlencode({**further, **engine.tickets.url_query(upload, lifetime)})
+    """Return the upload's signed URL, with further query parameters, which need no signature.
+
+    It is for the key that the request shows, or whose signed URL it came by.
+    """
+    asker = request.state.get("key_id") or request.query_params.get("skoid")
+    query = urlencode({**further, **engine.tickets.url_query(upload, asker, lifetime)})
     return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}?{query}"

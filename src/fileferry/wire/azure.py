@@ -283,6 +283,11 @@ def _parse_list(body: bytes) -> list[tuple[Kind, str]]:
     # A list of blocks needs no document type; without one there are no entities to expand. UTF-16 would hide it.
     if b"<!" in body or b"\0" in body:
         raise _not_a_list()
+    # Counted before anything is built of it: a start and an end each, and the list itself.
+    if body.count(b"<") > 2 * _MOST_BLOCKS + 4:
+        raise BadRequest(
+            f"A list may name at most {_MOST_BLOCKS} blocks.", headers={azure.ERROR_CODE: "BlockListTooLong"}
+        )
     try:
         root = ElementTree.fromstring(body)  # noqa: S314
     except ElementTree.ParseError as error:

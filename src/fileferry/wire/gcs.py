@@ -6,6 +6,7 @@ have any size. Whole bodies without Content-Range are plain ones.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from fileferry.errors import (
     DigestMismatch,
     TruncatedBody,
 )
-from fileferry.model import Upload, UploadState
+from fileferry.model import StoredFile, Upload, UploadState
 from fileferry.telemetry import request_id
 from fileferry.web import problems
 from fileferry.web.requests import (
@@ -162,11 +163,19 @@ async def _repeat(request: AnyRequest, engine: Engine, upload: Upload, span: Con
         if size > received.size:
             raise AlreadyUploaded()
         hasher.update([chunk])
-    is_other = start == 0 and size == received.size and hasher.digests().crc32c != received.digests.crc32c
+    is_other = received.stored is not None and not await _is_stored(engine, received.stored, start, size, hasher)
     is_shorter = span.stop is None and size != received.size
     if is_other or is_shorter or span.total not in (None, received.size):
         raise AlreadyUploaded()
     return await _complete(request, engine, upload, _declared(request))
+
+
+async def _is_stored(engine: Engine, stored: StoredFile, start: int, end: int, sent: Hasher) -> bool:
+    """Whether the bytes that came again are those of the file, from ``start`` to before ``end``."""
+    kept = Hasher()
+    async for block in engine.files.read(stored, start, end - start):
+        await asyncio.to_thread(kept.update, [block])
+    return kept.digests().crc32c == sent.digests().crc32c
 
 
 async def _complete(

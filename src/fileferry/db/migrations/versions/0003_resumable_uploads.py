@@ -23,6 +23,10 @@ def upgrade() -> None:
     op.add_column("uploads", sa.Column("stream", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("uploads", sa.Column("wire", sa.JSON(), server_default="{}", nullable=False))
     op.add_column("uploads", sa.Column("length", sa.BigInteger(), nullable=True))
+    op.add_column("uploads", sa.Column("pieces_size", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    op.execute(
+        "UPDATE uploads SET pieces_size = coalesce((SELECT sum(size) FROM parts WHERE parts.upload_id = uploads.id), 0)"
+    )
     op.add_column("uploads", sa.Column("parent_id", sa.String(length=36), nullable=True))
     op.create_index("ix_uploads_parent_id", "uploads", ["parent_id"], unique=False)
     op.add_column("uploads", sa.Column("writer", sa.String(length=36), nullable=True))

@@ -164,7 +164,12 @@ class Completion:
             # What was gathered now, or by a process that died before it could go on.
             if upload.state is UploadState.RECEIVED and upload.content and not upload.content["content_type"]:
                 await self.assemble(upload)
-        return await self._database.write(self._record, [upload.id for upload in found])
+        stored = await self._database.write(self._record, [upload.id for upload in found])
+        for upload in found:
+            # A file without bytes has no blob, though its upload may have gathered one.
+            if upload.blob_key and upload.content and upload.content["blob_key"] != upload.blob_key:
+                await self.release(upload.blob_key)
+        return stored
 
     async def _update(self, upload: Upload, **values: Any) -> None:
         """Record what assembling came to, unless the upload has moved on meanwhile: ended, completed, or sent anew whole."""

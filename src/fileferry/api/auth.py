@@ -32,7 +32,9 @@ def secret_of(request: Request[Any, Any, Any]) -> str:
     """Return the one key that the request carries; raises Unauthorized for none, ConflictingCredentials for several."""
     secrets = {secret for secret in _candidates(request) if secret}
     if not secrets:
-        raise Unauthorized()
+        raise Unauthorized(
+            "The request carries no API key: send it as 'Authorization: Bearer KEY'. The command line takes FILEFERRY_KEY."
+        )
     if len(secrets) > 1:
         raise ConflictingCredentials()
     return secrets.pop()

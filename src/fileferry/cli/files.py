@@ -144,18 +144,23 @@ def get(
         str, typer.Argument(metavar="ID|URL|WORKSPACE:/PATH", help="A file's id, its URL, or its path in a workspace.")
     ],
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; - is standard output.")
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to, a file or a folder; - is standard output."),
     ] = None,
     version: Annotated[str | None, typer.Option(metavar="V", help="Another version than the current one.")] = None,
+    patience: Patience = 600,
     org: Org = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Download a file, verify it, and resume an interrupted download. Replaces only a FILE that -o names."""
+    """Download a file, verify it, and resume an interrupted download. Replaces only a FILE that -o names.
+
+    While the server cannot be reached it tries again for --patience.
+    """
     at = file_place_of(source)
     if version is not None and "://" in source:
         raise typer.BadParameter("a URL is for one version: name the file by id or path", param_hint="--version")
-    with session(url, key) as client:
+    with session(url, key, RetryPolicy(outage=patience, on_outage=Outage().lasts)) as client:
         known = at.files(client, org).get(at.path, version=version) if at else None
         options = {"version": None if known else version, "organization": org}
         if output == "-":
@@ -163,6 +168,8 @@ def get(
                 client.download(known or source, sys.stdout.buffer, progress=progress, **options)
             return
         destination = Path(output) if output else _unused(_name_of(client, known or source, org))
+        if destination.is_dir():
+            destination /= _name_of(client, known or source, org)
         with metered(destination.name) as progress:
             client.download(known or source, destination, progress=progress, **options)
         note(f"Saved {destination}")
@@ -206,6 +213,8 @@ def rm(
     key: Key = None,
 ) -> None:
     """Delete files: their URLs stop working at once. Files at a path can be restored. Stops at the first that fails."""
+    if any("://" in file for file in files):
+        raise typer.BadParameter("name files by id, or by path as WORKSPACE:/PATH", param_hint="FILE")
     places = [(file, file_place_of(file)) for file in files]
     with session(url, key) as client:
         for file, at in places:

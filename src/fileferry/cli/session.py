@@ -48,7 +48,7 @@ def session(url: str | None, key: str | None, retries: RetryPolicy = PATIENT) ->
     except OSError as error:
         fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), FAILED)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        fail("Interrupted. A transfer goes on where it stopped when the same command is run again.", INTERRUPTED)
 
 
 def fail(line: str, status: int) -> NoReturn:

@@ -250,7 +250,10 @@ def find_restorable(
     """Return a file that is living or can be restored; raises NotFound, or Gone for one that has expired."""
     stored = _find(conn, principal, file_id, scope, number, workspace)
     until = stored.file.restorable_until
-    if stored.file.deleted_at is None or until is None or until <= now:
+    is_gone = stored.file.deleted_at is not None and (until is None or until <= now)
+    if is_gone and not versions.has_expired(stored.file, now):
+        raise NotFound("This file was deleted for good, and cannot be restored.")
+    if stored.file.deleted_at is None or is_gone:
         return find_living(conn, principal, file_id, scope, now, number=number)
     return _readable(stored, now, number)
 
@@ -265,7 +268,7 @@ def _find(
 ) -> StoredFile:
     stored = files.find(conn, file_id, number)
     if stored is None:
-        raise NotFound()
+        raise NotFound() if number is None else NotFound("There is no such version here, or this key may not see it.")
     policy.authorize(principal, scope, stored.file.organization_id)
     if workspace is not None:
         refuse_other_workspace(conn, principal, stored.file.workspace_id, workspace)

@@ -59,8 +59,10 @@ class Links:
         Its names are those of an Azure SAS, which every client leaves alone.
         """
         until = expires_at.astimezone(UTC).strftime(_SAS_TIME)
-        mac = self._upload_mac(self._newest, upload, key_id, _UPLOAD_RIGHTS, until)
-        return {"se": until, "sp": _UPLOAD_RIGHTS, "skoid": key_id, "sig": _encode(bytes([self._newest]) + mac)}
+        # The key that made the upload need not be named.
+        asker = {} if key_id == upload.key_id else {"skoid": key_id}
+        mac = self._upload_mac(self._newest, upload, asker.get("skoid"), _UPLOAD_RIGHTS, until)
+        return {"se": until, "sp": _UPLOAD_RIGHTS, **asker, "sig": _encode(bytes([self._newest]) + mac)}
 
     def verify_upload(self, query: Mapping[str, str], upload: Upload, now: datetime) -> None:
         """Return if the query was made for this upload and its time is not over; raises LinkRefused for any other reason alike."""
@@ -112,7 +114,6 @@ class Links:
 
     def _upload_mac(self, secret_id: int, upload: Upload, key_id: str | None, rights: str, until: str) -> bytes:
         ids = (upload.organization_id, upload.file_id, upload.version_id, upload.id)
-        # URLs of version 0.1 name no key; they were for whoever made the upload.
         asker = () if key_id is None else (quote(key_id, safe=""),)
         return self._mac(secret_id, "upload", *ids, *asker, rights, until)
 

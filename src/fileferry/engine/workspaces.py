@@ -104,7 +104,9 @@ def find_workspace(conn: Connection, organization_id: str, id_or_name: str | Non
         return stored.find_default(conn, organization_id)
     found = stored.find(conn, organization_id, id_or_name.lower() if is_uuid(id_or_name) else id_or_name)
     if found is None:
-        raise NotFound(f"There is no workspace {id_or_name!r} in the organization.")
+        raise NotFound(
+            f"There is no workspace {id_or_name!r} in the organization; 'fileferry workspaces ls' lists them."
+        )
     return found
 
 

@@ -444,12 +444,12 @@ def _all(conn: Connection, query: Select[Any]) -> list[StoredFile]:
 
 
 # Rows are read by position: both tables have columns of the same names, and it is what costs least.
-_FILE_PLACES = {name: files.c.keys().index(name) for name in File.__struct_fields__}
+_file_fields = operator.itemgetter(*(files.c.keys().index(name) for name in File.__struct_fields__))
 _FILE_COLUMNS = len(files.c)
 
 
 def _file(row: Row[Any]) -> File:
-    return File(**{name: row[place] for name, place in _FILE_PLACES.items()})
+    return File(*_file_fields(row))
 
 
 def _stored(row: Row[Any]) -> StoredFile:

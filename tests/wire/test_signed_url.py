@@ -230,3 +230,15 @@ def test_a_digest_that_the_ticket_promises_cannot_be_talked_away(http: httpx.Cli
     ):
         assert send(ticket["url"], other, headers=headers).status_code == 400
     assert confirm(http, ticket["id"]).status_code == 409
+
+
+def test_a_url_ends_with_the_key_that_asked_for_it(http: httpx.Client, server: LiveServer) -> None:
+    ticket = open_ticket(http, size=3)
+    made = http.post("/api/keys", json={"name": "helper", "scopes": ["upload"]}).json()
+    with server.client(made["key"]) as helper:
+        asked = helper.post(f"/api/uploads/{ticket['id']}/urls").json()["url"]
+    refused(send(with_query(asked, skoid=str(uuid.uuid4())), b"bad"))
+    assert send(asked, b"one").status_code == 200
+    assert http.delete(f"/api/keys/{made['id']}").status_code == 204
+    refused(send(asked, b"two"))
+    assert send(ticket["url"], b"own").status_code == 200

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from wire.asking import finish, open_ticket, part_url, send
+from wire.slow import SlowRequest
 
 MIB = 1024 * 1024
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -97,4 +98,18 @@ def test_a_stream_that_brought_nothing_does_not_win_over_parts(http: httpx.Clien
     ticket = open_ticket(http, parts=True, max_size=8 * MIB)
     assert send(part_url(ticket, 1), content).status_code == 200
     assert patch(ticket["url"], 0, b"").status_code == 204
+    assert served(http, finish(http, ticket)) == content
+
+
+def test_a_part_that_outlives_a_new_beginning_is_not_taken_for_one_of_it(http: httpx.Client) -> None:
+    content = os.urandom(3 * MIB)
+    ticket = open_ticket(http, max_size=8 * MIB)
+    with SlowRequest(part_url(ticket, 1), MIB, "PUT", {}) as late:
+        late.send(b"x" * 1000)
+        assert send(ticket["url"], b"whole").status_code == 200
+        assert send(ticket["url"], None, "POST", headers={**TUS, "Upload-Length": str(3 * MIB)}).status_code == 201
+        assert patch(ticket["url"], 0, content[:MIB]).status_code == 204
+        late.send(b"x" * (MIB - 1000))
+        assert late.answer()[0] in (400, 409)
+    assert patch(ticket["url"], MIB, content[MIB:]).status_code == 204
     assert served(http, finish(http, ticket)) == content

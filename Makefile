@@ -6,8 +6,8 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= auto
 PORT   ?= 8080
 
-# Where `make services` puts Node.js on a machine whose own is missing or too old.
-export PATH := $(CURDIR)/.services/nodejs/bin:$(PATH)
+# Where `make services` puts Node.js on a machine whose own is missing or too old, and where Debian has clamd.
+export PATH := $(CURDIR)/.services/nodejs/bin:$(PATH):/usr/sbin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test soak check format bench services lock clean

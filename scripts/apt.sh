@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages named, as root or with sudo, and starts none of their daemons.
+# Installs the Debian packages named, as root or with sudo, and starts none of their daemons, now or at the next boot.
 set -euo pipefail
 
 if [ "$(id -u)" -eq 0 ]; then
@@ -19,7 +19,14 @@ if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
 fi
 
+# Starting at boot is another matter, which packages decide themselves: what they enabled is disabled again.
+enabled() {
+    systemctl --root=/ list-unit-files --state=enabled --no-legend --plain 2>/dev/null | cut -d' ' -f1 | LC_ALL=C sort || true
+}
+before=$(enabled)
+
 echo "Installing: $*"
 apt=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
 "${apt[@]}" update
 "${apt[@]}" install --yes --no-install-recommends "$@" </dev/null >/dev/null
+LC_ALL=C comm -13 <(echo "$before") <(enabled) | xargs -r "${as_root[@]}" systemctl --root=/ --quiet disable

@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Not everybody has the folder of daemons on the path. The Makefile says it again for tests.
+export PATH="$PATH:/usr/sbin"
+
 missing=()
 need() { # need PACKAGE PROBE...: the package is missing when the probe fails
     "${@:2}" >/dev/null 2>&1 || missing+=("$1")
@@ -10,8 +13,10 @@ need() { # need PACKAGE PROBE...: the package is missing when the probe fails
 
 # The one list: a package and the command that succeeds where it is installed.
 need chromium chromium --version
+need clamav-daemon clamd --version
 need curl curl --version
 need python3-venv python3 -c 'import ensurepip, venv'
+need redis-server redis-server --version
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt.sh "${missing[@]}"
 

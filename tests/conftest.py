@@ -9,7 +9,7 @@ import pytest
 
 from support.live_server import LiveServer, MakeServer
 
-pytest_plugins = ["pytester", "support.skips"]
+pytest_plugins = ["pytester", "support.clamd", "support.skips"]
 
 
 @pytest.fixture(scope="session")

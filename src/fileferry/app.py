@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from importlib.metadata import version
-from typing import cast
+from types import FrameType
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -25,26 +27,33 @@ from fileferry.api import (
     delivery,
     direct,
     discovery,
+    events,
     health,
     meeting,
     native,
     organizations,
     presigned,
+    signed,
     tus,
+    webhooks,
     workspaces,
 )
 from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
+from fileferry.engine import rates
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
 from fileferry.engine.room import Room
 from fileferry.engine.sweeper import Findings
 from fileferry.model import Clock, utc_now
-from fileferry.settings import Settings
+from fileferry.scanners.clamd import Clamd
+from fileferry.scanners.scanner import Scanner
+from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import Application, Telemetry, configure_logging
-from fileferry.web import problems
+from fileferry.web import problems, waiting
 from fileferry.web.lingering import Lingering
+from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
 from fileferry.wire import dispatch
 
@@ -63,24 +72,24 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with opened(settings, clock) as engine:
             app.state.engine = engine
-            sweeping = asyncio.create_task(engine.sweeper.run())
-            try:
-                yield
-            finally:
-                sweeping.cancel()
-                await asyncio.gather(sweeping, return_exceptions=True)
+            judging = [engine.processing.run()] if settings.processing == "server" else []
+            async with _running(engine.sweeper.run(), engine.deliveries.run(), *judging):
+                with _on_signals(engine.events.end):
+                    yield
 
     application = Litestar(
         route_handlers=[
             health.router,
-            direct.router,
             presigned.router,
+            signed.router,
             meeting.router,
             workspaces.router,
             organizations.router,
             discovery.router,
             native.router,
+            events.router,
             administration.router,
+            webhooks.router,
             tus.router,
             dispatch.router,
             delivery.router,
@@ -91,6 +100,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         },
         exception_handlers={Exception: _render_unrouted},
         lifespan=[running],
+        before_send=[waiting.tell_applied],
         logging_config=None,
         openapi_config=OpenAPIConfig(
             title="fileferry",
@@ -102,7 +112,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         ),
     )
     bodies.describe(application.openapi_schema)
-    return Telemetry(Lingering(cast(Application, application)))
+    return Telemetry(Lingering(RateHeaders(cast(Application, application))))
 
 
 def _engine_of(state: State) -> Engine:
@@ -113,9 +123,33 @@ def _render_unrouted(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer an error that no flow's router caught, such as an unknown address, in the envelope of the flow it is under."""
     if request.scope["path"].startswith("/v1/organizations/"):
         return organizations.render_error(request, error)
+    if f"{request.scope['path']}/".startswith("/v1/files/") and signed.is_meant(request):
+        return signed.render_error(request, error)
     if request.scope["path"].startswith("/v1/"):
         return direct.render_error(request, error)
     return problems.render(request, error)
+
+
+@contextlib.contextmanager
+def _on_signals(end: Callable[[], None]) -> Iterator[None]:
+    """Call ``end`` too when the server is told to end: it would wait for open streams before it says so to the application."""
+    loop = asyncio.get_running_loop()
+    served = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(end)
+        handler = served[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    watched = [number for number, handler in served.items() if callable(handler)]
+    for number in watched:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in watched:
+            signal.signal(number, served[number])
 
 
 @contextlib.asynccontextmanager
@@ -125,11 +159,21 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
     database = SqliteDatabase(settings.resolved_database_url())
     disks = [settings.resolved_store_folder(), settings.resolved_database_folder()]
     await claim_store(database, store, clock)
-    engine = await open_engine(database, store, Room(disks, settings.min_free_space), settings, clock)
+    room = Room(disks, settings.min_free_space)
+    engine = await open_engine(database, store, room, _scanner(settings), settings, clock)
     try:
         yield engine
     finally:
         await engine.close()
+
+
+def _scanner(settings: Settings) -> Scanner | None:
+    if settings.clamd is None:
+        return None
+    try:
+        return Clamd(settings.clamd, int(settings.clamd_max_size), settings.scan_timeout)
+    except ValueError as error:
+        raise SettingsError(f"FILEFERRY_CLAMD: {error}") from error
 
 
 async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
@@ -137,6 +181,7 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
 
     Returns the root key's secret where this call made one; it can be shown only now.
     """
+    rates.check(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     url = settings.resolved_database_url()
     await asyncio.get_running_loop().run_in_executor(None, migrate, url)
@@ -175,6 +220,33 @@ def serve(host: str, port: int, workers: int) -> None:
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
         timeout_worker_healthcheck=10,
     )
+
+
+async def work() -> None:
+    """Judge and scan files, and sweep, beside any number of servers and others like it, until SIGTERM or SIGINT."""
+    settings = configuration.load()
+    configure_logging(settings)
+    await prepare(settings)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with (
+        opened(settings) as engine,
+        _running(engine.processing.run(), engine.sweeper.run(), engine.deliveries.run()),
+    ):
+        await stopped.wait()
+
+
+@contextlib.asynccontextmanager
+async def _running(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run what never ends by itself, and end it in the end."""
+    at_work = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
 
 
 async def doctor(*, fix: bool) -> Findings:

@@ -174,6 +174,13 @@ class Forbidden(FerryError):
     title = "This API key may not do that."
 
 
+class QuotaExceeded(Forbidden):
+    """What is kept already leaves no room for this file under a limit; ``limit`` names it, ``subject`` whose it is."""
+
+    code = "quota_exceeded"
+    title = "The limit on all that may be kept is reached: delete files, or have the limit raised."
+
+
 class LinkRefused(FerryError):
     """A signed URL that is expired, altered or made for something else: one answer for all of them."""
 

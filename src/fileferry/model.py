@@ -49,14 +49,71 @@ class State(enum.StrEnum):
     DELETED = "deleted"
 
 
+class ScanOutcome(enum.StrEnum):
+    """What a scan for malware came to. Only ``clean`` says that the bytes were looked at and nothing was found."""
+
+    CLEAN = "clean"
+    INFECTED = "infected"
+    SKIPPED_TOO_LARGE = "skipped_too_large"
+    SKIPPED_ENCRYPTED = "skipped_encrypted"
+    SKIPPED_DISABLED = "skipped_disabled"
+    ERROR = "error"
+
+
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
+    """The scan of a version: its outcome, what was found or went wrong, and by which engine with signatures of when."""
+
+    outcome: ScanOutcome
+    detail: str | None = None
+    engine: str | None = None
+    signatures: str | None = None
+    signatures_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What policy allows; None leaves a thing to the others, of which the strictest holds.
+
+    ``max_size`` (bytes) and ``types`` (media types) are those of one file, ``max_retention`` (seconds) its longest life.
+    ``max_bytes`` and ``max_files`` are what may be kept together, each version counting as one. ``requests``, ``bytes`` and
+    ``tickets`` are rates, such as ``100/minute``. ``refuse_empty`` rejects files without bytes; ``serve_unscanned`` says
+    whether files that the scanner could not look into are served.
+    """
+
+    max_size: int | None = None
+    types: tuple[str, ...] | None = None
+    max_retention: int | None = None
+    max_bytes: int | None = None
+    max_files: int | None = None
+    requests: str | None = None
+    bytes: str | None = None
+    tickets: str | None = None
+    refuse_empty: bool | None = None
+    serve_unscanned: bool | None = None
+
+
+NO_LIMITS = Limits()
+
+
+class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a version must be to become ready, as policy said when its bytes came."""
+
+    types: tuple[str, ...] | None = None
+    refuse_empty: bool = False
+    serve_unscanned: bool = False
+
+
 class Organization(msgspec.Struct, frozen=True):
-    """The tenant; owns everything below it."""
+    """The tenant; owns everything below it. ``limits`` are those of all it holds, ``end_user_limits`` of each end user."""
 
     id: str
     slug: str
     name: str
     is_default: bool
     created_at: datetime
+    limits: Limits = NO_LIMITS
+    end_user_limits: Limits = NO_LIMITS
 
 
 class Workspace(msgspec.Struct, frozen=True):
@@ -72,6 +129,7 @@ class Workspace(msgspec.Struct, frozen=True):
     created_at: datetime
     keep_versions: int | None = None
     keep_versions_for: int | None = None
+    limits: Limits = NO_LIMITS
 
 
 class User(msgspec.Struct, frozen=True):
@@ -87,7 +145,11 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """An API credential; the secret itself is never stored. ``organization_id`` is None for a root key."""
+    """An API credential; the secret itself is never stored. ``organization_id`` is None for a root key.
+
+    ``path_prefix`` is the folder that it is confined to. ``on_behalf_of`` names the end users that it may act for; where it is not
+    None the key must name one of them with every request, and ``*`` is any.
+    """
 
     id: str
     organization_id: str | None
@@ -98,13 +160,20 @@ class Key(msgspec.Struct, frozen=True):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     user_id: str | None = None
+    limits: Limits = NO_LIMITS
+    path_prefix: str | None = None
+    on_behalf_of: tuple[str, ...] | None = None
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who acts: a key, and the organization it acts in for this request."""
+    """Who acts: a key, the organization it acts in for this request, and the end user on whose behalf, if any.
+
+    With an end user only that user's files are there.
+    """
 
     key: Key
     organization: Organization
+    end_user: str | None = None
 
     @property
     def user_id(self) -> str:
@@ -153,6 +222,7 @@ class File(msgspec.Struct, frozen=True):
     created_by: str | None = None
     modified_by: str | None = None
     deleted_by: str | None = None
+    end_user: str | None = None
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -160,7 +230,8 @@ class Version(msgspec.Struct, frozen=True):
 
     ``number`` names it within a workspace and grows from one promised to the next; ``sequence``, drawn from the same numbers
     once all bytes are there, tells which came after which. The bytes are in the blob ``blob_key`` of the store, or in the
-    database where that is None.
+    database where that is None. It was brought by the key ``key_id``. ``scan`` is None until one took place. It ends once it was
+    fetched whole ``fetches_left`` times more.
     """
 
     id: str
@@ -179,6 +250,9 @@ class Version(msgspec.Struct, frozen=True):
     created_by: str | None = None
     expires_at: datetime | None = None
     superseded_at: datetime | None = None
+    key_id: str | None = None
+    scan: Scan | None = None
+    fetches_left: int | None = None
 
     @property
     def is_inline(self) -> bool:
@@ -234,7 +308,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     ``number`` is the one that the version will have. An ``auto_complete`` upload is a version as soon as all bytes are there;
     the others wait for a call. ``promised_size`` is exact, None where only ``max_size`` is known; ``length`` is one told later.
     ``digests`` are those promised, as hex by algorithm. ``lifetime`` (seconds) or ``expires_at`` end the file. ``content`` is what
-    the engine knows of the bytes once all are there.
+    the engine knows of the bytes once all are there. ``fetches`` is how often the version may be fetched whole; ``refusal`` is why
+    bytes that came for an end user were refused for good.
     """
 
     id: str
@@ -271,6 +346,9 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     wire: dict[str, Any] = {}
     length: int | None = None
     parent_id: str | None = None
+    end_user: str | None = None
+    fetches: int | None = None
+    refusal: str | None = None
 
     @property
     def size(self) -> int | None:
@@ -306,6 +384,21 @@ class Part(msgspec.Struct, frozen=True):
     crc32c: str
     received_at: datetime
     block_id: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened to a file, as the outbox keeps it; ids grow in the order of commits.
+
+    ``data`` is what listeners are told: the file as it was then.
+    """
+
+    id: int
+    organization_id: str
+    file_id: str
+    version_id: str | None
+    type: str
+    data: dict[str, Any]
+    created_at: datetime
 
 
 class StoredFile(msgspec.Struct, frozen=True):

@@ -28,6 +28,12 @@ class Duration(timedelta):
     """A length of time; written as ``30s``, ``15m``, ``24h``, ``7d`` or plain seconds."""
 
 
+class Names(tuple[str, ...]):
+    """Several words; written with commas between them."""
+
+    __slots__ = ()
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. Each field is the variable ``FILEFERRY_`` + its name in upper case."""
 
@@ -78,6 +84,56 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     restore_window: Duration = Duration(days=30)
     """How long a deleted file of a path can be restored; its bytes are kept so long. Hand-offs are deleted for good at once."""
+
+    clamd: str | None = None
+    """The virus scanner, clamd: ``tcp://HOST:PORT`` or ``unix:///PATH``. Without it no file is scanned, and its scan says so."""
+    clamd_max_size: Bytes = Bytes(25 * 1024**2)
+    """Largest file that is scanned: the least of clamd's own StreamMaxLength, MaxFileSize and MaxScanSize."""
+    scan_timeout: Duration = Duration(minutes=5)
+    """How long one scan may take."""
+    serve_unscanned: bool = False
+    """With a scanner: whether files that it cannot look into, too large or encrypted ones, are served or rejected."""
+    rescan_interval: Duration | None = Duration(days=7)
+    """How long after its last scan a file is scanned again, as signatures learn; a late detection recalls it."""
+    processing: Literal["server", "worker"] = "server"
+    """Who judges and scans files: ``server``, every serving process; ``worker``, only 'fileferry worker' processes."""
+    processing_concurrency: int = 4
+    """How many files one process judges and scans at a time."""
+    processing_lease: Duration = Duration(seconds=60)
+    """How long after a process died the files that it was at are taken up by another; one that lives prolongs its claims."""
+
+    allowed_types: Names | None = None
+    """Media types that files may have, by name and by content, as ``application/pdf,text/plain``; without it any."""
+    refuse_empty: bool = False
+    """Whether files without bytes are rejected."""
+    rejected_retention: Duration = Duration(days=7)
+    """How long a rejected file still says why; its bytes are freed at once."""
+    end_user_types: Names = Names(
+        (
+            "text/csv",
+            "text/plain",
+            "application/pdf",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        )
+    )
+    """Media types that files of the signed flow, which end users upload, may have."""
+    end_user_max_size: Bytes = Bytes(10 * 1024**2)
+    """Largest file of the signed flow."""
+    transient_retention: Duration = Duration(hours=24)
+    """How long a file of the signed flow with ``persist=false`` is kept."""
+
+    key_requests: str | None = None
+    """How many requests each key may make, as ``100/minute``; a key's own limit may be lower. Without it any number."""
+    key_bytes: str | None = None
+    """How many bytes each key may upload, as ``10000000000/hour``."""
+    key_tickets: str | None = None
+    """How many upload tickets each key may ask for, as ``1000/minute``."""
+    redis_url: str | None = None
+    """Where rates are counted for all processes together, ``redis://HOST:PORT/0``; without it each process counts its own."""
+
+    webhook_networks: Names = Names()
+    """Networks that webhooks may be sent to although they are private, as ``10.0.0.0/8,127.0.0.1/32``."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
@@ -131,6 +187,8 @@ def _decode(kind: type[Any], value: Any) -> Any:
         return Bytes(parse_size(value))
     if kind is Duration:
         return _decode_duration(value)
+    if kind is Names:
+        return Names(name.strip() for name in value.split(",") if name.strip())
     if kind is Path:
         return Path(value)
     raise NotImplementedError(kind)

@@ -27,7 +27,7 @@ REDACTED = "[redacted]"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 # API keys, signatures in queries, and tokens of public URLs (44 characters of base64url) wherever they stand.
 _SECRETS = re.compile(
-    r"ff_[0-9A-Za-z]{8,}|(?<=sig=)[^&\s\"']+|(?<=/f/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+"
+    r"ff_[0-9A-Za-z]{8,}|whsec_[0-9A-Za-z+/=]+|(?<=sig=)[^&\s\"']+|(?<=/f/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+"
     r"|(?<![0-9A-Za-z_-])[0-9A-Za-z_-]{44}(?![0-9A-Za-z_-])"
 )
 
@@ -40,6 +40,10 @@ RECEIVED = Counter("fileferry_received_bytes_total", "Bytes of request bodies re
 SENT = Counter("fileferry_sent_bytes_total", "Bytes of response bodies sent.")
 RUNNING = Gauge("fileferry_requests_running", "HTTP requests being answered.", multiprocess_mode="livesum")
 
+PROCESSED = Counter(
+    "fileferry_processed_total", "Files that were judged, by what they came to: ready, or why rejected.", ["result"]
+)
+JOBS = Gauge("fileferry_jobs", "Files that wait to be judged or scanned again.", multiprocess_mode="mostrecent")
 UPLOADS = Gauge(
     "fileferry_uploads", "Uploads with a ticket that have not ended.", ["state"], multiprocess_mode="mostrecent"
 )

@@ -21,6 +21,9 @@ class Blocking:
     def workspace(self, *args: Any, **kwargs: Any) -> Any:
         return _BlockingFace(self._client.workspace(*args, **kwargs))
 
+    def webhooks(self, *args: Any, **kwargs: Any) -> Any:
+        return _BlockingFace(self._client.webhooks(*args, **kwargs))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(_BlockingFace(self._client), name)
 
@@ -47,6 +50,9 @@ class Awaiting:
 
     def workspace(self, *args: Any, **kwargs: Any) -> Any:
         return _AwaitingFace(self._client, lambda client: client.workspace(*args, **kwargs))
+
+    def webhooks(self, *args: Any, **kwargs: Any) -> Any:
+        return _AwaitingFace(self._client, lambda client: client.webhooks(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_AwaitingFace(self._client, lambda client: client), name)

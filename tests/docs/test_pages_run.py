@@ -52,7 +52,7 @@ class Reader:
 
 @pytest.fixture
 def reader(make_server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
-    server = make_server()
+    server = make_server(webhook_networks="127.0.0.1/32")  # the receiver of the page on webhooks is on this machine
     folder = tmp_path / "fileferry"
     folder.mkdir()
     (folder / "data").symlink_to(server.data)

@@ -48,14 +48,12 @@ class LiveServer:
 
     def start(self) -> None:
         """Start the server and return once it is ready; raise RuntimeError with its log when that fails."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("FILEFERRY_")}
-        settings = {f"FILEFERRY_{name.upper()}": value for name, value in self._settings.items()}
         command = [sys.executable, "-m", "fileferry", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--data", str(self.data), "--workers", str(self._workers)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
-                env=inherited | settings,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -100,6 +98,12 @@ class LiveServer:
     def log_text(self) -> str:
         """Return everything the server has written, over all its starts."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of this server's processes: its settings, and nothing of the caller's own."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("FILEFERRY_")}
+        return inherited | {f"FILEFERRY_{name.upper()}": value for name, value in self._settings.items()}
 
     def client(self, key: str | None = None) -> httpx.Client:
         """Return an HTTP client for this server that carries ``key``, by default the root key; the caller closes it."""

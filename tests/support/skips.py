@@ -13,8 +13,10 @@ _NODE_PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
 SERVICES: dict[str, tuple[str | Path, ...]] = {
     "azurite": ("node", _NODE_PACKAGES / "azurite"),
     "chromium": ("chromium",),
+    "clamd": ("clamd",),
     "curl": ("curl",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
+    "redis": ("redis-server",),
 }
 """What `@pytest.mark.service(name)` may name, and the programs and paths it takes; scripts/services.sh installs them.
 

@@ -15,6 +15,7 @@ import httpx
 from fileferry.app import create_app, opened, prepare
 from fileferry.blobs.local import LocalStore
 from fileferry.db import bookkeeping
+from fileferry.engine.deliveries import Deliveries
 from fileferry.engine.sweeper import Findings
 from fileferry.settings import Settings, load
 
@@ -25,7 +26,8 @@ class Service:
     """The application, opened; ``request`` asks it, ``pass_time`` moves its clock, ``sweep`` and ``scan`` clean up by hand."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        given = {"data": str(folder), "root_key": ROOT_KEY, "sweep_interval": "1000h", "log_level": "error", **settings}
+        given = {"data": str(folder), "root_key": ROOT_KEY, "sweep_interval": "1000h", "processing": "worker"}
+        given |= {"log_level": "error", **settings}
         self.settings: Settings = load({f"FILEFERRY_{name.upper()}": value for name, value in given.items()})
         self.data = folder
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
@@ -69,6 +71,25 @@ class Service:
     def fetch(self, url: str) -> httpx.Response:
         """Get a URL without a key."""
         return self.request("GET", url, key=None)
+
+    def process(self) -> None:
+        """Judge what is due."""
+
+        async def run() -> None:
+            async with opened(self.settings, self.clock) as engine:
+                await engine.processing.settle()
+
+        self._run(run())
+
+    def deliver(self, **seams: Any) -> None:
+        """Send what is due to webhooks, without the chance that retries wait longer."""
+
+        async def run() -> None:
+            async with opened(self.settings, self.clock) as engine:
+                given = {"chance": lambda: 0.0, **seams}
+                await Deliveries(engine.database, self.settings, self.clock, **given).settle()
+
+        self._run(run())
 
     def sweep(self) -> None:
         """Sweep once."""
@@ -118,7 +139,8 @@ class Service:
         """Take the lease that the service's own sweeper would, so that nothing is swept but by a test's word."""
         async with opened(self.settings, self.clock) as engine:
             until = self.now + timedelta(days=36500)
-            assert await engine.database.write(bookkeeping.take_lease, "sweeper", "the test", self.now, until)
+            for name in ("sweeper", "webhooks"):
+                assert await engine.database.write(bookkeeping.take_lease, name, "the test", self.now, until)
 
     async def _start(self) -> None:
         ready = asyncio.Event()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine, event
 
 from fileferry.app import opened
@@ -101,6 +102,10 @@ def search(**asked: Any) -> Asking:
 
 
 LISTINGS = {
+    "of an end user": (
+        lambda engine, principal, file: engine.end_users.list(replace(principal, end_user="ada"), 0, 100),
+        "files_by_end_user",
+    ),
     "as usual": (search(), "files_by_creation"),
     "by creation": (search(order_by=(("created_at", False),)), "files_by_creation"),
     "by creation, newest first": (search(order_by=(("created_at", True),)), "files_by_creation"),

@@ -9,8 +9,9 @@ import msgspec
 from litestar import Router, delete, get, patch, post
 
 from fileferry.api.bodies import takes_json
+from fileferry.api.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
 from fileferry.engine.engine import Engine
-from fileferry.engine.keys import NewUser
+from fileferry.engine.keys import KeyBounds, NewUser
 from fileferry.model import Key, Organization, Principal, Scope, Workspace, format_optional_time, format_time
 from fileferry.web.requests import (
     AnyRequest,
@@ -24,11 +25,16 @@ from fileferry.web.requests import (
 )
 
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Folder = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+EndUsers = Annotated[list[ShortText], msgspec.Meta(min_length=1, max_length=1000)]
 Kept = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class KeyObject(msgspec.Struct, kw_only=True):
-    """An API key without its secret; ``prefix`` is how the secret begins, ``user_id`` the author of what it does."""
+    """An API key without its secret; ``prefix`` is how the secret begins, ``user_id`` the author of what it does.
+
+    ``path_prefix`` is the folder that it is confined to, ``on_behalf_of`` the end users that it may act for (``*``: any).
+    """
 
     id: str
     name: str
@@ -39,6 +45,10 @@ class KeyObject(msgspec.Struct, kw_only=True):
     created_at: str
     expires_at: str | None
     revoked_at: str | None
+    path_prefix: str | None
+    on_behalf_of: list[str] | None
+    limits: LimitsObject
+    usage: UsageObject | None
 
 
 class NewKeyObject(KeyObject, kw_only=True):
@@ -55,13 +65,16 @@ class KeyPage(msgspec.Struct):
 
 
 class OrganizationObject(msgspec.Struct):
-    """An organization."""
+    """An organization, with the limits of all that it has, what is kept of that, and the limits of each of its end users."""
 
     id: str
     slug: str
     name: str
     is_default: bool
     created_at: str
+    limits: LimitsObject
+    end_user_limits: LimitsObject
+    usage: UsageObject | None
 
 
 class OrganizationPage(msgspec.Struct):
@@ -81,6 +94,8 @@ class WorkspaceObject(msgspec.Struct, kw_only=True):
     keep_versions: int | None
     keep_versions_for: int | None
     created_at: str
+    limits: LimitsObject
+    usage: UsageObject | None
 
 
 class WorkspacePage(msgspec.Struct):
@@ -99,12 +114,28 @@ class KeyUser(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewKey(msgspec.Struct, forbid_unknown_fields=True):
-    """What to make a key of. ``expires_in`` is a duration such as ``90d``; without ``user`` the key is its own author."""
+    """What to make a key of. ``expires_in`` is a duration such as ``90d``; without ``user`` the key is its own author.
+
+    ``path_prefix`` confines it to a folder, ``on_behalf_of`` to end users, one of which every request must name.
+    """
 
     name: ShortText
     scopes: list[Scope]
     expires_in: str | int | None = None
     user: KeyUser | None = None
+    limits: LimitChanges | None = None
+    path_prefix: Folder | None = None
+    on_behalf_of: EndUsers | None = None
+
+
+class KeyChanges(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What to change of a key; null lifts ``path_prefix`` or ``on_behalf_of``."""
+
+    name: ShortText | None = None
+    scopes: list[Scope] | None = None
+    limits: LimitChanges | None = None
+    path_prefix: Folder | msgspec.UnsetType | None = msgspec.UNSET
+    on_behalf_of: EndUsers | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Rotation(msgspec.Struct, forbid_unknown_fields=True):
@@ -119,6 +150,15 @@ class NewOrganization(msgspec.Struct, forbid_unknown_fields=True):
     slug: str
     name: ShortText | None = None
     id: str | None = None
+    limits: LimitChanges | None = None
+    end_user_limits: LimitChanges | None = None
+
+
+class OrganizationChanges(msgspec.Struct, forbid_unknown_fields=True):
+    """Limits to change: of all that the organization has, which needs the root key, and of each of its end users."""
+
+    limits: LimitChanges | None = None
+    end_user_limits: LimitChanges | None = None
 
 
 class NewWorkspace(msgspec.Struct, forbid_unknown_fields=True):
@@ -128,13 +168,15 @@ class NewWorkspace(msgspec.Struct, forbid_unknown_fields=True):
     id: str | None = None
     keep_versions: Kept | None = None
     keep_versions_for: str | int | None = None
+    limits: LimitChanges | None = None
 
 
 class WorkspaceChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """Which versions a workspace is to keep; null keeps all."""
+    """Which versions a workspace is to keep, null keeps all; and limits to change."""
 
     keep_versions: Kept | msgspec.UnsetType | None = msgspec.UNSET
     keep_versions_for: str | int | msgspec.UnsetType | None = msgspec.UNSET
+    limits: LimitChanges | None = None
 
 
 @post("/keys", operation_class=takes_json(NewKey))
@@ -143,7 +185,13 @@ async def create_key(request: AnyRequest, engine: Engine, principal: Principal) 
     asked = await json_body(request, engine, NewKey)
     user = None if asked.user is None else NewUser(asked.user.id, asked.user.name, asked.user.email)
     life = parse_expires_in(asked.expires_in)
-    return _with_secret(*await engine.keys.create(principal, asked.name, tuple(asked.scopes), life, user=user))
+    bounds = KeyBounds(
+        limits=changes_of(asked.limits),
+        path_prefix=asked.path_prefix,
+        on_behalf_of=None if asked.on_behalf_of is None else tuple(asked.on_behalf_of),
+    )
+    made = await engine.keys.create(principal, asked.name, tuple(asked.scopes), life, user=user, bounds=bounds)
+    return await _with_secret(engine, *made)
 
 
 @get("/keys")
@@ -151,15 +199,29 @@ async def list_keys(engine: Engine, principal: Principal, cursor: Cursor = None,
     """List the organization's API keys, revoked ones too."""
     after = decode_cursor(cursor, 1)
     page = await engine.keys.list(principal, after[0] if after else "", parse_limit(limit))
-    return KeyPage(
-        [_key_object(key) for key in page.items], encode_cursor(page.next_cursor) if page.next_cursor else None
-    )
+    objects = [await _key_object(engine, key) for key in page.items]
+    return KeyPage(objects, encode_cursor(page.next_cursor) if page.next_cursor else None)
 
 
 @get("/keys/{key_id:str}")
 async def get_key(engine: Engine, principal: Principal, key_id: str) -> KeyObject:
     """Inspect an API key."""
-    return _key_object(await engine.keys.get(principal, key_id))
+    return await _key_object(engine, await engine.keys.get(principal, key_id))
+
+
+@patch("/keys/{key_id:str}", operation_class=takes_json(KeyChanges))
+async def patch_key(request: AnyRequest, engine: Engine, principal: Principal, key_id: str) -> KeyObject:
+    """Change what an API key may do: from its next request on, and for the signed URLs that it has asked for."""
+    asked = await json_body(request, engine, KeyChanges)
+    named = asked.on_behalf_of
+    bounds = KeyBounds(
+        limits=changes_of(asked.limits),
+        path_prefix=asked.path_prefix,
+        on_behalf_of=tuple(named) if isinstance(named, list) else named,
+    )
+    scopes = None if asked.scopes is None else tuple(asked.scopes)
+    changed = await engine.keys.change(principal, key_id, bounds, name=asked.name, scopes=scopes)
+    return await _key_object(engine, changed)
 
 
 @delete("/keys/{key_id:str}")
@@ -173,14 +235,22 @@ async def rotate_key(request: AnyRequest, engine: Engine, principal: Principal, 
     """Give an API key a new secret; the present one stays good for ``grace``."""
     asked = await json_body(request, engine, Rotation)
     grace = parse_expires_in(asked.grace) or timedelta(0)
-    return _with_secret(*await engine.keys.rotate(principal, key_id, grace))
+    return await _with_secret(engine, *await engine.keys.rotate(principal, key_id, grace))
 
 
 @post("/organizations", operation_class=takes_json(NewOrganization))
 async def create_organization(request: AnyRequest, engine: Engine, principal: Principal) -> OrganizationObject:
     """Make an organization; needs the root key."""
     asked = await json_body(request, engine, NewOrganization)
-    return _organization_object(await engine.organizations.create(principal, asked.slug, asked.name, asked.id))
+    made = await engine.organizations.create(
+        principal,
+        asked.slug,
+        asked.name,
+        asked.id,
+        changes=changes_of(asked.limits),
+        end_user_changes=changes_of(asked.end_user_limits),
+    )
+    return await _organization_object(engine, made)
 
 
 @get("/organizations")
@@ -190,14 +260,25 @@ async def list_organizations(
     """List the organizations that the key may act in."""
     after = decode_cursor(cursor, 1)
     page = await engine.organizations.list(principal, after[0] if after else "", parse_limit(limit))
-    objects = [_organization_object(organization) for organization in page.items]
+    objects = [await _organization_object(engine, organization) for organization in page.items]
     return OrganizationPage(objects, encode_cursor(page.next_cursor) if page.next_cursor else None)
 
 
 @get("/organizations/{id_or_slug:str}")
 async def get_organization(engine: Engine, principal: Principal, id_or_slug: str) -> OrganizationObject:
     """Inspect an organization."""
-    return _organization_object(await engine.organizations.get(principal, id_or_slug))
+    return await _organization_object(engine, await engine.organizations.get(principal, id_or_slug))
+
+
+@patch("/organizations/{id_or_slug:str}", operation_class=takes_json(OrganizationChanges))
+async def patch_organization(
+    request: AnyRequest, engine: Engine, principal: Principal, id_or_slug: str
+) -> OrganizationObject:
+    """Change limits: those of each end user; with the root key also those of all that the organization has."""
+    asked = await json_body(request, engine, OrganizationChanges)
+    changes, of_end_users = changes_of(asked.limits), changes_of(asked.end_user_limits)
+    changed = await engine.organizations.change(principal, id_or_slug, changes=changes, end_user_changes=of_end_users)
+    return await _organization_object(engine, changed)
 
 
 @post("/workspaces", operation_class=takes_json(NewWorkspace))
@@ -210,8 +291,9 @@ async def create_workspace(request: AnyRequest, engine: Engine, principal: Princ
         id=asked.id,
         keep_versions=asked.keep_versions,
         keep_versions_for=_seconds(asked.keep_versions_for),
+        changes=changes_of(asked.limits),
     )
-    return _workspace_object(made)
+    return await _workspace_object(engine, made)
 
 
 @get("/workspaces")
@@ -221,21 +303,21 @@ async def list_workspaces(
     """List the organization's workspaces."""
     after = decode_cursor(cursor, 1)
     page = await engine.workspaces.list(principal, after[0] if after else "", parse_limit(limit))
-    objects = [_workspace_object(workspace) for workspace in page.items]
+    objects = [await _workspace_object(engine, workspace) for workspace in page.items]
     return WorkspacePage(objects, encode_cursor(page.next_cursor) if page.next_cursor else None)
 
 
 @get("/workspaces/{id_or_name:str}")
 async def get_workspace(engine: Engine, principal: Principal, id_or_name: str) -> WorkspaceObject:
     """Inspect a workspace."""
-    return _workspace_object(await engine.workspaces.get(principal, id_or_name))
+    return await _workspace_object(engine, await engine.workspaces.get(principal, id_or_name))
 
 
 @patch("/workspaces/{id_or_name:str}", operation_class=takes_json(WorkspaceChanges))
 async def patch_workspace(
     request: AnyRequest, engine: Engine, principal: Principal, id_or_name: str
 ) -> WorkspaceObject:
-    """Change which versions a workspace keeps: of a file at once with its next version, of all files before long."""
+    """Change limits, at once; and which versions a workspace keeps: of a file with its next version, of all files before long."""
     asked = await json_body(request, engine, WorkspaceChanges)
     kept_for = asked.keep_versions_for
     changed = await engine.workspaces.change(
@@ -243,8 +325,9 @@ async def patch_workspace(
         id_or_name,
         keep_versions=asked.keep_versions,
         keep_versions_for=kept_for if kept_for is msgspec.UNSET else _seconds(kept_for),
+        changes=changes_of(asked.limits),
     )
-    return _workspace_object(changed)
+    return await _workspace_object(engine, changed)
 
 
 router = Router(
@@ -253,11 +336,13 @@ router = Router(
         create_key,
         list_keys,
         get_key,
+        patch_key,
         revoke_key,
         rotate_key,
         create_organization,
         list_organizations,
         get_organization,
+        patch_organization,
         create_workspace,
         list_workspaces,
         get_workspace,
@@ -266,7 +351,7 @@ router = Router(
 )
 
 
-def _key_fields(key: Key) -> dict[str, Any]:
+async def _key_fields(engine: Engine, key: Key) -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
@@ -277,28 +362,35 @@ def _key_fields(key: Key) -> dict[str, Any]:
         "created_at": format_time(key.created_at),
         "expires_at": format_optional_time(key.expires_at),
         "revoked_at": format_optional_time(key.revoked_at),
+        "path_prefix": key.path_prefix,
+        "on_behalf_of": None if key.on_behalf_of is None else list(key.on_behalf_of),
+        "limits": limits_object(key.limits),
+        "usage": usage_object(await engine.keys.kept(key)),
     }
 
 
-def _key_object(key: Key) -> KeyObject:
-    return KeyObject(**_key_fields(key))
+async def _key_object(engine: Engine, key: Key) -> KeyObject:
+    return KeyObject(**await _key_fields(engine, key))
 
 
-def _with_secret(key: Key, secret: str) -> NewKeyObject:
-    return NewKeyObject(**_key_fields(key), key=secret)
+async def _with_secret(engine: Engine, key: Key, secret: str) -> NewKeyObject:
+    return NewKeyObject(**await _key_fields(engine, key), key=secret)
 
 
-def _organization_object(organization: Organization) -> OrganizationObject:
+async def _organization_object(engine: Engine, organization: Organization) -> OrganizationObject:
     return OrganizationObject(
         organization.id,
         organization.slug,
         organization.name,
         organization.is_default,
         format_time(organization.created_at),
+        limits_object(organization.limits),
+        limits_object(organization.end_user_limits),
+        usage_object(await engine.organizations.kept(organization)),
     )
 
 
-def _workspace_object(workspace: Workspace) -> WorkspaceObject:
+async def _workspace_object(engine: Engine, workspace: Workspace) -> WorkspaceObject:
     return WorkspaceObject(
         id=workspace.id,
         name=workspace.name,
@@ -307,6 +399,8 @@ def _workspace_object(workspace: Workspace) -> WorkspaceObject:
         keep_versions=workspace.keep_versions,
         keep_versions_for=workspace.keep_versions_for,
         created_at=format_time(workspace.created_at),
+        limits=limits_object(workspace.limits),
+        usage=usage_object(await engine.workspaces.kept(workspace)),
     )
 
 

@@ -7,14 +7,17 @@ from typing import Any
 from litestar import Request
 
 from fileferry.engine.engine import Engine
-from fileferry.errors import ConflictingCredentials, Unauthorized
+from fileferry.errors import BadRequest, ConflictingCredentials, InvalidParameter, Unauthorized
 from fileferry.model import Principal, is_uuid
+
+_LONGEST_END_USER = 255
 
 
 async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Principal:
     """Return who the request acts for, in the organization named by ``?organization=`` or the key's own.
 
-    Raises Unauthorized, ConflictingCredentials, or NotFound for an organization that the key may not act in.
+    Raises Unauthorized, ConflictingCredentials, NotFound for an organization that the key may not act in, and Forbidden for an end
+    user that it may not act for.
     """
     return await _principal_of(request, engine, request.query_params.get("organization"))
 
@@ -40,8 +43,29 @@ def secret_of(request: Request[Any, Any, Any]) -> str:
     return secrets.pop()
 
 
+def end_user_of(request: Request[Any, Any, Any]) -> str | None:
+    """Return the end user that the header ``user-id`` names; None where there is none.
+
+    Raises InvalidParameter for what is no name, an empty one too: who forgets it must not act for everybody. Raises BadRequest for
+    two users.
+    """
+    named = {value.strip() for name, value in request.headers.multi_items() if name == "user-id"}
+    if not named:
+        return None
+    if len(named) > 1:
+        raise BadRequest("The request names more than one end user; send one user-id.")
+    try:
+        end_user = named.pop().encode("latin-1").decode()
+    except UnicodeDecodeError as error:
+        raise InvalidParameter("user-id must be UTF-8.", parameter="user-id") from error
+    if not 1 <= len(end_user) <= _LONGEST_END_USER or not end_user.isprintable():
+        raise InvalidParameter(f"user-id must be 1 to {_LONGEST_END_USER} printable characters.", parameter="user-id")
+    return end_user
+
+
 async def _principal_of(request: Request[Any, Any, Any], engine: Engine, organization: str | None) -> Principal:
-    principal = await engine.keys.authenticate(secret_of(request), organization)
+    principal = await engine.keys.authenticate(secret_of(request), organization, end_user_of(request))
+    await engine.rates.spend_request(principal)
     request.state.key_id = principal.key.id  # for the signed URLs in the answer
     return principal
 

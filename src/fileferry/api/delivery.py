@@ -6,20 +6,22 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import partial
 from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.processing import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
+from fileferry.engine.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
 from fileferry.web import azure, problems
 from fileferry.web.requests import AnyRequest, entity_tags
+from fileferry.web.waiting import departure
 
 _SAFETY = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -44,12 +46,22 @@ _PREFLIGHT = {
 
 
 class Answer:
-    """An ASGI application: a status, headers, and a body that comes in pieces or not at all."""
+    """An ASGI application: a status, headers, and a body that comes in pieces or not at all.
 
-    def __init__(self, status: int, headers: dict[str, str], body: AsyncGenerator[bytes] | None) -> None:
+    ``on_sent`` is called once all of it was handed over to a client that had not gone.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: dict[str, str],
+        body: AsyncGenerator[bytes] | None,
+        on_sent: Callable[[], None] = lambda: None,
+    ) -> None:
         self._status = status
         self._headers = headers
         self._body = body
+        self._on_sent = on_sent
 
     async def __call__(self, _scope: Message, receive: Receive, send: Send) -> None:
         """Send the answer; stop reading the store when the client goes away."""
@@ -59,19 +71,22 @@ class Answer:
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
         if self._body is None or len(first) == int(self._headers["Content-Length"]):
             await send({"type": "http.response.body", "body": first, "more_body": False})
+            self._on_sent()
             return
         await self._send_rest(self._body, first, receive, send)
 
     async def _send_rest(self, body: AsyncGenerator[bytes], first: bytes, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(departure(receive))
         try:
-            await send({"type": "http.response.body", "body": first, "more_body": True})
             async with contextlib.aclosing(body):
-                async for block in body:
+                block: bytes | None = first
+                while block is not None:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
                     if gone.done():
                         return
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
+                    block = await anext(body, None)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+            self._on_sent()
         finally:
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -141,7 +156,8 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     """Return the ASGI application that answers with the version's bytes, or the part of them that the request asks for.
 
     Conditions are judged in the order of RFC 9110 section 13.2.2. To Azure's clients it is a blob, and ``x-ms-range`` wins over
-    ``Range``. Raises PreconditionFailed, RangeNotSatisfiable, and BadRequest for what Azure's clients may ask but not here.
+    ``Range``. A GET that gets the whole is counted as a fetch. Raises PreconditionFailed, RangeNotSatisfiable, and BadRequest for
+    what Azure's clients may ask but not here.
     """
     version = stored.version
     if azure.is_spoken(request):
@@ -159,6 +175,9 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
         kept = {name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Disposition")}
         return Answer(304, kept | ({azure.ERROR_CODE: "ConditionNotMet"} if azure.is_spoken(request) else {}), None)
     start, length, status = 0, version.size, 200
+    is_limited = version.fetches_left is not None
+    if is_limited:
+        headers["Cache-Control"] = "no-store"  # what a cache serves is not counted
     part = _range(request, version.etag, version.created_at, version.size)
     if part is not None:
         start, length = part
@@ -169,10 +188,32 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     if azure.is_spoken(request) and request.method == "GET" and version.digests.md5 is not None:
         headers["x-ms-blob-content-md5"] = azure.base64_of(version.digests.md5)
     headers["Content-Length"] = str(length)
-    if request.method == "HEAD" or length == 0:
+    if request.method == "HEAD":
         return Answer(status, headers, None)
-    kind = MeasuredAnswer if part is not None and _is_to_be_measured(request, length) else Answer
-    return kind(status, headers, engine.files.read(stored, start, length))
+    body = engine.files.read(stored, start, length) if length else None
+    if part is not None:
+        return (MeasuredAnswer if _is_to_be_measured(request, length) else Answer)(status, headers, body)
+    if is_limited:
+        return Answer(status, headers, _held_back(body, partial(engine.fetches.record, stored)))
+    return Answer(status, headers, body, partial(engine.fetches.add, stored))
+
+
+async def _held_back(
+    body: AsyncGenerator[bytes] | None, record: Callable[[], Awaitable[None]]
+) -> AsyncGenerator[bytes]:
+    """Yield a body whose last byte comes only once ``record`` has been: whoever has it all cannot be earlier than that."""
+    last = b""
+    if body is not None:
+        async with contextlib.aclosing(body):
+            async for block in body:
+                if last:
+                    yield last
+                last = block
+    if len(last) > 1:
+        yield last[:-1]
+    await record()
+    if last:
+        yield last[-1:]
 
 
 def _refuse_other_views(request: AnyRequest) -> None:
@@ -193,11 +234,6 @@ def _is_to_be_measured(request: AnyRequest, length: int) -> bool:
             headers={azure.ERROR_CODE: "OutOfRangeInput"},
         )
     return True
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _representation(request: AnyRequest, stored: StoredFile) -> dict[str, str]:

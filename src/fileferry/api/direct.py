@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post
+from litestar import Request, Response, post
 from multipart import parse_options_header
 
 from fileferry.api.bodies import BINARY, takes
@@ -30,15 +30,25 @@ from fileferry.web.requests import (
     idempotency_key,
     parse_expires_at,
     parse_expires_in,
+    parse_fetches,
     parse_limit,
     parse_metadata,
     public_url,
     refuse_encoded,
     small_body_of,
 )
+from fileferry.web.waiting import judged, settled, standing
 
 _UNNAMED = "file"
-_FIELDS = ("filename", "content_type", "expires_in", "expires_at", "metadata")
+_FIELDS = (
+    "filename",
+    "content_type",
+    "expires_in",
+    "expires_at",
+    "expires_after_fetches",
+    "delete_after_first_complete_fetch",
+    "metadata",
+)
 _DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?,")
 
 
@@ -76,50 +86,9 @@ class _JsonUpload(msgspec.Struct):
     base64: str | None = None
     expires_in: str | int | None = None
     expires_at: str | None = None
+    expires_after_fetches: int | None = None
+    delete_after_first_complete_fetch: bool | None = None
     metadata: dict[str, Any] | None = None
-
-
-@post(
-    "/files",
-    operation_class=takes(
-        {
-            "multipart/form-data": _FORM,
-            "application/json": {"type": "object", "properties": {**_WORDS, "base64": _TEXT}},
-        }
-    ),
-)
-async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[DirectFile]:
-    """Upload one file: multipart/form-data with a field ``file``, or JSON with ``filename`` and ``base64``.
-
-    ``expires_in`` (30m, 24h, 7d or seconds) or ``expires_at`` (RFC 3339) end its life, ``metadata`` is a JSON object.
-    """
-    refuse_encoded(request)
-    base_url(request, engine)  # what makes the answer impossible is told before anything is stored
-    media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
-    if media_type == "multipart/form-data":
-        stored = await _receive_multipart(request, engine, principal, parameters.get("boundary", ""))
-    elif media_type == "application/json":
-        stored = await _receive_json(request, engine, principal)
-    else:
-        raise UnsupportedType("Send the file as multipart/form-data, or as JSON with filename and base64.")
-    return Response(_file(request, engine, stored), status_code=201)
-
-
-@get("/files")
-async def list_files(
-    request: AnyRequest, engine: Engine, principal: Principal, cursor: str | None = None, limit: str | None = None
-) -> DirectPage:
-    """List files, newest first."""
-    after = decode_cursor(cursor, 1)
-    page = await engine.files.list_newest(principal, after[0] if after else None, parse_limit(limit))
-    files = [_file(request, engine, stored) for stored in page.items]
-    return DirectPage(files, encode_cursor(page.next_cursor) if page.next_cursor else None)
-
-
-@delete("/files/{file_id:str}")
-async def delete_file(engine: Engine, principal: Principal, file_id: str) -> None:
-    """Remove a file's public access at once, and its bytes soon after."""
-    await engine.changes.delete(principal, file_id)
 
 
 def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -140,16 +109,57 @@ def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response
     )
 
 
-router = Router(
-    "/v1",
-    route_handlers=[upload, list_files, delete_file],
+@post(
+    "/files",
+    operation_class=takes(
+        {
+            "multipart/form-data": _FORM,
+            "application/json": {"type": "object", "properties": {**_WORDS, "base64": _TEXT}},
+        }
+    ),
     exception_handlers={Exception: render_error},
 )
+async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[DirectFile]:
+    """Upload one file: multipart/form-data with a field ``file``, or JSON with ``filename`` and ``base64``.
+
+    ``expires_in`` (30m, 24h, 7d or seconds) or ``expires_at`` (RFC 3339) end its life, ``metadata`` is a JSON object.
+    ``expires_after_fetches`` ends it once it was fetched whole so often, ``delete_after_first_complete_fetch`` after once. With
+    ``Prefer: wait=30`` the answer comes once the file is ready or not to be.
+    """
+    refuse_encoded(request)
+    base_url(request, engine)  # what makes the answer impossible is told before anything is stored
+    media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
+    if media_type == "multipart/form-data":
+        stored = await _receive_multipart(request, engine, principal, parameters.get("boundary", ""))
+    elif media_type == "application/json":
+        stored = await _receive_json(request, engine, principal)
+    else:
+        raise UnsupportedType("Send the file as multipart/form-data, or as JSON with filename and base64.")
+    return Response(_file(request, engine, await judged(request, engine, stored)), status_code=201)
+
+
+async def list_files(
+    request: AnyRequest, engine: Engine, principal: Principal, cursor: str | None, limit: str | None
+) -> DirectPage:
+    """List files, newest first."""
+    after = decode_cursor(cursor, 1)
+    page = await engine.files.list_newest(principal, after[0] if after else None, parse_limit(limit))
+    files = [_file(request, engine, stored) for stored in page.items]
+    return DirectPage(files, encode_cursor(page.next_cursor) if page.next_cursor else None)
+
+
+async def delete_file(engine: Engine, principal: Principal, file_id: str) -> None:
+    """Remove a file's public access at once, and its bytes soon after."""
+    await engine.changes.delete(principal, file_id)
 
 
 async def show_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Response[DirectFile]:
-    """Inspect a file."""
-    return Response(_file(request, engine, await engine.files.get(principal, file_id)))
+    """Inspect a file; with ``Prefer: wait=30`` once it is ready or not to be."""
+
+    async def read() -> tuple[StoredFile, str | None]:
+        return standing(await engine.files.get(principal, file_id))
+
+    return Response(_file(request, engine, await settled(request, engine, read)))
 
 
 async def _receive_multipart(request: AnyRequest, engine: Engine, principal: Principal, boundary: str) -> StoredFile:
@@ -164,6 +174,7 @@ async def _receive_multipart(request: AnyRequest, engine: Engine, principal: Pri
             metadata=parse_metadata(fields.get("metadata")),
             expires_in=parse_expires_in(fields.get("expires_in")),
             expires_at=parse_expires_at(fields.get("expires_at")),
+            fetches=parse_fetches(fields.get("expires_after_fetches"), fields.get("delete_after_first_complete_fetch")),
             idempotency_key=idempotency_key(request),
         )
 
@@ -188,9 +199,11 @@ async def _receive_json(request: AnyRequest, engine: Engine, principal: Principa
         metadata=asked.metadata or {},
         expires_in=parse_expires_in(asked.expires_in),
         expires_at=parse_expires_at(asked.expires_at),
+        fetches=parse_fetches(asked.expires_after_fetches, asked.delete_after_first_complete_fetch),
         idempotency_key=idempotency_key(request),
     )
-    async with engine.uploads.receive(principal, size=len(content)) as incoming:
+    allowed = await engine.uploads.check(principal, new, len(content))
+    async with engine.uploads.receive(principal, size=len(content), allowed=allowed) as incoming:
         await incoming.write(content)
         return (await incoming.finish(new)).stored
 

@@ -292,9 +292,9 @@ def _links(request: AnyRequest, engine: Engine, window: Window, total: int) -> P
 
 async def _health(engine: Engine) -> tuple[str, dict[str, str]]:
     try:
-        await engine.check()
-    except InsufficientStorage:
-        return "degraded", {"storage": "fail"}
+        found = await engine.shortcomings()
     except FerryError:
         return "fail", {"storage": "fail"}
-    return "pass", {"storage": "pass"}
+    scanner = {} if engine.settings.clamd is None else {"scanner": "fail" if "scanner_away" in found else "pass"}
+    storage = "fail" if InsufficientStorage.code in found else "pass"
+    return "degraded" if found else "pass", {"storage": storage, **scanner}

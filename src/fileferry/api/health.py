@@ -5,7 +5,6 @@ from __future__ import annotations
 from litestar import Response, Router, get
 
 from fileferry.engine.engine import Engine
-from fileferry.errors import InsufficientStorage
 from fileferry.telemetry import metrics_page
 
 
@@ -17,12 +16,13 @@ async def healthz() -> dict[str, str]:
 
 @get("/readyz")
 async def readyz(engine: Engine) -> dict[str, str]:
-    """Answer ok when uploads can be taken, degraded with the reason when only reading works; an error when not even that."""
-    try:
-        await engine.check()
-    except InsufficientStorage as error:
-        return {"status": "degraded", "reason": error.code}
-    return {"status": "ok"}
+    """Answer ok, or degraded with the reasons; an error where not even reading works.
+
+    ``insufficient_storage``: only reading works. ``scanner_away``: uploads wait to be scanned. ``rates_not_shared``: each
+    process counts rates for itself.
+    """
+    found = await engine.shortcomings()
+    return {"status": "degraded", "reason": ", ".join(found)} if found else {"status": "ok"}
 
 
 @get("/metrics")

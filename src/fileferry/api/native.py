@@ -30,7 +30,7 @@ from fileferry.engine.tickets import Promise
 from fileferry.engine.uploads import NewFile
 from fileferry.engine.versions import Received
 from fileferry.errors import InvalidName, InvalidParameter
-from fileferry.model import Principal, UploadState, clean_name, clean_path
+from fileferry.model import Principal, StoredFile, Upload, UploadState, clean_name, clean_path
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -45,6 +45,7 @@ from fileferry.web.requests import (
     json_body,
     parse_expires_at,
     parse_expires_in,
+    parse_fetches,
     parse_limit,
     parse_metadata,
     preconditions,
@@ -52,6 +53,7 @@ from fileferry.web.requests import (
     sent_path,
     wanted_digests,
 )
+from fileferry.web.waiting import judged, settled, standing
 
 _UPLOAD_PREFIX = re.compile(r"\A/+api/+upload/?")
 _PATH_PREFIX = re.compile(r"\A/+api/+files/+path/?")
@@ -59,6 +61,10 @@ _HIGHEST_NUMBER = 2**63 - 1
 
 ExpiresIn = Annotated[str | None, Parameter(description="How long to keep the file: 30m, 24h, 7d or seconds.")]
 ExpiresAt = Annotated[str | None, Parameter(description="Until when to keep the file, as an RFC 3339 time.")]
+Fetches = Annotated[
+    str | None, Parameter(description="The file ends once it was fetched whole so often, 1 to 1000000.")
+]
+FetchedOnce = Annotated[str | None, Parameter(description="true: the file ends once it was fetched whole.")]
 MetadataText = Annotated[str | None, Parameter(description="A JSON object to keep with the file.")]
 WorkspaceName = Annotated[str | None, Parameter(description="Id or name of another workspace than the default one.")]
 VersionId = Annotated[str | None, Parameter(description="Another version than the current one.")]
@@ -71,6 +77,7 @@ class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     ``size`` is exact; without it anything up to ``max_size`` may come (bytes). ``sha256`` (hex) must match in the end.
     ``parts`` asks for parts, of ``part_size`` bytes where given. With ``auto_complete`` the last byte makes the file.
+    ``expires_after_fetches`` ends it once it was fetched whole so often, ``delete_after_first_complete_fetch`` after once.
     """
 
     name: str | None = None
@@ -82,6 +89,8 @@ class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: dict[str, Any] = {}
     expires_in: str | int | None = None
     expires_at: str | None = None
+    expires_after_fetches: int | None = None
+    delete_after_first_complete_fetch: bool = False
     size: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
     max_size: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
@@ -127,10 +136,13 @@ async def hand_off(
     expires_in: ExpiresIn = None,
     expires_at: ExpiresAt = None,
     metadata: MetadataText = None,
+    expires_after_fetches: Fetches = None,
+    delete_after_first_complete_fetch: FetchedOnce = None,
     workspace: WorkspaceName = None,
 ) -> Response[Any]:
     """Upload the raw body as a new file of its own, whatever else has its name."""
-    new = _new_file(request, False, expires_in, expires_at, metadata, workspace)
+    fetches = parse_fetches(expires_after_fetches, delete_after_first_complete_fetch)
+    new = _new_file(request, False, expires_in, expires_at, metadata, fetches, workspace)
     return await _upload(request, engine, principal, new)
 
 
@@ -142,10 +154,13 @@ async def put_at_path(
     expires_in: ExpiresIn = None,
     expires_at: ExpiresAt = None,
     metadata: MetadataText = None,
+    expires_after_fetches: Fetches = None,
+    delete_after_first_complete_fetch: FetchedOnce = None,
     workspace: WorkspaceName = None,
 ) -> Response[Any]:
     """Upload the raw body as the file at this path: 201 for a new one, 200 for a further version of the one there."""
-    new = _new_file(request, True, expires_in, expires_at, metadata, workspace)
+    fetches = parse_fetches(expires_after_fetches, delete_after_first_complete_fetch)
+    new = _new_file(request, True, expires_in, expires_at, metadata, fetches, workspace)
     return await _upload(request, engine, principal, new)
 
 
@@ -164,6 +179,7 @@ async def create_upload(request: AnyRequest, engine: Engine, principal: Principa
         metadata=asked.metadata,
         expires_in=parse_expires_in(asked.expires_in),
         expires_at=parse_expires_at(asked.expires_at),
+        fetches=parse_fetches(asked.expires_after_fetches, asked.delete_after_first_complete_fetch),
         size=asked.size,
         max_size=asked.max_size,
         digests={Algorithm.SHA256: bytes.fromhex(asked.sha256)} if asked.sha256 else {},
@@ -177,8 +193,16 @@ async def create_upload(request: AnyRequest, engine: Engine, principal: Principa
 
 @get("/uploads/{upload_id:str}")
 async def get_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
-    """See how far an upload is, with a fresh signed URL: all that is needed to go on after a crash."""
-    upload = await engine.tickets.get(principal, upload_id)
+    """See how far an upload is, with a fresh signed URL: all that is needed to go on after a crash.
+
+    With ``Prefer: wait=30`` the answer comes once it has ended, or its file is ready or not to be.
+    """
+
+    async def read() -> tuple[Upload, str | None]:
+        upload = await engine.tickets.get(principal, upload_id)
+        return upload, await engine.tickets.pending_file(upload)
+
+    upload = await settled(request, engine, read)
     return upload_object(request, engine, upload, await engine.tickets.parts(upload))
 
 
@@ -214,7 +238,8 @@ async def complete_upload(request: AnyRequest, engine: Engine, principal: Princi
             await engine.streams.complete(upload)
             upload = await engine.tickets.get(principal, upload_id)
     listed = None if asked.parts is None else [(part.part_number, part.etag) for part in asked.parts]
-    return file_object(request, engine, await engine.tickets.complete(upload, listed))
+    stored = await engine.tickets.complete(upload, listed)
+    return file_object(request, engine, await judged(request, engine, stored))
 
 
 @delete("/uploads/{upload_id:str}")
@@ -291,9 +316,13 @@ async def get_file_at_path(
     workspace: WorkspaceName = None,
     version_id: VersionId = None,
 ) -> FileObject:
-    """Inspect the file at a path of a workspace."""
+    """Inspect the file at a path of a workspace; with ``Prefer: wait=30`` once it is ready or not to be."""
     path, number = clean_path(sent_path(request, _PATH_PREFIX)), _number(version_id)
-    return file_object(request, engine, await engine.files.at(principal, workspace, path, number=number))
+
+    async def read() -> tuple[StoredFile, str | None]:
+        return standing(await engine.files.at(principal, workspace, path, number=number))
+
+    return file_object(request, engine, await settled(request, engine, read))
 
 
 @delete("/files/path/{path:path}")
@@ -308,8 +337,13 @@ async def delete_file_at_path(
 async def get_file(
     request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
 ) -> FileObject:
-    """Inspect a file."""
-    return file_object(request, engine, await engine.files.get(principal, file_id, number=_number(version_id)))
+    """Inspect a file; with ``Prefer: wait=30`` once it is ready or not to be."""
+    number = _number(version_id)
+
+    async def read() -> tuple[StoredFile, str | None]:
+        return standing(await engine.files.get(principal, file_id, number=number))
+
+    return file_object(request, engine, await settled(request, engine, read))
 
 
 @patch("/files/{file_id:str}", operation_class=takes_json(FileChanges))
@@ -360,7 +394,7 @@ async def delete_version(engine: Engine, principal: Principal, file_id: str, ver
 async def get_content(
     request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
 ) -> Answer:
-    """Fetch the bytes of a file with a key; ranges and conditions as on the public URL."""
+    """Fetch the bytes of a file with a key; ranges, conditions and what counts as a fetch are as on the public URL."""
     stored = await engine.files.open(principal, file_id, number=_number(version_id))
     return deliver(request, engine, stored, {"Cache-Control": "private, no-cache"})
 
@@ -419,6 +453,7 @@ def _new_file(
     expires_in: str | None,
     expires_at: str | None,
     metadata: str | None,
+    fetches: int | None,
     workspace: str | None,
 ) -> NewFile:
     path = sent_path(request, _UPLOAD_PREFIX)
@@ -431,6 +466,7 @@ def _new_file(
         metadata=parse_metadata(metadata),
         expires_in=parse_expires_in(expires_in),
         expires_at=parse_expires_at(expires_at),
+        fetches=fetches,
         workspace=workspace,
         idempotency_key=idempotency_key(request),
         preconditions=preconditions(request),
@@ -438,17 +474,20 @@ def _new_file(
 
 
 async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new: NewFile) -> Response[Any]:
-    engine.uploads.authorize(principal)
+    engine.uploads.authorize(principal, new.path if new.at_path else None)
     refuse_encoded(request)
     base_url(request, engine)  # what makes the answer impossible is told before anything is stored
-    await engine.uploads.check(principal, new)
     size = content_length(request)
+    allowed = await engine.uploads.check(principal, new, size)
     declared, wanted = declared_digests(request.headers), wanted_digests(request.headers)
-    async with engine.uploads.receive(principal, declared=declared, wanted=wanted, size=size) as incoming:
+    async with engine.uploads.receive(
+        principal, declared=declared, wanted=wanted, size=size, allowed=allowed
+    ) as incoming:
         async for chunk in body_of(request, engine.settings.body_idle_timeout):
             await incoming.write(chunk)
         received = await incoming.finish(new)
-    return _uploaded(request, engine, received)
+    stored = await judged(request, engine, received.stored)
+    return _uploaded(request, engine, Received(stored, received.is_new_file))
 
 
 def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Response[Any]:

@@ -11,6 +11,8 @@ from fileferry.engine.parts import part_count
 from fileferry.model import (
     Folder,
     Part,
+    Scan,
+    ScanOutcome,
     State,
     StoredFile,
     Upload,
@@ -21,8 +23,23 @@ from fileferry.model import (
 from fileferry.web.requests import AnyRequest, public_url, upload_url
 
 
+class ScanObject(msgspec.Struct, kw_only=True):
+    """A scan for malware: what it came to, what was found or went wrong, and by which engine with signatures of when."""
+
+    outcome: str
+    detail: str | None
+    engine: str | None
+    signatures: str | None
+    signatures_at: str | None
+    started_at: str | None
+    ended_at: str | None
+
+
 class FileObject(msgspec.Struct, kw_only=True):
-    """A file as the native API shows it. Sizes are bytes, times RFC 3339 in UTC, digests lower-case hex, authors user ids."""
+    """A file as the native API shows it. Sizes are bytes, times RFC 3339 in UTC, digests lower-case hex, authors user ids.
+
+    ``fetches_left`` is how often it may still be fetched whole, null for any number. ``scan`` is null while it is being judged.
+    """
 
     id: str
     version_id: str
@@ -47,6 +64,8 @@ class FileObject(msgspec.Struct, kw_only=True):
     expires_at: str | None
     deleted_at: str | None
     restorable_until: str | None
+    fetches_left: int | None
+    scan: ScanObject | None
 
 
 class FilePage(msgspec.Struct):
@@ -159,6 +178,25 @@ def file_object(request: AnyRequest, engine: Engine, stored: StoredFile) -> File
         expires_at=format_optional_time(file.expires_at),
         deleted_at=format_optional_time(file.deleted_at),
         restorable_until=format_optional_time(file.restorable_until),
+        fetches_left=version.fetches_left,
+        scan=_scan_object(version),
+    )
+
+
+def _scan_object(version: Version) -> ScanObject | None:
+    scan = version.scan
+    if scan is None and version.state is State.READY:
+        scan = Scan(outcome=ScanOutcome.SKIPPED_DISABLED)  # nobody has looked into it
+    if scan is None:
+        return None
+    return ScanObject(
+        outcome=scan.outcome,
+        detail=scan.detail,
+        engine=scan.engine,
+        signatures=scan.signatures,
+        signatures_at=format_optional_time(scan.signatures_at),
+        started_at=format_optional_time(scan.started_at),
+        ended_at=format_optional_time(scan.ended_at),
     )
 
 

@@ -15,9 +15,9 @@ from multipart import parse_options_header
 
 from fileferry.api import auth
 from fileferry.api.bodies import BINARY, takes, takes_json
+from fileferry.engine import limits
 from fileferry.engine.engine import Engine
-from fileferry.engine.policy import largest_file
-from fileferry.engine.processing import effective_type
+from fileferry.engine.media_types import effective_type
 from fileferry.engine.tickets import Promise
 from fileferry.engine.uploads import NewFile
 from fileferry.errors import FerryError, Forbidden, InvalidName, InvalidParameter, NotFound, UnsupportedType
@@ -34,6 +34,7 @@ from fileferry.web.requests import (
     refuse_encoded,
     upload_url,
 )
+from fileferry.web.waiting import judged, settled, standing
 
 _LARGEST_DIRECT = 100 * 1024**2
 _CHUNK = 5 * 1024**2
@@ -158,7 +159,7 @@ async def create_upload_url(request: AnyRequest, engine: Engine, principal: Prin
         gcs_path=_gcs_path(upload),
         file_id=upload.file_id,
         expires_at=format_time(engine.tickets.url_expiry(lifetime)),
-        max_file_size=largest_file(engine.settings),
+        max_file_size=limits.largest(limits.in_force(engine.settings, principal, None)),
         upload_type="resumable",
         chunk_size_recommended=_CHUNK,
     )
@@ -179,7 +180,8 @@ async def register(request: AnyRequest, engine: Engine, principal: Principal) ->
         if said != expected:
             message = f"The URL was asked for with another {field}"
             raise InvalidParameter(message, parameter=field, value=_echo(said), expected=expected)
-    return _file(request, engine, await engine.tickets.complete(upload, None))
+    stored = await engine.tickets.complete(upload, None)
+    return _file(request, engine, await judged(request, engine, stored))
 
 
 @post("/files/upload", operation_class=takes({"multipart/form-data": _FORM}))
@@ -201,8 +203,8 @@ async def upload_directly(request: AnyRequest, engine: Engine, principal: Princi
             idempotency_key=idempotency_key(request),
         )
 
-    largest = min(_LARGEST_DIRECT, largest_file(engine.settings))
-    return _file(request, engine, await receive_form(request, engine, principal, form, largest, told))
+    stored = await receive_form(request, engine, principal, form, _LARGEST_DIRECT, told)
+    return _file(request, engine, await judged(request, engine, stored))
 
 
 @get("/files")
@@ -223,8 +225,12 @@ async def list_files(
 
 @get("/files/{file_id:str}")
 async def show_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> OrganizationFile:
-    """Inspect a file."""
-    return _file(request, engine, await engine.files.get(principal, file_id))
+    """Inspect a file; with ``Prefer: wait=30`` once it is ready or not to be."""
+
+    async def read() -> tuple[StoredFile, str | None]:
+        return standing(await engine.files.get(principal, file_id))
+
+    return _file(request, engine, await settled(request, engine, read))
 
 
 @delete("/files/{file_id:str}")

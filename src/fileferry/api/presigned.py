@@ -29,6 +29,7 @@ from fileferry.web.requests import (
     parse_limit,
     upload_url,
 )
+from fileferry.web.waiting import all_judged, judged
 
 _MOST_FILES = 1000
 _HEX_DIGESTS = {8: Algorithm.CRC32C, 32: Algorithm.MD5, 64: Algorithm.SHA256}
@@ -245,9 +246,10 @@ async def create_tickets(request: AnyRequest, engine: Engine, principal: Princip
 
 @post("/files/confirm-upload", status_code=200, operation_class=takes_json(Confirmation))
 async def confirm(request: AnyRequest, engine: Engine, principal: Principal) -> Confirmed:
-    """Make uploaded files visible, all or none; confirming again is no error."""
+    """Make uploaded files visible, all or none; confirming again is no error. ``Prefer: wait=30`` waits until all are ready."""
     asked = await json_body(request, engine, Confirmation)
-    stored = await engine.tickets.confirm(principal, asked.ids)
+    confirmed = await engine.tickets.confirm(principal, asked.ids)
+    stored = await all_judged(request, engine, confirmed)
     return Confirmed([presigned_file(request, engine, file) for file in stored])
 
 
@@ -274,7 +276,8 @@ async def complete(request: AnyRequest, engine: Engine, principal: Principal, fo
     asked = await json_body(request, engine, Completion)
     upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
     listed = [(part.part_number, part.etag) for part in asked.parts]
-    return presigned_file(request, engine, await engine.tickets.complete_parts(upload, listed))
+    stored = await engine.tickets.complete_parts(upload, listed)
+    return presigned_file(request, engine, await judged(request, engine, stored))
 
 
 @post("/files/multipart/{folder_id:str}/abort", status_code=204, operation_class=takes_json(MultipartName))

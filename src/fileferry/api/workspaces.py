@@ -18,10 +18,11 @@ from fileferry.api.auth import acting_in
 from fileferry.api.searches import Flag, page_link, parse_flag, search_of
 from fileferry.engine.engine import Engine
 from fileferry.engine.tickets import Promise
-from fileferry.errors import InvalidName, InvalidParameter
+from fileferry.errors import InvalidName, InvalidParameter, NotFound
 from fileferry.model import (
     Principal,
     Search,
+    State,
     StoredFile,
     Upload,
     User,
@@ -31,6 +32,7 @@ from fileferry.model import (
     format_time,
 )
 from fileferry.web.requests import AnyRequest, base_url, download_url, sent_path, upload_url
+from fileferry.web.waiting import settled, standing
 
 _URL_LIFETIME = timedelta(minutes=30)
 _PATH_PREFIX = re.compile(r"\A/+file/+v2/+orgs/+[^/]+/+workspaces/+[^/]+/+files/+path/?")
@@ -201,9 +203,17 @@ async def get_by_path(
     version_id: VersionId = None,
     include_versions: Flag = None,
 ) -> DownloadableFile:
-    """Describe the file at a path, with a URL to download it from; 404 until a first version is complete."""
+    """Describe the file at a path, with a URL to download it from; 404 until a first version is complete.
+
+    With ``Prefer: wait=30`` the answer comes once the version is ready or not to be.
+    """
     with_versions = parse_flag("include_versions", include_versions)
-    stored = await engine.files.at(principal, workspace_id, _path(request), number=_optional_number(version_id))
+    path, number = _path(request), _optional_number(version_id)
+
+    async def read() -> tuple[StoredFile, str | None]:
+        return standing(await engine.files.at(principal, workspace_id, path, number=number))
+
+    stored = await settled(request, engine, read)
     versions = await engine.files.versions(principal, stored.file.id) if with_versions else None
     return await _describe(request, engine, principal, stored, versions)
 
@@ -219,10 +229,18 @@ async def get_by_id(
     include_versions: Flag = None,
     deleted: Flag = None,
 ) -> DownloadableFile:
-    """Describe a file, with a URL to download it from; with ``deleted=true`` also a deleted one that can be restored."""
+    """Describe a file, with a URL to download it from; with ``deleted=true`` also a deleted one that can be restored.
+
+    With ``Prefer: wait=30`` the answer comes once the version is ready or not to be.
+    """
     with_versions, with_deleted = parse_flag("include_versions", include_versions), parse_flag("deleted", deleted)
     number = _optional_number(version_id)
-    stored = await engine.files.get(principal, file_id, number=number, deleted=with_deleted, workspace=workspace_id)
+
+    async def read() -> tuple[StoredFile, str | None]:
+        found = await engine.files.get(principal, file_id, number=number, deleted=with_deleted, workspace=workspace_id)
+        return standing(found)
+
+    stored = await settled(request, engine, read)
     versions = await engine.files.versions(principal, file_id, deleted=with_deleted) if with_versions else None
     return await _describe(request, engine, principal, stored, versions)
 
@@ -293,9 +311,18 @@ async def _restore(
     return Response(described, status_code=303, headers={"Location": described.self_link})
 
 
+def _refuse_unjudged(stored: StoredFile) -> None:
+    """Raise NotFound for what is not there yet in this flow, or never will be: a version that is still judged, or was rejected."""
+    if stored.version.state is State.PROCESSING:
+        raise NotFound("This version is still being checked.")
+    if stored.version.state is State.REJECTED:
+        raise NotFound(f"This version was rejected: {stored.version.reason}.")
+
+
 async def _describe(
     request: AnyRequest, engine: Engine, principal: Principal, stored: StoredFile, versions: list[Version] | None
 ) -> DownloadableFile:
+    _refuse_unjudged(stored)
     people = await People.of(engine, [stored], versions or ())
     return DownloadableFile(
         **_fields(stored, people),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from fileferry.cli import files, folders, keys, organizations, server, versions, workspaces
+from fileferry.cli import events, files, folders, keys, organizations, server, versions, webhooks, workspaces
 
 app = typer.Typer(
     name="fileferry",
@@ -27,11 +27,14 @@ app.command("rm")(files.rm)
 app.command("mv")(versions.mv)
 app.command("versions")(versions.versions)
 app.command("restore")(versions.restore)
+app.command("events")(events.events)
 app.add_typer(folders.app, name="folders")
 app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(keys.app, name="keys")
 app.add_typer(organizations.app, name="orgs")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("serve")(server.serve)
+app.command("worker")(server.worker)
 app.command("doctor")(server.doctor)
 
 

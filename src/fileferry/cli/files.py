@@ -17,9 +17,10 @@ from fileferry.cli.meter import metered
 from fileferry.cli.outage import Outage
 from fileferry.cli.places import Org, file_place_of, is_folder, place_of, target_place
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
-from fileferry.client import Client, File, RetryPolicy
+from fileferry.client import Client, File, RetryPolicy, TimedOut
 from fileferry.client.journal import state_folder
 from fileferry.client.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
+from fileferry.client.waiting import LONGEST_WAIT
 from fileferry.errors import InvalidExpiry
 
 
@@ -79,6 +80,13 @@ def put(
         str | None, typer.Option(metavar="NAME|ID", help="Folder to put new files in; made where it is missing.")
     ] = None,
     expires: Annotated[str | None, typer.Option(metavar="24h", help="Delete after 30m, 24h, 7d or seconds.")] = None,
+    fetches: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, metavar="N", help="Delete after N complete downloads.")
+    ] = None,
+    wait: Annotated[
+        int | None,
+        typer.Option(parser=_seconds, metavar="30s", help="Wait so long until each file is ready; fail if it is not."),
+    ] = None,
     content_type: Annotated[str | None, typer.Option(help="Media type; guessed from the name by default.")] = None,
     meta: Annotated[list[str] | None, typer.Option(metavar="K=V|JSON", help="Metadata; may be repeated.")] = None,
     parallel: Annotated[
@@ -128,6 +136,8 @@ def put(
                     organization=org,
                     workspace=at.workspace if at else None,
                     expires_in=expires,
+                    expires_after_fetches=fetches,
+                    wait=None if wait is None else min(wait, LONGEST_WAIT),
                     content_type=content_type,
                     metadata=metadata,
                     resume=resumes and source != "-",
@@ -137,6 +147,8 @@ def put(
                     progress=progress,
                 )
             print(json_line(file) if as_json else file.url, flush=True)
+            if wait is not None:
+                _see_ready(client, file, wait, org)
 
 
 def get(
@@ -222,6 +234,16 @@ def rm(
                 client.delete(file, permanent=permanent, organization=org)
             else:
                 at.files(client, org).delete(at.path, permanent=permanent)
+
+
+def _see_ready(client: Client, file: File, wait: float, org: str | None) -> None:
+    """Return once a file is ready; raise TimedOut when it is not after ``wait`` seconds, and fail when it is rejected."""
+    if file.is_under_way and wait <= LONGEST_WAIT:
+        raise TimedOut(f"{file.name} was uploaded, and is not ready after {wait:g} s.")
+    if file.is_under_way:
+        file = client.wait(file, file.version_id, timeout=wait - LONGEST_WAIT, organization=org)
+    if file.status != "ready":
+        fail(f"{file.name} is {file.status}{f': {file.reason}' if file.reason else ''}", FAILED)
 
 
 def _keeps_state() -> bool:

@@ -6,6 +6,18 @@ from typing import Annotated
 
 import typer
 
+from fileferry.cli.limits import (
+    ByteRate,
+    MaxBytes,
+    MaxFiles,
+    MaxRetention,
+    MaxSize,
+    Requests,
+    Tickets,
+    Types,
+    limits_of,
+    print_limits,
+)
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, note, printable, session
 
 app = typer.Typer(help="Make, list, renew and revoke API keys.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -25,10 +37,35 @@ def create(
     ] = None,
     user_name: Annotated[str | None, typer.Option(metavar="NAME", help="That user's name.")] = None,
     user_email: Annotated[str | None, typer.Option(metavar="EMAIL", help="That user's address.")] = None,
+    path_prefix: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Confine the key to a folder of the tree.")
+    ] = None,
+    on_behalf_of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="USER", help="An end user that it may act for; may be repeated; '*' is any."),
+    ] = None,
+    max_size: MaxSize = None,
+    types: Types = None,
+    max_retention: MaxRetention = None,
+    max_bytes: MaxBytes = None,
+    max_files: MaxFiles = None,
+    requests: Requests = None,
+    byte_rate: ByteRate = None,
+    tickets: Tickets = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Make a key and print its secret, which is shown only now."""
+    limits = limits_of(
+        max_size=max_size,
+        types=types,
+        max_retention=max_retention,
+        max_bytes=max_bytes,
+        max_files=max_files,
+        requests=requests,
+        byte_rate=byte_rate,
+        tickets=tickets,
+    )
     with session(url, key) as client:
         made = client.create_key(
             name,
@@ -38,6 +75,9 @@ def create(
             user_id=user_id,
             user_name=user_name,
             user_email=user_email,
+            limits=limits or None,
+            path_prefix=path_prefix,
+            on_behalf_of=on_behalf_of or None,
         )
         print(made.secret, flush=True)
         note(f"Key {made.key_id} with {', '.join(made.scopes)}; expires: {moment_text(made.expires_at)}")
@@ -51,6 +91,36 @@ def list_keys(as_json: Json = False, url: Url = None, key: Key = None) -> None:
             times = [moment_text(at) for at in (found.created_at, found.expires_at, found.revoked_at)]
             line = "\t".join([found.key_id, found.prefix, ",".join(found.scopes), *times, printable(found.name)])
             print(json_line(found) if as_json else line)
+
+
+@app.command()
+def limits(
+    key_id: KeyId,
+    max_size: MaxSize = None,
+    types: Types = None,
+    max_retention: MaxRetention = None,
+    max_bytes: MaxBytes = None,
+    max_files: MaxFiles = None,
+    requests: Requests = None,
+    byte_rate: ByteRate = None,
+    tickets: Tickets = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Change a key's limits, at once, and print them with what is kept of what they limit."""
+    changes = limits_of(
+        max_size=max_size,
+        types=types,
+        max_retention=max_retention,
+        max_bytes=max_bytes,
+        max_files=max_files,
+        requests=requests,
+        byte_rate=byte_rate,
+        tickets=tickets,
+    )
+    with session(url, key) as client:
+        found = client.update_key(key_id, limits=changes) if changes else client.get_key(key_id)
+        print_limits(found.limits, found.usage)
 
 
 @app.command()

@@ -49,6 +49,18 @@ def serve(
         app.serve(host=host, port=port, workers=workers)
 
 
+def worker(data: Data = None) -> None:
+    """Judge and scan uploaded files until SIGTERM or Ctrl-C, beside servers with FILEFERRY_PROCESSING=worker.
+
+    Any number may run; what one that dies was at is taken up by the others.
+    """
+    from fileferry import app
+
+    with _usable_settings(data) as settings:
+        note(f"fileferry worker: data in {settings.data.absolute()}, scanner {settings.clamd or 'none'}")
+        asyncio.run(app.work())
+
+
 def doctor(
     data: Data = None,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is found.")] = False,

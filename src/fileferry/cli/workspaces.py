@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fileferry.cli.limits import MaxBytes, MaxFiles, MaxRetention, MaxSize, Types, limits_of, print_limits
 from fileferry.cli.places import Org
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, printable, session
 
@@ -45,3 +46,27 @@ def list_workspaces(org: Org = None, as_json: Json = False, url: Url = None, key
         for found in client.list_workspaces(organization=org):
             line = f"{found.workspace_id}\t{moment_text(found.created_at)}\t{printable(found.name)}"
             print(json_line(found) if as_json else line)
+
+
+@app.command()
+def limits(
+    workspace: Annotated[str, typer.Argument(metavar="WORKSPACE", help="Id or name of the workspace.")],
+    org: Org = None,
+    max_size: MaxSize = None,
+    types: Types = None,
+    max_retention: MaxRetention = None,
+    max_bytes: MaxBytes = None,
+    max_files: MaxFiles = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Change a workspace's limits, at once, and print them with what is kept of what they limit."""
+    changes = limits_of(
+        max_size=max_size, types=types, max_retention=max_retention, max_bytes=max_bytes, max_files=max_files
+    )
+    with session(url, key) as client:
+        if changes:
+            found = client.update_workspace(workspace, limits=changes, organization=org)
+        else:
+            found = client.get_workspace(workspace, organization=org)
+        print_limits(found.limits, found.usage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import httpx
 
@@ -59,11 +59,13 @@ def update_workspace(
     *,
     keep_versions: int | Unchanged | None,
     keep_versions_for: Lifetime | Unchanged | None,
+    limits: Mapping[str, object] | None,
     organization: str | None,
 ) -> Call[Workspace]:
-    """Return the change of which versions a workspace keeps (None: all)."""
+    """Return the change of which versions a workspace keeps (None: all), and of its limits (None: lifted)."""
     path = with_query(f"/api/workspaces/{segment(id_or_name)}", given(organization=organization))
-    return Call(method="PATCH", path=path, read=_workspace, json=_retention(keep_versions, keep_versions_for))
+    body = _retention(keep_versions, keep_versions_for) | _said(limits=limits)
+    return Call(method="PATCH", path=path, read=_workspace, json=body)
 
 
 def create_key(
@@ -75,18 +77,46 @@ def create_key(
     user_id: str | None,
     user_name: str | None,
     user_email: str | None,
+    limits: Mapping[str, object] | None,
+    path_prefix: str | None,
+    on_behalf_of: Iterable[str] | None,
 ) -> Call[ApiKey]:
     """Return the making of a key; never repeated after a lost answer, which would leave a key nobody holds."""
     path = with_query("/api/keys", given(organization=organization))
     body: dict[str, object] = {"name": name, "scopes": list(scopes)}
     if user := given(id=user_id, name=user_name, email=user_email):
         body["user"] = user
+    named = None if on_behalf_of is None else list(on_behalf_of)
+    body |= _said(limits=limits, path_prefix=path_prefix, on_behalf_of=named)
     return Call(method="POST", path=path, read=_key, json=body | expiry(expires_in, None), repeatable=False)
 
 
 def list_keys(*, cursor: str | None) -> Call[Page[ApiKey]]:
     """Return the question for one page of keys."""
     return Call(method="GET", path=with_query("/api/keys", given(cursor=cursor)), read=page_of("keys", key_from))
+
+
+def get_key(key_id: str) -> Call[ApiKey]:
+    """Return the question what a key is."""
+    return Call(method="GET", path=f"/api/keys/{segment(key_id)}", read=_key)
+
+
+def update_key(
+    key_id: str,
+    *,
+    name: str | None,
+    scopes: Iterable[str] | None,
+    limits: Mapping[str, object] | None,
+    path_prefix: str | Unchanged | None,
+    on_behalf_of: Iterable[str] | Unchanged | None,
+) -> Call[ApiKey]:
+    """Return the change of what a key may do; None lifts what confines it."""
+    body = _said(name=name, scopes=None if scopes is None else list(scopes), limits=limits)
+    if not isinstance(path_prefix, Unchanged):
+        body["path_prefix"] = path_prefix
+    if not isinstance(on_behalf_of, Unchanged):
+        body["on_behalf_of"] = None if on_behalf_of is None else list(on_behalf_of)
+    return Call(method="PATCH", path=f"/api/keys/{segment(key_id)}", read=_key, json=body)
 
 
 def revoke_key(key_id: str) -> Call[None]:
@@ -106,10 +136,29 @@ def create_organization(slug: str, *, name: str | None, organization_id: str | N
     return Call(method="POST", path="/api/organizations", read=_organization, json=body, repeatable=False)
 
 
+def get_organization(id_or_slug: str) -> Call[Organization]:
+    """Return the question what an organization is."""
+    return Call(method="GET", path=f"/api/organizations/{segment(id_or_slug)}", read=_organization)
+
+
+def update_organization(
+    id_or_slug: str, *, limits: Mapping[str, object] | None, end_user_limits: Mapping[str, object] | None
+) -> Call[Organization]:
+    """Return the change of limits, of all that an organization has or of each end user; None lifts one."""
+    path = f"/api/organizations/{segment(id_or_slug)}"
+    body = _said(limits=limits, end_user_limits=end_user_limits)
+    return Call(method="PATCH", path=path, read=_organization, json=body)
+
+
 def list_organizations(*, cursor: str | None) -> Call[Page[Organization]]:
     """Return the question for one page of organizations."""
     path = with_query("/api/organizations", given(cursor=cursor))
     return Call(method="GET", path=path, read=page_of("organizations", organization_from))
+
+
+def _said(**members: object) -> dict[str, object]:
+    """Return the members of a body that are given."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _retention(

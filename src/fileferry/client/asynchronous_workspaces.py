@@ -14,7 +14,7 @@ from fileferry.client.options import UploadOptions
 from fileferry.client.parts import Progress
 from fileferry.client.sources import Readable
 from fileferry.client.transport import AsyncTransport
-from fileferry.client.waiting import Waiting, is_there
+from fileferry.client.waiting import Waiting
 from fileferry.errors import NotFound
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ async def wait_for(transport: AsyncTransport, question: Call[File], waiting: Wai
     """Ask for a version until it is there; raise TimedOut when that takes too long."""
     while True:
         try:
-            file = await transport.run(question)
-            if is_there(file):
+            file = await transport.run(calls.waiting(question, waiting.seconds()))
+            if not file.is_under_way:
                 return file
         except NotFound:
             # So the server answers as long as its bytes are on their way.

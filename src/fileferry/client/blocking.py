@@ -14,14 +14,16 @@ from typing import IO, overload
 import httpx
 
 from fileferry.client import administration, blocking_uploads, calls
+from fileferry.client.blocking_webhooks import Webhooks
 from fileferry.client.blocking_workspaces import WorkspaceFiles, wait_for
 from fileferry.client.call import UNCHANGED, Lifetime, Unchanged
 from fileferry.client.calls import NewFile
 from fileferry.client.connection import Connection
 from fileferry.client.downloads import OpenFile, Receiving, Sink, partial_file
 from fileferry.client.failures import ConnectionFailed, failure_from
+from fileferry.client.following import Following
 from fileferry.client.manner import MULTIPART_THRESHOLD, PARALLEL, manner_of
-from fileferry.client.nouns import ApiKey, File, Folder, Organization, Version, Workspace
+from fileferry.client.nouns import ApiKey, Event, File, Folder, Organization, Version, Workspace
 from fileferry.client.parts import Progress
 from fileferry.client.retrying import PATIENT, RetryPolicy
 from fileferry.client.sources import Readable, source_of
@@ -73,11 +75,13 @@ class Client:
         folder: Folder | str | None = None,
         expires_in: Lifetime | None = None,
         expires_at: datetime | None = None,
+        expires_after_fetches: int | None = None,
         content_type: str | None = None,
         metadata: Mapping[str, object] | None = None,
         organization: str | None = None,
         workspace: str | None = None,
         sha256: str | None = None,
+        wait: float | None = None,
         resume: bool = False,
         parallel: int = PARALLEL,
         part_size: int | None = None,
@@ -90,6 +94,9 @@ class Client:
         or its id) a new version of that one; otherwise a new file called ``name`` (default: the source's own name), in
         ``folder`` (itself or its id). Every byte is verified: by SHA-256 in one request, by MD5 part by part, by CRC32C in a
         stream, and by ``sha256`` (hex) where it is given. What fails is repeated as the ``RetryPolicy`` says.
+
+        With ``wait`` the file is returned once it is ready or rejected, or after so many seconds, at most 60; see ``wait``
+        for longer. ``expires_after_fetches`` ends it once it was fetched whole so often.
 
         From ``multipart_threshold`` bytes on, a path, bytes or a file that can seek goes in parts of ``part_size`` bytes
         (the server chooses by default), ``parallel`` at a time; each is repeated alone, and ``progress`` counts what the
@@ -116,11 +123,13 @@ class Client:
             folder_id=None if folder is None else calls.folder_id_of(folder),
             expires_in=expires_in,
             expires_at=expires_at,
+            expires_after_fetches=expires_after_fetches,
             content_type=content_type,
             metadata=metadata,
             organization=organization,
             workspace=workspace,
             sha256=sha256,
+            wait=wait,
         )
         return blocking_uploads.upload(self._transport, bytes_from, new, manner)
 
@@ -131,9 +140,24 @@ class Client:
         """
         return WorkspaceFiles(self, self._transport, administration.workspace_id_of(workspace), organization)
 
-    def get(self, file_id: str, *, version: Version | str | None = None, organization: str | None = None) -> File:
-        """Return the file with this id as it is, or as it was with another version."""
-        return self._transport.run(calls.get_file(file_id, version=version, organization=organization))
+    def webhooks(self, *, organization: str | None = None) -> Webhooks:
+        """Return the webhooks of the key's organization, or of another one for the root key."""
+        return Webhooks(self._transport, organization)
+
+    def get(
+        self,
+        file_id: str,
+        *,
+        version: Version | str | None = None,
+        organization: str | None = None,
+        wait: float | None = None,
+    ) -> File:
+        """Return the file with this id as it is, or as it was with another version.
+
+        With ``wait`` it is returned once it is ready or rejected, or after so many seconds, at most 60.
+        """
+        question = calls.get_file(file_id, version=version, organization=organization, wait=wait)
+        return self._transport.run(question)
 
     def list(
         self,
@@ -164,11 +188,33 @@ class Client:
         return self._transport.run(calls.list_versions(calls.id_of(file), organization=organization))
 
     def wait(
-        self, file: File | str, version: Version | str, *, timeout: float = 60.0, organization: str | None = None
+        self,
+        file: File | str,
+        version: Version | str | None = None,
+        *,
+        timeout: float = 60.0,
+        organization: str | None = None,
     ) -> File:
-        """Return a file once it has this version; raise TimedOut when it has not after ``timeout`` seconds."""
+        """Return a file once it is ready or rejected, or has this version and that is; raise TimedOut after ``timeout`` seconds."""
         question = calls.get_file(calls.id_of(file), version=version, organization=organization)
-        return wait_for(self._transport, question, Waiting(calls.version_id_of(version), timeout))
+        awaited = None if version is None else calls.version_id_of(version)
+        return wait_for(self._transport, question, Waiting(awaited, timeout))
+
+    def events(
+        self,
+        *,
+        after: str | None = None,
+        types: Iterable[str] | None = None,
+        file: File | str | None = None,
+        organization: str | None = None,
+    ) -> Iterator[Event]:
+        """Yield what happens to the files of the organization, for ever: new events, or those after one, ``"0"`` for all.
+
+        ``types`` and ``file`` leave out the others. A connection that breaks is made again and goes on where it was. An
+        event of the type ``reset`` says that some before it may have been missed, as they are no longer kept.
+        """
+        file_id = None if file is None else calls.id_of(file)
+        return self._transport.follow(Following(after, types, file_id, organization))
 
     def update(
         self,
@@ -307,14 +353,19 @@ class Client:
         *,
         keep_versions: int | Unchanged | None = UNCHANGED,
         keep_versions_for: Lifetime | Unchanged | None = UNCHANGED,
+        limits: Mapping[str, object] | None = None,
         organization: str | None = None,
     ) -> Workspace:
-        """Change which versions a workspace keeps, where it is given; None keeps all."""
+        """Change which versions a workspace keeps, where it is given; None keeps all.
+
+        ``limits`` are set by the names of the native API; None lifts one.
+        """
         return self._transport.run(
             administration.update_workspace(
                 administration.workspace_id_of(workspace),
                 keep_versions=keep_versions,
                 keep_versions_for=keep_versions_for,
+                limits=limits,
                 organization=organization,
             )
         )
@@ -329,10 +380,14 @@ class Client:
         user_id: str | None = None,
         user_name: str | None = None,
         user_email: str | None = None,
+        limits: Mapping[str, object] | None = None,
+        path_prefix: str | None = None,
+        on_behalf_of: Iterable[str] | None = None,
     ) -> ApiKey:
         """Make an API key; its ``secret`` is in this answer only. Scopes: upload, read, delete, admin.
 
-        The user is named as the author of what the key does: one that has keys already by ``user_id``, or a new one.
+        The user is named as the author of what the key does: one that has keys already by ``user_id``, or a new one. ``limits``
+        are set by the names of the native API. ``path_prefix`` confines the key to a folder, ``on_behalf_of`` to end users.
         """
         return self._transport.run(
             administration.create_key(
@@ -343,6 +398,35 @@ class Client:
                 user_id=user_id,
                 user_name=user_name,
                 user_email=user_email,
+                limits=limits,
+                path_prefix=path_prefix,
+                on_behalf_of=on_behalf_of,
+            )
+        )
+
+    def get_key(self, key_id: str) -> ApiKey:
+        """Return a key of the organization, with its limits and what counts against them."""
+        return self._transport.run(administration.get_key(key_id))
+
+    def update_key(
+        self,
+        key_id: str,
+        *,
+        name: str | None = None,
+        scopes: Iterable[str] | None = None,
+        limits: Mapping[str, object] | None = None,
+        path_prefix: str | Unchanged | None = UNCHANGED,
+        on_behalf_of: Iterable[str] | Unchanged | None = UNCHANGED,
+    ) -> ApiKey:
+        """Change what a key may do, from its next request on; None lifts what confines it, and a limit."""
+        return self._transport.run(
+            administration.update_key(
+                key_id,
+                name=name,
+                scopes=scopes,
+                limits=limits,
+                path_prefix=path_prefix,
+                on_behalf_of=on_behalf_of,
             )
         )
 
@@ -363,6 +447,22 @@ class Client:
     ) -> Organization:
         """Make an organization; only the root key may."""
         return self._transport.run(administration.create_organization(slug, name=name, organization_id=organization_id))
+
+    def get_organization(self, organization: str) -> Organization:
+        """Return the organization with this id or slug, with its limits and what counts against them."""
+        return self._transport.run(administration.get_organization(organization))
+
+    def update_organization(
+        self,
+        organization: str,
+        *,
+        limits: Mapping[str, object] | None = None,
+        end_user_limits: Mapping[str, object] | None = None,
+    ) -> Organization:
+        """Set limits of an organization, for which it takes the root key, or of each of its end users; None lifts one."""
+        return self._transport.run(
+            administration.update_organization(organization, limits=limits, end_user_limits=end_user_limits)
+        )
 
     def list_organizations(self) -> Iterator[Organization]:
         """Yield the organizations that this key may see."""

@@ -14,7 +14,7 @@ from fileferry.client.options import UploadOptions
 from fileferry.client.parts import Progress
 from fileferry.client.sources import Readable
 from fileferry.client.transport import Transport
-from fileferry.client.waiting import Waiting, is_there
+from fileferry.client.waiting import Waiting
 from fileferry.errors import NotFound
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ def wait_for(transport: Transport, question: Call[File], waiting: Waiting) -> Fi
     """Ask for a version until it is there; raise TimedOut when that takes too long."""
     while True:
         try:
-            file = transport.run(question)
-            if is_there(file):
+            file = transport.run(calls.waiting(question, waiting.seconds()))
+            if not file.is_under_way:
                 return file
         except NotFound:
             # So the server answers as long as its bytes are on their way.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import mimetypes
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import httpx
@@ -58,12 +59,15 @@ class NewFile:
     folder_id: str | None = None
     expires_in: Lifetime | None = None
     expires_at: datetime | None = None
+    expires_after_fetches: int | None = None
     content_type: str | None = None
     metadata: Mapping[str, object] | None = None
     organization: str | None = None
     workspace: str | None = None
     sha256: str | None = None
     """What the whole must have, in hex, where the caller knows it."""
+    wait: float | None = None
+    """Seconds that the answer may be put off until the file is ready or not to be."""
 
     @property
     def target(self) -> str:
@@ -81,20 +85,19 @@ class NewFile:
 
 def upload(new: NewFile) -> Call[File]:
     """Return the upload of a file in one request; its body is added by the client."""
-    query = expiry(new.expires_in, new.expires_at)
+    query = expiry(new.expires_in, new.expires_at) | given(expires_after_fetches=new.expires_after_fetches)
     if new.metadata is not None:
         query["metadata"] = metadata_text(new.metadata)
     query |= given(organization=new.organization, workspace=new.workspace)
     # The key makes a repeated upload safe: the same key never makes a second file.
-    headers = {"Want-Repr-Digest": "sha-256=1", "Idempotency-Key": str(uuid.uuid4())}
+    headers = {"Want-Repr-Digest": "sha-256=1", "Idempotency-Key": str(uuid.uuid4()), **preference(new.wait)}
     if new.sha256 is not None:
         headers["Content-Digest"] = f"sha-256=:{base64.b64encode(_sha256_bytes(new.sha256)).decode()}:"
     if declared := new.content_type or _guessed_type(new.target):
         headers["Content-Type"] = declared
     method = "POST" if new.path is None else "PUT"
-    return Call(
-        method=method, path=with_query(f"/api/upload/{quoted_path(new.target)}", query), read=_file, headers=headers
-    )
+    path = with_query(f"/api/upload/{quoted_path(new.target)}", query)
+    return Call(method=method, path=path, read=_file, headers=headers, seconds=new.wait or 0.0)
 
 
 def open_upload(
@@ -106,7 +109,7 @@ def open_upload(
         body = {"name": new.target}
     body |= {"folder": new.folder_id, "workspace": new.workspace, "size": size, "sha256": new.sha256}
     body |= {"content_type": new.content_type or _guessed_type(new.path or new.name or ""), "part_size": part_size}
-    body |= expiry(new.expires_in, new.expires_at)
+    body |= {**expiry(new.expires_in, new.expires_at), "expires_after_fetches": new.expires_after_fetches}
     if new.metadata is not None:
         body["metadata"] = json.loads(metadata_text(new.metadata))
     if new.sha256 is not None:
@@ -142,10 +145,11 @@ def complete_upload(ticket: Ticket, parts: Sequence[tuple[int, str]] | None, new
         path=with_query(f"/api/uploads/{segment(ticket.upload_id)}/complete", given(organization=new.organization)),
         read=_file,
         json=body,
+        headers=preference(new.wait),
         # The bytes were verified already: a whole that differs is another one than was promised, and will be again.
         final=(DigestMismatch,),
         # Only for a promised digest must the server read everything again.
-        seconds=digesting_seconds(new, size),
+        seconds=digesting_seconds(new, size) + (new.wait or 0.0),
     )
 
 
@@ -182,10 +186,16 @@ def delete_folder(folder_id: str) -> Call[None]:
     return Call(method="DELETE", path=f"/api/folders/{segment(folder_id)}", read=nothing)
 
 
-def get_file(file_id: str, *, version: Version | str | None = None, organization: str | None = None) -> Call[File]:
-    """Return the question what a file is now, or was as another version."""
+def get_file(
+    file_id: str,
+    *,
+    version: Version | str | None = None,
+    organization: str | None = None,
+    wait: float | None = None,
+) -> Call[File]:
+    """Return the question what a file is now, or was as another version; ``wait`` is as in ``waiting``."""
     query = given(version_id=_version(version), organization=organization)
-    return Call(method="GET", path=with_query(f"/api/files/{segment(file_id)}", query), read=_file)
+    return waiting(Call(method="GET", path=with_query(f"/api/files/{segment(file_id)}", query), read=_file), wait)
 
 
 def find_file(
@@ -194,6 +204,16 @@ def find_file(
     """Return the question what the file at a path is now, or was as another version."""
     query = given(workspace=workspace, version_id=_version(version), organization=organization)
     return Call(method="GET", path=with_query(_address_at(path), query), read=_file)
+
+
+def waiting(question: Call[File], seconds: float | None) -> Call[File]:
+    """Return a question whose answer may be put off so long, a minute at most, until the file is ready or not to be."""
+    return replace(question, headers={**question.headers, **preference(seconds)}, seconds=seconds or 0.0)
+
+
+def preference(seconds: float | None) -> dict[str, str]:
+    """Return the header by which an answer may be put off so long, in whole seconds; none for None."""
+    return {} if seconds is None else {"Prefer": f"wait={math.ceil(max(0.0, seconds))}"}
 
 
 def list_files(

@@ -15,9 +15,11 @@ class UploadOptions(TypedDict, total=False):
 
     expires_in: Lifetime | None
     expires_at: datetime | None
+    expires_after_fetches: int | None
     content_type: str | None
     metadata: Mapping[str, object] | None
     sha256: str | None
+    wait: float | None
     resume: bool
     parallel: int
     part_size: int | None

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from threading import Event
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import httpx
@@ -18,7 +19,8 @@ from fileferry.client.call import Call
 from fileferry.client.connection import Connection
 from fileferry.client.crew import Stopped
 from fileferry.client.failures import ConnectionFailed, error_from, failure_from, unreadable
-from fileferry.client.nouns import Page
+from fileferry.client.following import SILENCE, Following
+from fileferry.client.nouns import Event, Page
 from fileferry.client.parts import Progress
 from fileferry.client.retrying import Attempts, RetryPolicy
 from fileferry.client.sources import Sending
@@ -65,6 +67,32 @@ class Transport:
             if cursor is None:
                 return
 
+    def follow(self, following: Following) -> Iterator[Event]:
+        """Yield events for ever, through as many streams as it takes; raise the error of one that is not to be repeated."""
+        attempts = self.retries.begin()
+        while True:
+            try:
+                for event in self._stream(following):
+                    attempts.progressed()
+                    yield event
+                time.sleep(following.pause)
+            except FerryError as error:
+                time.sleep(attempts.delay_after(error, repeatable=True))
+
+    def _stream(self, following: Following) -> Iterator[Event]:
+        url = self.connection.to(following.path)
+        headers = {**self.connection.authorization(), **following.headers()}
+        timeout = self.connection.timeout_with(SILENCE)
+        try:
+            with self.http.stream("GET", url, headers=headers, timeout=timeout) as response:
+                if not response.is_success:
+                    response.read()
+                _good(response)
+                for chunk in response.iter_raw():
+                    yield from following.take(chunk)
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise failure_from(error, url) from error
+
     def send(self, call: Call[T], sending: Sending | None = None, progress: Progress | None = None) -> httpx.Response:
         """Make a call once, with a body where there is one; return its good answer or raise its error."""
         url = self.connection.to(call.path)
@@ -77,7 +105,7 @@ class Transport:
         return self._exchange(call.method, url, headers=headers, json=call.json, content=content, timeout=timeout)
 
     def put(
-        self, url: str, sending: Sending, progress: Progress | None = None, stop: Event | None = None
+        self, url: str, sending: Sending, progress: Progress | None = None, stop: threading.Event | None = None
     ) -> httpx.Response:
         """Send a body to a signed address once, without the key; return the good answer or raise the error.
 
@@ -140,6 +168,34 @@ class AsyncTransport:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    async def follow(self, following: Following) -> AsyncIterator[Event]:
+        """Yield events for ever, through as many streams as it takes; raise the error of one that is not to be repeated."""
+        attempts = self.retries.begin()
+        while True:
+            try:
+                async with aclosing(self._stream(following)) as events:
+                    async for event in events:
+                        attempts.progressed()
+                        yield event
+                await asyncio.sleep(following.pause)
+            except FerryError as error:
+                await asyncio.sleep(attempts.delay_after(error, repeatable=True))
+
+    async def _stream(self, following: Following) -> AsyncGenerator[Event]:
+        url = self.connection.to(following.path)
+        headers = {**self.connection.authorization(), **following.headers()}
+        timeout = self.connection.timeout_with(SILENCE)
+        try:
+            async with self.http.stream("GET", url, headers=headers, timeout=timeout) as response:
+                if not response.is_success:
+                    await response.aread()
+                _good(response)
+                async for chunk in response.aiter_raw():
+                    for event in following.take(chunk):
+                        yield event
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise failure_from(error, url) from error
 
     async def send(
         self, call: Call[T], sending: Sending | None = None, progress: Progress | None = None
@@ -205,7 +261,7 @@ def _good(response: httpx.Response) -> httpx.Response:
     return response
 
 
-def _reported(sending: Sending, progress: Progress | None, stop: Event | None = None) -> Iterator[bytes]:
+def _reported(sending: Sending, progress: Progress | None, stop: threading.Event | None = None) -> Iterator[bytes]:
     if progress:
         progress(0, sending.total)
     for chunk in sending:

@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from fileferry.db.schema import events, idempotency, leases, signing_secrets, stores
-
-_INSERT_EVENT = insert(events)
-
-
-def append_event(
-    conn: Connection, *, organization_id: str, file_id: str, version_id: str | None, type: str, data: Any, now: datetime
-) -> None:
-    """Add a row to the outbox, in the transaction of the change that it tells of."""
-    conn.execute(
-        _INSERT_EVENT,
-        {
-            "organization_id": organization_id,
-            "file_id": file_id,
-            "version_id": version_id,
-            "type": type,
-            "data": data,
-            "created_at": now,
-        },
-    )
+from fileferry.db.schema import idempotency, leases, signing_secrets, stores
 
 
 def find_request(conn: Connection, scope: str, key: str) -> tuple[str, str] | None:
@@ -47,11 +27,6 @@ def remember_request(
 def forget_requests(conn: Connection, before: datetime) -> int:
     """Forget requests remembered before ``before``; return how many."""
     return conn.execute(delete(idempotency).where(idempotency.c.created_at < before)).rowcount
-
-
-def forget_events(conn: Connection, before: datetime) -> int:
-    """Forget events from before ``before``; return how many."""
-    return conn.execute(delete(events).where(events.c.created_at < before)).rowcount
 
 
 def take_lease(conn: Connection, name: str, holder: str, now: datetime, until: datetime) -> bool:

@@ -25,13 +25,14 @@ from sqlalchemy import (
     update,
 )
 
-from fileferry.db.schema import files, inline_bytes, shared_blobs, uploads, versions, workspaces
-from fileferry.model import Digests, Extent, File, Search, State, StoredFile, UploadState, Version
+from fileferry.db import usage
+from fileferry.db.reach import EVERYTHING, Reach, of_files
+from fileferry.db.schema import files, inline_bytes, jobs, references, shared_blobs, uploads, versions, workspaces
+from fileferry.model import Digests, Extent, File, Scan, Search, State, StoredFile, UploadState, Version
 
 _FILE = select(*files.c)
 _STORED = select(*files.c, *versions.c).join_from(files, versions, versions.c.file_id == files.c.id)
 _CURRENT = select(*files.c, *versions.c).join_from(files, versions, versions.c.id == files.c.current_version_id)
-_FREEABLE = (State.EXPIRED, State.DELETED, State.REJECTED)
 # In the words of the indexes, or SQLite does not use them.
 _OWNS_PATH = text("files.owns_path AND files.deleted_at IS NULL")
 _SHOWN = text("files.deleted_at IS NULL AND files.current_version_id IS NOT NULL")
@@ -63,8 +64,8 @@ def insert_file(conn: Connection, file: File, current_version_id: str | None) ->
     conn.execute(_INSERT_FILE, {**row, "current_version_id": current_version_id})
 
 
-def insert_version(conn: Connection, version: Version, workspace_id: str) -> None:
-    """Add a version whose bytes are in the store, of a file of this workspace."""
+def insert_version(conn: Connection, version: Version, workspace_id: str, rescan_at: datetime | None = None) -> None:
+    """Add a version whose bytes are in the store, of a file of this workspace; ``rescan_at`` is when to scan it."""
     conn.execute(
         _INSERT_VERSION,
         {
@@ -88,6 +89,10 @@ def insert_version(conn: Connection, version: Version, workspace_id: str) -> Non
             "expires_at": version.expires_at,
             "superseded_at": version.superseded_at,
             "workspace_id": workspace_id,
+            "key_id": version.key_id,
+            "scan": None if version.scan is None else msgspec.to_builtins(version.scan),
+            "rescan_at": rescan_at,
+            "fetches_left": version.fetches_left,
         },
     )
 
@@ -156,15 +161,24 @@ def find_by_version(conn: Connection, version_id: str) -> StoredFile | None:
     return _first(conn, _BY_VERSION, version=version_id)
 
 
+def find_newest(conn: Connection, file_id: str) -> StoredFile | None:
+    """Return a file with the version of it that completed last, ready or still to be judged."""
+    accepted = versions.c.state.in_([State.READY.value, State.PROCESSING.value])
+    query = _STORED.where(files.c.id == file_id, accepted)
+    return _one(conn, query.order_by(versions.c.sequence.desc()).limit(1))
+
+
 def find_by_path(conn: Connection, workspace_id: str, path: str) -> StoredFile | None:
     """Return the living file that owns ``path``."""
     return _first(conn, _BY_PATH, workspace=workspace_id, path=path)
 
 
-def find_in_folder(conn: Connection, workspace_id: str, path: str, now: datetime) -> StoredFile | None:
-    """Return the newest living file of a folder at a path that no file owns."""
+def find_in_folder(
+    conn: Connection, workspace_id: str, path: str, now: datetime, reach: Reach = EVERYTHING
+) -> StoredFile | None:
+    """Return the newest living file of a folder at a path, of those within reach."""
     query = _CURRENT.where(files.c.workspace_id == workspace_id, files.c.path == path, files.c.folder_id.is_not(None))
-    return _one(conn, query.where(*_living(now)).order_by(files.c.id.desc()).limit(1))
+    return _one(conn, query.where(*_living(now), *of_files(reach)).order_by(files.c.id.desc()).limit(1))
 
 
 def list_versions(conn: Connection, file_id: str, limit: int) -> list[Version]:
@@ -173,16 +187,18 @@ def list_versions(conn: Connection, file_id: str, limit: int) -> list[Version]:
     return [_version(row, 0) for row in conn.execute(query.order_by(versions.c.sequence.desc()).limit(limit))]
 
 
-def search(conn: Connection, workspace_id: str, asked: Search, now: datetime) -> list[StoredFile]:
-    """Return the page of a workspace's files that ``asked`` describes."""
-    query = _CURRENT.where(*_asked(workspace_id, asked, now)).order_by(*_order(asked))
+def search(
+    conn: Connection, workspace_id: str, asked: Search, now: datetime, reach: Reach = EVERYTHING
+) -> list[StoredFile]:
+    """Return the page of a workspace's files that ``asked`` describes, of those within reach."""
+    query = _CURRENT.where(*_asked(workspace_id, asked, now), *of_files(reach)).order_by(*_order(asked))
     return _all(conn, query.limit(asked.limit).offset(asked.offset))
 
 
-def count(conn: Connection, workspace_id: str, asked: Search, now: datetime) -> int:
-    """Return how many files ``asked`` describes, whatever the page."""
+def count(conn: Connection, workspace_id: str, asked: Search, now: datetime, reach: Reach = EVERYTHING) -> int:
+    """Return how many files within reach ``asked`` describes, whatever the page."""
     query = select(func.count()).select_from(files).join(versions, versions.c.id == files.c.current_version_id)
-    total: int = conn.execute(query.where(*_asked(workspace_id, asked, now))).scalar_one()
+    total: int = conn.execute(query.where(*_asked(workspace_id, asked, now), *of_files(reach))).scalar_one()
     return total
 
 
@@ -198,18 +214,45 @@ def count_over(conn: Connection, workspace_id: str, asked: Search, now: datetime
 
 
 def list_newest(
-    conn: Connection, organization_id: str, now: datetime, after_id: str | None, limit: int
+    conn: Connection,
+    organization_id: str,
+    now: datetime,
+    after_id: str | None,
+    limit: int,
+    reach: Reach = EVERYTHING,
 ) -> list[StoredFile]:
-    """Return living files of an organization, newest first, those older than ``after_id``."""
-    query = _CURRENT.where(files.c.organization_id == organization_id, *_living(now))
+    """Return living files of an organization within reach, newest first, those older than ``after_id``."""
+    query = _CURRENT.where(files.c.organization_id == organization_id, *_living(now), *of_files(reach))
     if after_id is not None:
         query = query.where(files.c.id < after_id)
     return _all(conn, query.order_by(files.c.id.desc()).limit(limit))
 
 
-def list_in_folder(conn: Connection, folder_id: str, now: datetime, after_id: str, limit: int) -> list[StoredFile]:
-    """Return living files of a folder in order of id, those past ``after_id``."""
-    query = _CURRENT.where(files.c.folder_id == folder_id, files.c.id > after_id, *_living(now))
+def list_unrejected(
+    conn: Connection, organization_id: str, now: datetime, reach: Reach, offset: int, limit: int
+) -> list[StoredFile]:
+    """Return living files of an organization within reach that were not rejected, newest first."""
+    query = _CURRENT.where(*_unrejected(organization_id, now, reach))
+    return _all(conn, query.order_by(files.c.id.desc()).offset(offset).limit(limit))
+
+
+def count_unrejected(conn: Connection, organization_id: str, now: datetime, reach: Reach) -> int:
+    """Return how many files ``list_unrejected`` has on all pages."""
+    query = select(func.count()).select_from(files).join(versions, versions.c.id == files.c.current_version_id)
+    total: int = conn.execute(query.where(*_unrejected(organization_id, now, reach))).scalar_one()
+    return total
+
+
+def _unrejected(organization_id: str, now: datetime, reach: Reach) -> list[Any]:
+    of_organization = files.c.organization_id == organization_id
+    return [of_organization, *_living(now), *of_files(reach), versions.c.state != State.REJECTED.value]
+
+
+def list_in_folder(
+    conn: Connection, folder_id: str, now: datetime, after_id: str, limit: int, reach: Reach = EVERYTHING
+) -> list[StoredFile]:
+    """Return living files of a folder within reach in order of id, those past ``after_id``."""
+    query = _CURRENT.where(files.c.folder_id == folder_id, files.c.id > after_id, *_living(now), *of_files(reach))
     return _all(conn, query.order_by(files.c.id).limit(limit))
 
 
@@ -222,12 +265,14 @@ def list_by_path(
     limit: int,
     *,
     deleted: bool = False,
+    reach: Reach = EVERYTHING,
 ) -> list[StoredFile]:
-    """Return files of a workspace whose path starts with ``prefix``, by path and id, those past ``after``.
+    """Return files of a workspace within reach whose path starts with ``prefix``, by path and id, those past ``after``.
 
     They are the living ones, or else the ``deleted`` ones that can be restored.
     """
     query = _CURRENT.where(files.c.workspace_id == workspace_id, *(_restorable(now) if deleted else _living(now)))
+    query = query.where(*of_files(reach))
     if prefix:
         query = query.where(files.c.path >= prefix, files.c.path < _after_prefix(prefix))
     if after is not None:
@@ -304,18 +349,28 @@ def list_with_surplus(conn: Connection, limit: int) -> list[tuple[str, int]]:
 
 def end_some_versions(conn: Connection, version_ids: list[str], state: State, reason: str | None = None) -> None:
     """Move these versions to ``state``."""
+    usage.end(conn, versions.c.id.in_(version_ids))
     conn.execute(update(versions).where(versions.c.id.in_(version_ids)).values(state=state.value, reason=reason))
 
 
 def end_versions(conn: Connection, file_id: str, state: State, reason: str | None = None) -> None:
     """Move every version of a file that has not ended yet to ``state``."""
-    alive = and_(versions.c.file_id == file_id, versions.c.state.not_in([state.value for state in _FREEABLE]))
+    alive = and_(versions.c.file_id == file_id, usage.KEPT)
+    usage.end(conn, alive)
     conn.execute(update(versions).where(alive).values(state=state.value, reason=reason))
 
 
 def reject_version(conn: Connection, version_id: str, reason: str) -> None:
     """Move one version to rejected, saying why."""
+    usage.end(conn, versions.c.id == version_id)
     conn.execute(update(versions).where(versions.c.id == version_id).values(state=State.REJECTED.value, reason=reason))
+
+
+def count_fetch(conn: Connection, version_id: str) -> int | None:
+    """Count one fetch of a version and return how many it has left; None for any number."""
+    limited = and_(versions.c.id == version_id, versions.c.fetches_left.is_not(None))
+    counted = update(versions).where(limited).values(fetches_left=versions.c.fetches_left - 1)
+    return conn.execute(counted.returning(versions.c.fetches_left)).scalar()
 
 
 def list_freeable(conn: Connection, limit: int) -> list[tuple[str, str | None]]:
@@ -361,6 +416,9 @@ def delete_tombstones(conn: Connection, before: datetime, limit: int) -> int:
     keeping = select(versions.c.file_id).where(versions.c.file_id == files.c.id, versions.c.has_bytes)
     ids = list(conn.execute(ended.where(~keeping.exists()).limit(limit)).scalars())
     if ids:
+        ended_versions = select(versions.c.id).where(versions.c.file_id.in_(ids))
+        conn.execute(delete(jobs).where(jobs.c.version_id.in_(ended_versions)))
+        conn.execute(delete(references).where(references.c.file_id.in_(ids)))
         conn.execute(versions.delete().where(versions.c.file_id.in_(ids)))
         conn.execute(files.delete().where(files.c.id.in_(ids)))
     return len(ids)
@@ -458,7 +516,8 @@ def _stored(row: Row[Any]) -> StoredFile:
 
 def _version(row: Row[Any], offset: int) -> Version:
     id, file_id, number, state, reason, size, content_type, detected, crc32c, sha256, md5, *rest = row[offset:]
-    blob_key, extents, _has_bytes, created_at, sequence, created_by, expires_at, superseded_at, _workspace = rest
+    blob_key, extents, _has_bytes, created_at, sequence, created_by, expires_at, superseded_at, *rest = rest
+    _workspace, key_id, scan, _rescan_at, fetches_left = rest
     return Version(
         id=id,
         file_id=file_id,
@@ -476,4 +535,7 @@ def _version(row: Row[Any], offset: int) -> Version:
         created_by=created_by,
         expires_at=expires_at,
         superseded_at=superseded_at,
+        key_id=key_id,
+        scan=None if scan is None else msgspec.convert(scan, Scan),
+        fetches_left=fetches_left,
     )

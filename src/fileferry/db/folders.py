@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, or_, select
 
+from fileferry.db.reach import EVERYTHING, Reach, of_folders
 from fileferry.db.schema import files, folders, uploads, workspaces
 from fileferry.model import Folder, UploadState, new_id
 
@@ -41,9 +42,12 @@ def ensure(conn: Connection, workspace_id: str, path: str, now: datetime) -> str
     return folder.id
 
 
-def list_folders(conn: Connection, workspace_id: str, after_path: str, limit: int) -> list[Folder]:
-    """Return folders of a workspace in order of path, those past ``after_path``."""
+def list_folders(
+    conn: Connection, workspace_id: str, after_path: str, limit: int, reach: Reach = EVERYTHING
+) -> list[Folder]:
+    """Return folders of a workspace within reach in order of path, those past ``after_path``."""
     query = select(*folders.c).where(folders.c.workspace_id == workspace_id, folders.c.path > after_path)
+    query = query.where(*of_folders(reach))
     return [Folder(*row) for row in conn.execute(query.order_by(folders.c.path).limit(limit))]
 
 

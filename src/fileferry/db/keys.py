@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, select, update
+import msgspec
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
+from fileferry.db.organizations import organization_of
 from fileferry.db.schema import Instant, key_secrets, keys, organizations
-from fileferry.model import Key, Organization, Scope
+from fileferry.model import Key, Limits, Organization, Scope
 
+_NAMES = keys.c.keys()
 _NOW = bindparam("now", type_=Instant)
 _BY_DIGEST = (
     select(*keys.c, *organizations.c)
@@ -26,20 +30,7 @@ _BY_DIGEST = (
 
 def insert_key(conn: Connection, key: Key) -> None:
     """Add a key; its secret's digest is added by ``insert_secret``."""
-    conn.execute(
-        insert(keys),
-        {
-            "id": key.id,
-            "organization_id": key.organization_id,
-            "name": key.name,
-            "prefix": key.prefix,
-            "scopes": " ".join(key.scopes),
-            "created_at": key.created_at,
-            "expires_at": key.expires_at,
-            "revoked_at": key.revoked_at,
-            "user_id": key.user_id,
-        },
-    )
+    conn.execute(insert(keys), _row(key))
 
 
 def insert_secret(conn: Connection, key_id: str, digest: str) -> None:
@@ -70,13 +61,13 @@ def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, O
     if row is None:
         return None
     split = len(keys.c)
-    return _key(row), None if row[split] is None else Organization(*row[split:])
+    return key_of(row), None if row[split] is None else organization_of(row[split:])
 
 
 def find(conn: Connection, key_id: str) -> Key | None:
     """Return a key by its id, revoked or not."""
     row = conn.execute(select(*keys.c).where(keys.c.id == key_id)).first()
-    return None if row is None else _key(row)
+    return None if row is None else key_of(row)
 
 
 def find_living(conn: Connection, key_id: str, now: datetime) -> Key | None:
@@ -90,7 +81,7 @@ def find_living(conn: Connection, key_id: str, now: datetime) -> Key | None:
 def list_keys(conn: Connection, organization_id: str, after_id: str, limit: int) -> list[Key]:
     """Return an organization's keys in order of id, those past ``after_id``."""
     query = select(*keys.c).where(and_(keys.c.organization_id == organization_id, keys.c.id > after_id))
-    return [_key(row) for row in conn.execute(query.order_by(keys.c.id).limit(limit))]
+    return [key_of(row) for row in conn.execute(query.order_by(keys.c.id).limit(limit))]
 
 
 def update_key(conn: Connection, key_id: str, **values: Any) -> None:
@@ -98,6 +89,27 @@ def update_key(conn: Connection, key_id: str, **values: Any) -> None:
     conn.execute(update(keys).where(keys.c.id == key_id).values(**values))
 
 
-def _key(row: Row[Any]) -> Key:
-    id, organization_id, name, prefix, scopes, *rest = row[: len(keys.c)]
-    return Key(id, organization_id, name, prefix, tuple(Scope(scope) for scope in scopes.split()), *rest)
+def change_key(conn: Connection, key: Key) -> None:
+    """Make the key's row what ``key`` is."""
+    conn.execute(update(keys).where(keys.c.id == key.id).values(**_row(key)))
+
+
+def _row(key: Key) -> dict[str, Any]:
+    values = {name: getattr(key, name) for name in _NAMES}
+    return {
+        **values,
+        "scopes": " ".join(key.scopes),
+        "limits": msgspec.to_builtins(key.limits),
+        "on_behalf_of": None if key.on_behalf_of is None else list(key.on_behalf_of),
+    }
+
+
+def key_of(row: Sequence[Any]) -> Key:
+    """Return the key that these columns are; further ones may follow."""
+    values = dict(zip(_NAMES, row, strict=False))
+    typed = {
+        "scopes": tuple(Scope(scope) for scope in values["scopes"].split()),
+        "limits": msgspec.convert(values["limits"], Limits),
+        "on_behalf_of": None if values["on_behalf_of"] is None else tuple(values["on_behalf_of"]),
+    }
+    return Key(**{**values, **typed})

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select
+import msgspec
+from sqlalchemy import Connection, insert, or_, select, update
 
 from fileferry.db.schema import keys, organizations, users
-from fileferry.model import Organization, User
+from fileferry.model import Limits, Organization, User
 
 _DEFAULT = select(*organizations.c).where(organizations.c.is_default)
 
 
 def insert_organization(conn: Connection, organization: Organization) -> None:
     """Add an organization."""
-    conn.execute(insert(organizations), {name: getattr(organization, name) for name in Organization.__struct_fields__})
+    row = {name: getattr(organization, name) for name in Organization.__struct_fields__}
+    limits = {name: msgspec.to_builtins(row[name]) for name in ("limits", "end_user_limits")}
+    conn.execute(insert(organizations), {**row, **limits})
 
 
 def find_organization(conn: Connection, id_or_slug: str) -> Organization | None:
@@ -22,19 +26,32 @@ def find_organization(conn: Connection, id_or_slug: str) -> Organization | None:
     row = conn.execute(
         select(*organizations.c).where(or_(organizations.c.id == id_or_slug, organizations.c.slug == id_or_slug))
     ).first()
-    return None if row is None else Organization(*row)
+    return None if row is None else organization_of(row)
 
 
 def find_default_organization(conn: Connection) -> Organization | None:
     """Return the organization that a root key acts in unless told otherwise."""
     row = conn.execute(_DEFAULT).first()
-    return None if row is None else Organization(*row)
+    return None if row is None else organization_of(row)
 
 
 def list_organizations(conn: Connection, after_id: str, limit: int) -> list[Organization]:
     """Return organizations in order of id, those past ``after_id``."""
     query = select(*organizations.c).where(organizations.c.id > after_id).order_by(organizations.c.id).limit(limit)
-    return [Organization(*row) for row in conn.execute(query)]
+    return [organization_of(row) for row in conn.execute(query)]
+
+
+def update_organization(conn: Connection, organization_id: str, **limits: Limits) -> None:
+    """Change what policy allows an organization: ``limits``, or ``end_user_limits``."""
+    values = msgspec.to_builtins(limits)
+    conn.execute(update(organizations).where(organizations.c.id == organization_id).values(**values))
+
+
+def organization_of(row: Sequence[Any]) -> Organization:
+    """Return the organization that these columns are."""
+    id, slug, name, is_default, created_at, *limits = row
+    own, of_each = (msgspec.convert(each, Limits) for each in limits)
+    return Organization(id, slug, name, is_default, created_at, own, of_each)
 
 
 def insert_user(conn: Connection, user: User) -> None:

@@ -52,6 +52,9 @@ organizations = Table(
     Column("name", String(255), nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    # What policy allows, as the model's Limits in JSON: together, and to each end user.
+    Column("limits", JSON, nullable=False, server_default="{}"),
+    Column("end_user_limits", JSON, nullable=False, server_default="{}"),
 )
 
 workspaces = Table(
@@ -69,6 +72,7 @@ workspaces = Table(
     # How many files a listing has, so that it need not count them: living ones, and deleted ones that can be restored.
     Column("living_files", BigInteger, nullable=False, server_default="0"),
     Column("deleted_files", BigInteger, nullable=False, server_default="0"),
+    Column("limits", JSON, nullable=False, server_default="{}"),
     UniqueConstraint("organization_id", "name"),
 )
 
@@ -93,6 +97,10 @@ keys = Table(
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
     Column("user_id", String(36)),
+    Column("limits", JSON, nullable=False, server_default="{}"),
+    # The folder that the key is confined to, and the end users that it may act for.
+    Column("path_prefix", String(1024)),
+    Column("on_behalf_of", JSON(none_as_null=True)),
     Index("keys_by_organization", "organization_id", "id"),
 )
 
@@ -138,6 +146,9 @@ files = Table(
     Column("created_by", String(36)),
     Column("modified_by", String(36)),
     Column("deleted_by", String(36)),
+    Column("end_user", String(255)),
+    # Its end user has deleted it, and a reference still holds it.
+    Column("deleted_by_end_user", Boolean, nullable=False, server_default=false()),
     # A deleted or expired file gives its path free.
     Index(
         "files_by_owned_path",
@@ -164,9 +175,18 @@ files = Table(
     ),
     Index("files_to_purge", "restorable_until", sqlite_where=text("restorable_until IS NOT NULL")),
     Index("files_to_come", "created_at", sqlite_where=text("current_version_id IS NULL")),
+    Index(
+        "files_by_end_user",
+        "organization_id",
+        "end_user",
+        "id",
+        sqlite_where=text("end_user IS NOT NULL"),
+        postgresql_where=text("end_user IS NOT NULL"),
+    ),
 )
 
 _OLD = text("state = 'ready' AND superseded_at IS NOT NULL")
+_TO_RESCAN = text("state = 'ready' AND rescan_at IS NOT NULL")
 _OLD_WITH_EXPIRY = text("state = 'ready' AND superseded_at IS NOT NULL AND expires_at IS NOT NULL")
 
 versions = Table(
@@ -197,7 +217,15 @@ versions = Table(
     Column("superseded_at", Instant),
     # That of the file, for the index.
     Column("workspace_id", String(36)),
+    # Which key brought it.
+    Column("key_id", String(36)),
+    # What the scan came to, as the model's Scan in JSON; null until there was one.
+    Column("scan", JSON(none_as_null=True)),
+    Column("rescan_at", Instant),
+    # How often more it may be fetched whole before it ends.
+    Column("fetches_left", Integer),
     Index("versions_of_file", "file_id", "sequence"),
+    Index("versions_to_rescan", "rescan_at", sqlite_where=_TO_RESCAN, postgresql_where=_TO_RESCAN),
     Index("versions_by_expiry", "expires_at", sqlite_where=_OLD_WITH_EXPIRY, postgresql_where=_OLD_WITH_EXPIRY),
     Index("versions_by_age", "workspace_id", "superseded_at", sqlite_where=_OLD, postgresql_where=_OLD),
     Index(
@@ -287,6 +315,9 @@ uploads = Table(
     # The request that is writing, and whether another one waits for it to stop.
     Column("writer", String(36)),
     Column("writer_asked", Boolean, nullable=False, server_default=false()),
+    Column("end_user", String(255)),
+    Column("fetches", Integer),
+    Column("refusal", String(32)),
     Index("uploads_by_blob", "blob_key"),
     Index("uploads_by_multipart", "multipart_id"),
     Index("uploads_by_touch", "state", "touched_at"),
@@ -310,6 +341,8 @@ parts = Table(
     Index("parts_by_block", "upload_id", "block_id", unique=True),
 )
 
+_PENDING = text("state = 'pending'")
+
 events = Table(
     "events",
     metadata,
@@ -320,6 +353,87 @@ events = Table(
     Column("type", String(32), nullable=False),
     Column("data", JSON, nullable=False),
     Column("created_at", Instant, nullable=False, index=True),
+    Index("events_by_organization", "organization_id", "id"),
+)
+
+# Versions that wait to be judged, or to be scanned again. A claim moves ``run_at`` to when it lapses.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("version_id", ForeignKey("versions.id"), primary_key=True),
+    # The model's Rules in JSON; null for a version that is ready and scanned again.
+    Column("rules", JSON(none_as_null=True)),
+    # What the file's metadata is to be once the version takes the place of another.
+    Column("metadata", JSON(none_as_null=True)),
+    Column("run_at", Instant, nullable=False, index=True),
+    Column("holder", String(36)),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("last_error", String(255)),
+    Column("created_at", Instant, nullable=False),
+)
+
+# What a limit on all that is kept counts, by whose limit it is:
+# "organization:ID", "workspace:ID", "key:ID" or "end_user:ORGANIZATION_ID:NAME".
+usage = Table(
+    "usage",
+    metadata,
+    Column("subject", String(320), primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+)
+
+# What holds a file although its end user deletes it: a message or a thread, by its id.
+references = Table(
+    "file_references",
+    metadata,
+    Column("file_id", ForeignKey("files.id"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("reference", String(255), primary_key=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False, index=True),
+    Column("url", String(2048), nullable=False),
+    # The types of events to be told of; null for all.
+    Column("types", JSON(none_as_null=True)),
+    Column("secret", String(128), nullable=False),
+    # The one before, good until its grace ends.
+    Column("old_secret", String(128)),
+    Column("old_secret_until", Instant),
+    Column("disabled_at", Instant),
+    Column("disabled_reason", String(255)),
+    # The last event that deliveries were made of.
+    Column("last_event_id", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# An event on its way to a webhook. Ids grow in the order of events.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("webhook_id", ForeignKey("webhooks.id"), nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("file_id", String(36), nullable=False),
+    Column("type", String(32), nullable=False),
+    # The body that is sent, the same at every attempt.
+    Column("body", String, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", Instant, nullable=False),
+    # Of the last attempt: the HTTP status, or what went wrong before there was one.
+    Column("last_status", Integer),
+    Column("last_error", String(255)),
+    Column("last_attempt_at", Instant),
+    Column("created_at", Instant, nullable=False, index=True),
+    UniqueConstraint("webhook_id", "event_id"),
+    Index("deliveries_of_webhook", "webhook_id", "id"),
+    Index("deliveries_pending", "webhook_id", "next_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    Index("deliveries_in_order", "webhook_id", "file_id", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
 )
 
 idempotency = Table(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, text, update
 
-from fileferry.db.schema import Instant, keys, parts, shared_blobs, uploads
-from fileferry.model import Part, Stream, Upload, UploadState
+from fileferry.db.keys import key_of
+from fileferry.db.reach import EVERYTHING, Reach, of_uploads
+from fileferry.db.schema import Instant, keys, organizations, parts, shared_blobs, uploads, workspaces
+from fileferry.model import Key, Limits, Part, Stream, Upload, UploadState
 
 _INSERT = insert(uploads)
 _RENAMED = {"promised_size": "size"}
@@ -18,8 +21,17 @@ _UPLOAD = select(*_COLUMNS)
 _BY_ID = _UPLOAD.where(uploads.c.id == bindparam("upload"))
 _WRITER = select(uploads.c.writer, uploads.c.writer_asked).where(uploads.c.id == bindparam("upload"))
 _NOW = bindparam("now", type_=Instant)
-_USABLE = _BY_ID.join(keys, keys.c.id == uploads.c.key_id).where(
-    keys.c.revoked_at.is_(None), or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW)
+_LIMITS = (organizations.c.limits, organizations.c.end_user_limits, workspaces.c.limits)
+_USABLE = (
+    select(*_COLUMNS, *_LIMITS, *keys.c)
+    .join_from(uploads, keys, keys.c.id == uploads.c.key_id)
+    .join(organizations, organizations.c.id == uploads.c.organization_id)
+    .join(workspaces, workspaces.c.id == uploads.c.workspace_id)
+    .where(
+        uploads.c.id == bindparam("upload"),
+        keys.c.revoked_at.is_(None),
+        or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW),
+    )
 )
 LAST_PART = 1_000_000  # numbers above it are those of blocks, which have none of their own
 _LIVING = (UploadState.OPEN.value, UploadState.RECEIVED.value)
@@ -72,9 +84,23 @@ def find(conn: Connection, upload_id: str) -> Upload | None:
     return _first(conn.execute(_BY_ID, {"upload": upload_id}).first())
 
 
-def find_usable(conn: Connection, upload_id: str, now: datetime) -> Upload | None:
+class Usable(msgspec.Struct, frozen=True):
+    """An upload, the living key that its ticket was made with, and the limits that hold now beside that key's own."""
+
+    upload: Upload
+    key: Key
+    limits: tuple[Limits, ...]
+    end_user_limits: Limits
+
+
+def find_usable(conn: Connection, upload_id: str, now: datetime) -> Usable | None:
     """Return an upload by its id if the key that its ticket was made with is still good."""
-    return _first(conn.execute(_USABLE, {"upload": upload_id, "now": now}).first())
+    row = conn.execute(_USABLE, {"upload": upload_id, "now": now}).first()
+    if row is None:
+        return None
+    split = len(_COLUMNS)
+    of_organization, of_end_users, of_workspace = (msgspec.convert(found, Limits) for found in row[split : split + 3])
+    return Usable(_upload(row), key_of(row[split + 3 :]), (of_organization, of_workspace), of_end_users)
 
 
 def find_by_multipart(conn: Connection, multipart_id: str) -> Upload | None:
@@ -82,9 +108,12 @@ def find_by_multipart(conn: Connection, multipart_id: str) -> Upload | None:
     return _first(conn.execute(_UPLOAD.where(uploads.c.multipart_id == multipart_id)).first())
 
 
-def find_by_files(conn: Connection, organization_id: str, file_ids: list[str]) -> dict[str, Upload]:
-    """Return the organization's uploads that are to make these files, by file id."""
-    query = _UPLOAD.where(uploads.c.organization_id == organization_id, uploads.c.file_id.in_(file_ids))
+def find_by_files(
+    conn: Connection, organization_id: str, file_ids: list[str], reach: Reach = EVERYTHING
+) -> dict[str, Upload]:
+    """Return the organization's uploads within reach that are to make these files, by file id."""
+    of_organization = uploads.c.organization_id == organization_id
+    query = _UPLOAD.where(of_organization, uploads.c.file_id.in_(file_ids), *of_uploads(reach))
     found = [_upload(row) for row in conn.execute(query.order_by(uploads.c.id))]
     return {upload.file_id: upload for upload in found}
 
@@ -111,6 +140,11 @@ def end_for_file(conn: Connection, file_id: str) -> None:
 def update_upload(conn: Connection, upload_id: str, **values: Any) -> None:
     """Change columns of one upload."""
     conn.execute(update(uploads).where(uploads.c.id == upload_id).values(**values))
+
+
+def narrow(conn: Connection, upload_id: str, largest: int) -> None:
+    """Let an upload take at most ``largest`` bytes."""
+    update_upload(conn, upload_id, max_size=largest)
 
 
 def begin_part(conn: Connection, upload_id: str, number: int, block_id: str | None = None) -> bool:
@@ -252,12 +286,12 @@ def ask_writer(conn: Connection, upload_id: str) -> None:
     update_upload(conn, upload_id, writer_asked=True)
 
 
-def _first(row: Row[Any] | None) -> Upload | None:
+def _first(row: Sequence[Any] | None) -> Upload | None:
     return None if row is None else _upload(row)
 
 
-def _upload(row: Row[Any]) -> Upload:
-    values = dict(row._mapping)
+def _upload(row: Sequence[Any]) -> Upload:
+    values = dict(zip(Upload.__struct_fields__, row, strict=False))
     stream = values["stream"]
     typed = {
         "state": UploadState(values["state"]),

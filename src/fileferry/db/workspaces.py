@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from fileferry.db.schema import workspaces
-from fileferry.model import Workspace
+from fileferry.model import Limits, Workspace
 
 _COLUMNS = [getattr(workspaces.c, name) for name in Workspace.__struct_fields__]
 _WORKSPACE = select(*_COLUMNS)
@@ -39,7 +40,8 @@ _COUNT = (
 def insert_workspace(conn: Connection, workspace: Workspace) -> None:
     """Add a workspace with no versions yet."""
     row = {name: getattr(workspace, name) for name in Workspace.__struct_fields__}
-    conn.execute(insert(workspaces), {**row, "last_number": 0, "living_files": 0, "deleted_files": 0})
+    limits = msgspec.to_builtins(workspace.limits)
+    conn.execute(insert(workspaces), {**row, "limits": limits, "last_number": 0, "living_files": 0, "deleted_files": 0})
 
 
 def find(conn: Connection, organization_id: str, id_or_name: str) -> Workspace | None:
@@ -47,23 +49,23 @@ def find(conn: Connection, organization_id: str, id_or_name: str) -> Workspace |
     named = or_(workspaces.c.id == id_or_name, workspaces.c.name == id_or_name)
     query = _WORKSPACE.where(workspaces.c.organization_id == organization_id, named)
     row = conn.execute(query.order_by(workspaces.c.id != id_or_name)).first()
-    return None if row is None else Workspace(*row)
+    return None if row is None else _workspace(row)
 
 
 def find_by_id(conn: Connection, workspace_id: str) -> Workspace:
     """Return the workspace that something is in."""
-    return Workspace(*conn.execute(_BY_ID, {"workspace": workspace_id}).one())
+    return _workspace(conn.execute(_BY_ID, {"workspace": workspace_id}).one())
 
 
 def find_default(conn: Connection, organization_id: str) -> Workspace:
     """Return the workspace that every organization has."""
-    return Workspace(*conn.execute(_DEFAULT, {"organization": organization_id}).one())
+    return _workspace(conn.execute(_DEFAULT, {"organization": organization_id}).one())
 
 
 def list_workspaces(conn: Connection, organization_id: str, after_id: str, limit: int) -> list[Workspace]:
     """Return workspaces of an organization in order of id, those past ``after_id``."""
     query = _WORKSPACE.where(workspaces.c.organization_id == organization_id, workspaces.c.id > after_id)
-    return [Workspace(*row) for row in conn.execute(query.order_by(workspaces.c.id).limit(limit))]
+    return [_workspace(row) for row in conn.execute(query.order_by(workspaces.c.id).limit(limit))]
 
 
 def update_workspace(conn: Connection, workspace_id: str, **values: Any) -> None:
@@ -91,3 +93,8 @@ def counted_files(conn: Connection, workspace_id: str) -> tuple[int, int]:
     query = select(workspaces.c.living_files, workspaces.c.deleted_files).where(workspaces.c.id == workspace_id)
     row = conn.execute(query).one()
     return row[0], row[1]
+
+
+def _workspace(row: Row[Any]) -> Workspace:
+    values = dict(zip(Workspace.__struct_fields__, row, strict=True))
+    return Workspace(**{**values, "limits": msgspec.convert(values["limits"], Limits)})

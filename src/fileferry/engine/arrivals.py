@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobAssembled, BlobStore
 from fileferry.db import uploads
 from fileferry.db.database import Database
-from fileferry.engine import processing
+from fileferry.engine import media_types
 from fileferry.engine.blocks import decoded_length
 from fileferry.engine.completion import (
     Completion,
@@ -28,6 +28,7 @@ from fileferry.engine.completion import (
 from fileferry.engine.digests import Algorithm, Hasher, agreed
 from fileferry.engine.intake import Intake
 from fileferry.engine.parts import LARGEST_PART, MOST_WAITING_BLOCKS, part_length, refuse_part_size
+from fileferry.engine.rates import Rates, Toll
 from fileferry.engine.room import Room
 from fileferry.engine.versions import Content
 from fileferry.errors import (
@@ -53,12 +54,14 @@ class Arrivals:
         room: Room,
         hashing: ThreadPoolExecutor,
         completion: Completion,
+        rates: Rates,
         settings: Settings,
         clock: Clock,
     ) -> None:
         self.database = database
         self.store = store
         self.completion = completion
+        self.rates = rates
         self.room = room
         self.hashing = hashing
         self.settings = settings
@@ -74,7 +77,7 @@ class Arrivals:
         """Start taking in all bytes at once. A further time before completion replaces them, later it must bring the same.
 
         ``content_type`` is what the client says now, used where nothing was promised. Raises AlreadyUploaded, Gone,
-        FileTooLarge, SizeMismatch and InsufficientStorage before any byte is read.
+        FileTooLarge, SizeMismatch, RateLimited and InsufficientStorage before any byte is read.
         """
         if upload.state is UploadState.COMPLETED:
             stored = await self.database.lookup(completed, upload)
@@ -82,22 +85,25 @@ class Arrivals:
         refuse_ended(upload)
         _refuse_size(upload, announced)
         self.room.refuse_full(announced or 0)
+        toll = await self.rates.admit(upload, announced)
         stated = upload.content_type if upload.content_type is not None else content_type
-        return WholeArrival(self, upload, agreed(promised_digests(upload), declared), stated)
+        return WholeArrival(self, upload, agreed(promised_digests(upload), declared), stated, toll)
 
     async def part(
         self, upload: Upload, number: int, declared: Mapping[Algorithm, bytes], announced: int | None
     ) -> PartArrival:
         """Start taking in one part. A further time before completion replaces it; several may come at once.
 
-        Raises AlreadyUploaded, Gone, InvalidPart, FileTooLarge, SizeMismatch, InsufficientStorage before any byte is read.
+        Raises AlreadyUploaded, Gone, InvalidPart, FileTooLarge, SizeMismatch, RateLimited, InsufficientStorage, all before any byte
+        is read.
         """
         refuse_ended(upload)
         expected = part_length(upload, number)
         refuse_part_size(expected, announced)
         room = self._room_for(upload, expected, announced)
+        toll = await self.rates.admit(upload, announced)
         offset, blob_key = await self.database.write(self._begin_part, upload.id, number, room)
-        return PartArrival(self, upload, PartPlace(number, offset, blob_key), expected, declared)
+        return PartArrival(self, upload, PartPlace(number, offset, blob_key), expected, declared, toll)
 
     async def block(
         self, upload: Upload, block_id: str, declared: Mapping[Algorithm, bytes], announced: int | None
@@ -109,8 +115,9 @@ class Arrivals:
         refuse_ended(upload)
         decoded_length(block_id)
         room = self._room_for(upload, None, announced)
+        toll = await self.rates.admit(upload, announced)
         number, offset, blob_key = await self.database.write(self._begin_block, upload.id, block_id, room)
-        return PartArrival(self, upload, PartPlace(number, offset, blob_key, block_id), None, declared)
+        return PartArrival(self, upload, PartPlace(number, offset, blob_key, block_id), None, declared, toll)
 
     def _room_for(self, upload: Upload, expected: int | None, announced: int | None) -> int:
         limit = min(upload.max_size, LARGEST_PART)
@@ -150,16 +157,11 @@ class Arrivals:
         uploads.update_upload(conn, upload_id, blob_key=blob_key)
         return blob_key
 
-    async def accepted(self, upload: Upload, content: Content) -> ReceivedBytes:
-        """Return what was received, once an upload that completes itself is complete."""
-        if not upload.auto_complete:
-            return received_bytes(upload, content)
-        found = await self.database.lookup(uploads.find, upload.id)
-        (stored,) = await self.completion.finish([found or upload])
-        return stored_bytes(stored)
+    def record_whole(self, conn: Connection, upload: Upload, content: Content) -> tuple[str | None, StoredFile | None]:
+        """Move an upload to received; return the key of the blob that this replaces, and the version of one that completes itself.
 
-    def record_whole(self, conn: Connection, upload: Upload, content: Content) -> str | None:
-        """Move an upload to received; return the key of the blob that this replaces."""
+        Both in one transaction: bytes that another request brings in between would be taken for these.
+        """
         current = reload(conn, upload.id)
         refuse_ended(current)
         if current.content is not None and not current.content["content_type"]:
@@ -173,7 +175,8 @@ class Arrivals:
             block_list=None,
             touched_at=self.clock(),
         )
-        return current.blob_key
+        stored = self.completion.record(conn, [upload.id])[0] if upload.auto_complete else None
+        return current.blob_key, stored
 
     def record_part(self, conn: Connection, upload: Upload, part: Part, blob_key: str) -> Part | None:
         """Record a part whose bytes are durable in this blob; return the one that it replaces."""
@@ -199,6 +202,7 @@ class WholeArrival:
         upload: Upload,
         declared: Mapping[Algorithm, bytes],
         content_type: str | None,
+        toll: Toll | None,
     ) -> None:
         self._arrivals = arrivals
         self._upload = upload
@@ -208,7 +212,13 @@ class WholeArrival:
         hasher = Hasher({Algorithm.MD5, *declared}, arrivals.settings.sha256_size)
         writer = arrivals.store.open_write(self._blob_key)
         self._intake = Intake(
-            writer, arrivals.room, arrivals.hashing, hasher, limit=upload.max_size, exact=upload.promised_size
+            writer,
+            arrivals.room,
+            arrivals.hashing,
+            hasher,
+            limit=upload.max_size,
+            exact=upload.promised_size,
+            toll=toll,
         )
 
     async def __aenter__(self) -> WholeArrival:
@@ -230,7 +240,7 @@ class WholeArrival:
         """
         intake = self._intake
         await intake.settle(self._declared)
-        content_type, detected = processing.judge_types(intake.head, self._content_type, self._upload.name)
+        content_type, detected = media_types.judge_types(intake.head, self._content_type, self._upload.name)
         content = Content(
             blob_key=self._blob_key,
             extents=None,
@@ -240,7 +250,7 @@ class WholeArrival:
             digests=intake.hasher.digests(),
         )
         try:
-            replaced = await self._arrivals.database.write(self._arrivals.record_whole, self._upload, content)
+            replaced, stored = await self._arrivals.database.write(self._arrivals.record_whole, self._upload, content)
         except Unavailable:
             raise  # whether the commit took place is not known; if it did not, the sweeper finds the bytes
         except Exception:
@@ -248,7 +258,7 @@ class WholeArrival:
             raise
         if replaced is not None:
             await self._arrivals.completion.release(replaced)
-        return await self._arrivals.accepted(self._upload, content)
+        return received_bytes(self._upload, content) if stored is None else stored_bytes(stored)
 
 
 class PartPlace(msgspec.Struct, frozen=True):
@@ -270,6 +280,7 @@ class PartArrival:
         place: PartPlace,
         expected: int | None,
         declared: Mapping[Algorithm, bytes],
+        toll: Toll | None,
     ) -> None:
         self._arrivals = arrivals
         self._upload = upload
@@ -278,7 +289,7 @@ class PartArrival:
         hasher = Hasher({Algorithm.MD5, *declared})
         writer = arrivals.store.open_region(place.blob_key, place.offset)
         limit = min(upload.max_size, LARGEST_PART)
-        self._intake = Intake(writer, arrivals.room, arrivals.hashing, hasher, limit=limit, exact=expected)
+        self._intake = Intake(writer, arrivals.room, arrivals.hashing, hasher, limit=limit, exact=expected, toll=toll)
 
     async def __aenter__(self) -> PartArrival:
         return self

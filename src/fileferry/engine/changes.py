@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.db import files
+from fileferry.db import files, workspaces
 from fileferry.db.database import Database
-from fileferry.engine import policy, versions
+from fileferry.engine import limits, policy, references, versions
 from fileferry.engine.files import find_living, find_restorable
 from fileferry.engine.workspaces import find_workspace
 from fileferry.errors import Conflict, InvalidParameter, NotFound
@@ -79,7 +79,7 @@ class Changing:
             policy.authorize(principal, Scope.DELETE)
             workspace_id = find_workspace(conn, principal.organization.id, workspace).id
             owner = files.find_by_path(conn, workspace_id, path)
-            if owner is None:
+            if owner is None or not policy.sees(principal, owner.file):
                 raise NotFound("There is no file at this path.")
             self._delete(conn, principal, owner.file.id, False, None)
 
@@ -113,6 +113,7 @@ class Changing:
         values: dict[str, Any] = {"modified_at": now, "modified_by": principal.user_id}
         path = _asked_path(file.path, changes)
         if path != file.path:
+            policy.authorize_path(principal, path)
             if file.owns_path and not versions.free_path(conn, file.workspace_id, path, now):
                 raise Conflict("There is a file with this path already.")
             file = versions.move(conn, file, path, now)
@@ -121,7 +122,9 @@ class Changing:
             values["metadata"] = changes.metadata
         if changes.expires_in is not None or changes.expires_at is not msgspec.UNSET:
             asked = None if changes.expires_at is msgspec.UNSET else changes.expires_at
-            expires_at = policy.expiry(self._settings, now, changes.expires_in, asked)
+            workspace = workspaces.find_by_id(conn, file.workspace_id)
+            allowed = limits.in_force(self._settings, principal, workspace)
+            expires_at = limits.expiry(allowed, now, changes.expires_in, asked)
             values["expires_at"] = expires_at
             files.update_version(conn, version.id, expires_at=expires_at)
             version = msgspec.structs.replace(version, expires_at=expires_at)
@@ -136,6 +139,8 @@ class Changing:
         file = find(conn, principal, file_id, Scope.DELETE, now, workspace=workspace).file
         if file.deleted_at is not None:
             versions.purge(conn, file)
+            return
+        if principal.end_user is not None and references.withhold(conn, file):
             return
         window = self._settings.restore_window
         is_final = permanent or not file.owns_path or not window

@@ -15,11 +15,12 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import files, uploads
+from fileferry.db import events, files, uploads
 from fileferry.db.database import Database
-from fileferry.engine import policy, processing, versions
+from fileferry.engine import limits, media_types, versions
 from fileferry.engine.digests import Algorithm, Hasher, combine_crc32c
 from fileferry.engine.parts import join_extents
+from fileferry.engine.quotas import quotas_of
 from fileferry.engine.versions import Content, Placement, Preconditions
 from fileferry.errors import (
     AlreadyUploaded,
@@ -33,7 +34,7 @@ from fileferry.errors import (
     SizeMismatch,
     Superseded,
 )
-from fileferry.model import Clock, Digests, Part, StoredFile, Upload, UploadState, entity_tag
+from fileferry.model import Clock, Digests, Part, State, StoredFile, Upload, UploadState, entity_tag
 from fileferry.settings import Settings
 
 
@@ -114,7 +115,7 @@ class Completion:
         except DigestMismatch:
             await self._update(upload, state=UploadState.ABORTED, content=None)
             raise
-        content_type, detected_type = processing.judge_types(head, upload.content_type, upload.name)
+        content_type, detected_type = media_types.judge_types(head, upload.content_type, upload.name)
         known = {name: value.hex() for name, value in computed.items()}
         judged = msgspec.structs.replace(
             content,
@@ -132,12 +133,12 @@ class Completion:
         """Return the first bytes, and the wanted digests of all: reading it all again is the price of those parts cannot give."""
         hasher = Hasher(wanted)
         head = b""
-        length = content.size if wanted else min(content.size, processing.SNIFFED_BYTES)
+        length = content.size if wanted else min(content.size, media_types.SNIFFED_BYTES)
         for extent in versions.extents_within(content.extents, content.size, 0, length):
             blob_key = extent.blob_key or content.blob_key
             assert blob_key is not None  # only what is empty has none
             async for block in self._store.read(blob_key, extent.offset, extent.length):
-                head += block[: processing.SNIFFED_BYTES - len(head)]
+                head += block[: media_types.SNIFFED_BYTES - len(head)]
                 await asyncio.to_thread(hasher.update, [block])
         return head, hasher
 
@@ -164,7 +165,12 @@ class Completion:
             # What was gathered now, or by a process that died before it could go on.
             if upload.state is UploadState.RECEIVED and upload.content and not upload.content["content_type"]:
                 await self.assemble(upload)
-        stored = await self._database.write(self._record, [upload.id for upload in found])
+        try:
+            stored = await self._database.write(self.record, [upload.id for upload in found])
+        except FileTooLarge:
+            if len(found) == 1 and found[0].end_user is not None:
+                await self._database.write(refuse_too_long, found[0].id, self._clock())
+            raise
         for upload in found:
             # A file without bytes has no blob, though its upload may have gathered one.
             if upload.blob_key and upload.content and upload.content["blob_key"] != upload.blob_key:
@@ -187,7 +193,8 @@ class Completion:
             return False
         return msgspec.json.encode(current.content) == msgspec.json.encode(upload.content)
 
-    def _record(self, conn: Connection, upload_ids: Sequence[str]) -> list[StoredFile]:
+    def record(self, conn: Connection, upload_ids: Sequence[str]) -> list[StoredFile]:
+        """Make uploads versions whose bytes are judged already, all or none; see ``finish``."""
         found = [reload(conn, upload_id) for upload_id in dict.fromkeys(upload_ids)]
         missing = [upload.file_id for upload in found if upload.state is UploadState.OPEN]
         if missing:
@@ -202,6 +209,10 @@ class Completion:
         if upload.parent_id is not None:
             raise Forbidden("A partial upload is no file by itself: join it with the others.")
         now = self._clock()
+        asker, workspace = limits.asker(conn, upload)
+        allowed = limits.in_force(self._settings, asker, workspace)
+        content = msgspec.convert(upload.content, Content)
+        limits.refuse_size(allowed, content.size)
         lifetime = None if upload.lifetime is None else timedelta(seconds=upload.lifetime)
         place = Placement(
             organization_id=upload.organization_id,
@@ -210,14 +221,18 @@ class Completion:
             path=upload.path,
             at_path=upload.at_path,
             metadata=upload.metadata,
-            expires_at=policy.expiry(self._settings, now, lifetime, upload.expires_at),
+            expires_at=limits.remaining(allowed, now, lifetime, upload.expires_at),
             user_id=upload.user_id,
             file_id=upload.file_id,
             version_id=upload.version_id,
             number=upload.number,
+            key_id=upload.key_id,
+            end_user=upload.end_user,
+            fetches=upload.fetches,
+            rules=limits.rules(self._settings, allowed),
+            quotas=quotas_of(asker, workspace),
             preconditions=Preconditions(tuple(upload.if_match), upload.must_be_new),
         )
-        content = msgspec.convert(upload.content, Content)
         received = versions.add(conn, place, content, now)
         ended = {"state": UploadState.COMPLETED, "blob_key": None, "content": None, "touched_at": now}
         uploads.update_upload(conn, upload.id, **ended)
@@ -291,6 +306,38 @@ def reopen(conn: Connection, upload: Upload) -> None:
         tail=(upload.promised_size or 0) if upload.part_size is not None else 0,
     )
     uploads.delete_all_pieces(conn, upload.id)
+
+
+def refuse_too_long(conn: Connection, upload_id: str, now: datetime) -> None:
+    """End an upload whose bytes were more than may come, and tell of the file that was promised."""
+    upload = uploads.find(conn, upload_id)
+    if upload is None or upload.state not in (UploadState.OPEN, UploadState.RECEIVED):
+        return
+    uploads.update_upload(conn, upload.id, state=UploadState.ABORTED, content=None, refusal="too_long", touched_at=now)
+    data = {
+        "file_id": upload.file_id,
+        "name": upload.name,
+        "path": upload.path,
+        "workspace_id": upload.workspace_id,
+        "end_user": upload.end_user,
+        "version_id": str(upload.number),
+        "status": State.REJECTED.value,
+        "reason": "size_mismatch",
+        "size": upload.size,
+        "content_type": upload.content_type,
+        "sha256": None,
+        "crc32c": None,
+        "scan": None,
+    }
+    events.append(
+        conn,
+        organization_id=upload.organization_id,
+        file_id=upload.file_id,
+        version_id=upload.version_id,
+        type="file.rejected",
+        data=data,
+        now=now,
+    )
 
 
 def refuse_ended(upload: Upload) -> None:

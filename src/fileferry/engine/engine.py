@@ -16,17 +16,27 @@ from fileferry.engine.arrivals import Arrivals
 from fileferry.engine.blocks import Blocks
 from fileferry.engine.changes import Changing
 from fileferry.engine.completion import Completion
+from fileferry.engine.deliveries import Deliveries
+from fileferry.engine.end_users import EndUsers
+from fileferry.engine.events import Events
+from fileferry.engine.fetches import Fetches
 from fileferry.engine.files import Files
 from fileferry.engine.folders import Folders
 from fileferry.engine.keys import Keys
 from fileferry.engine.organizations import Organizations
+from fileferry.engine.processing import Processing
+from fileferry.engine.rates import Rates
+from fileferry.engine.references import References
 from fileferry.engine.room import Room
 from fileferry.engine.streams import Streams
 from fileferry.engine.sweeper import Sweeper
 from fileferry.engine.tickets import Tickets
 from fileferry.engine.uploads import Uploads
+from fileferry.engine.webhooks import Webhooks
 from fileferry.engine.workspaces import Workspaces
+from fileferry.errors import InsufficientStorage
 from fileferry.model import Clock
+from fileferry.scanners.scanner import Scanner, ScannerAway
 from fileferry.settings import Settings, SettingsError
 
 
@@ -39,6 +49,7 @@ class Engine:
         store: BlobStore,
         room: Room,
         minter: links.Links,
+        scanner: Scanner | None,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -49,34 +60,59 @@ class Engine:
         self.keys = Keys(database, clock)
         self.organizations = Organizations(database, clock)
         self._room = room
-        self.uploads = Uploads(database, store, room, settings, clock)
+        self.rates = Rates(database, settings, clock)
+        self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)
-        self.tickets = Tickets(database, completion, minter, settings, clock)
-        self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, settings, clock)
-        self.streams = Streams(database, store, room, self.uploads.hashing, completion, settings, clock)
+        self.tickets = Tickets(database, completion, minter, self.rates, settings, clock)
+        self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
+        self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.blocks = Blocks(database, store, completion)
         self.workspaces = Workspaces(database, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
+        self.fetches = Fetches(database, clock)
+        self.events = Events(database, settings, clock)
         self.changes = Changing(database, settings, clock)
+        self.end_users = EndUsers(database, settings, clock)
+        self.references = References(database, clock)
+        self.processing = Processing(database, self.files, scanner, settings, clock)
+        self.webhooks = Webhooks(database, clock)
+        self.deliveries = Deliveries(database, settings, clock)
         self.sweeper = Sweeper(database, store, settings, clock)
 
-    async def check(self) -> None:
-        """Return if this process can take uploads now; raises Unavailable or InsufficientStorage otherwise."""
+    async def shortcomings(self) -> list[str]:
+        """Return what does not work now while the rest does; raises Unavailable where not even reading does."""
         await self.database.read(find_default_organization)
-        self._room.refuse_full()
-        await self.store.check()
+        found = []
+        try:
+            self._room.refuse_full()
+            await self.store.check()
+        except InsufficientStorage as error:
+            found.append(error.code)
+        try:
+            await self.processing.check()
+        except ScannerAway:
+            found.append("scanner_away")
+        if not await self.rates.are_shared():
+            found.append("rates_not_shared")
+        return found
 
     async def close(self) -> None:
         """Finish what was started and let go of every resource."""
+        await self.processing.close()
+        await self.rates.close()
+        await self.events.close()
+        await self.fetches.close()
         await self.uploads.close()
         await self.store.close()
         await self.database.close()
 
 
-async def open_engine(database: Database, store: BlobStore, room: Room, settings: Settings, clock: Clock) -> Engine:
+async def open_engine(
+    database: Database, store: BlobStore, room: Room, scanner: Scanner | None, settings: Settings, clock: Clock
+) -> Engine:
     """Return an engine on a migrated database that ``install`` has prepared."""
-    return Engine(database, store, room, await database.read(links.load), settings, clock)
+    return Engine(database, store, room, await database.read(links.load), scanner, settings, clock)
 
 
 async def claim_store(database: Database, store: BlobStore, clock: Clock) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import files, keys, workspaces
 from fileferry.db.database import Database
+from fileferry.db.reach import EVERYTHING
 from fileferry.engine import policy, versions
 from fileferry.engine.links import NOTHING_HERE, Links
 from fileferry.engine.workspaces import find_workspace
@@ -65,6 +66,10 @@ class Files:
         """Return the file at a path: the one that owns it, or else the newest in a folder there. Raises as ``get`` does."""
         return await self._database.lookup(self._find_at, principal, workspace, path, number)
 
+    async def again(self, stored: StoredFile) -> StoredFile:
+        """Return a version as it stands now; as it was where nothing of it is left."""
+        return await self._database.lookup(files.find_by_version, stored.version.id) or stored
+
     async def versions(
         self, principal: Principal, file_id: str, *, deleted: bool = False, workspace: str | None = None
     ) -> list[Version]:
@@ -83,14 +88,20 @@ class Files:
         """Return a page of the organization's files, newest first."""
         policy.authorize(principal, Scope.READ)
         found = await self._database.read(
-            files.list_newest, principal.organization.id, self._clock(), after_id, limit + 1
+            files.list_newest,
+            principal.organization.id,
+            self._clock(),
+            after_id,
+            limit + 1,
+            policy.reach(principal),
         )
         return Page(found[:limit], found[limit - 1].file.id if len(found) > limit else None)
 
     async def list_in_folder(self, principal: Principal, folder: Folder, after_id: str, limit: int) -> Page[StoredFile]:
         """Return a page of the folder's files, oldest first."""
         policy.authorize(principal, Scope.READ)
-        found = await self._database.read(files.list_in_folder, folder.id, self._clock(), after_id, limit + 1)
+        reach = policy.reach(principal)
+        found = await self._database.read(files.list_in_folder, folder.id, self._clock(), after_id, limit + 1, reach)
         return Page(found[:limit], found[limit - 1].file.id if len(found) > limit else None)
 
     async def list_by_path(
@@ -105,11 +116,11 @@ class Files:
     ) -> tuple[list[StoredFile], tuple[str, str] | None]:
         """Return files of a workspace by path, and the path and id to go on after where there are more."""
         policy.authorize(principal, Scope.READ)
-        now = self._clock()
+        now, reach = self._clock(), policy.reach(principal)
 
         def read(conn: Connection) -> list[StoredFile]:
             found = find_workspace(conn, principal.organization.id, workspace)
-            return files.list_by_path(conn, found.id, prefix, now, after, limit + 1, deleted=deleted)
+            return files.list_by_path(conn, found.id, prefix, now, after, limit + 1, deleted=deleted, reach=reach)
 
         found = await self._database.read(read)
         last = found[limit - 1].file if len(found) > limit else None
@@ -160,18 +171,19 @@ class Files:
         policy.authorize(principal, Scope.READ)
         now = self._clock()
         workspace_id = find_workspace(conn, principal.organization.id, workspace).id
-        owner = files.find_by_path(conn, workspace_id, path)
-        found = owner or files.find_in_folder(conn, workspace_id, path, now)
+        found = files.find_by_path(conn, workspace_id, path)
+        if found is None or not policy.sees(principal, found.file):
+            found = files.find_in_folder(conn, workspace_id, path, now, policy.reach(principal))
         if found is None:
             raise NotFound("There is no file at this path.")
         return find_living(conn, principal, found.file.id, Scope.READ, now, number=number)
 
     def _search(self, conn: Connection, principal: Principal, workspace: str | None, asked: Search) -> Found:
-        now = self._clock()
+        now, reach = self._clock(), policy.reach(principal)
         workspace_id = find_workspace(conn, principal.organization.id, workspace).id
-        items = files.search(conn, workspace_id, asked, now)
-        if asked.is_filtered:
-            return Found(items, files.count(conn, workspace_id, asked, now))
+        items = files.search(conn, workspace_id, asked, now, reach)
+        if asked.is_filtered or reach != EVERYTHING:
+            return Found(items, files.count(conn, workspace_id, asked, now, reach))
         living, deleted = workspaces.counted_files(conn, workspace_id)
         over = files.count_over(conn, workspace_id, asked, now)
         return Found(items, (deleted if asked.deleted else living) - over)
@@ -183,7 +195,7 @@ class Files:
             raise LinkRefused()
         with_deleted = self._links.verify_download(query, stored, now)
         key = keys.find_living(conn, query["skoid"], now)
-        if key is None or not policy.may(key, Scope.READ, stored.file.organization_id):
+        if key is None or not policy.may(key, Scope.READ, stored.file):
             raise LinkRefused()
         until = stored.file.restorable_until
         if with_deleted and until is not None and until > now:
@@ -213,7 +225,7 @@ class Files:
     async def _lost(self, stored: StoredFile) -> Exception:
         """Tell a file that ended while it was being opened from one whose bytes are lost."""
         again = await self._database.read(files.find_by_version, stored.version.id)
-        if again is None or again.version.state is not State.READY:
+        if again is None or again.version.state not in (State.READY, State.PROCESSING):
             return Gone()
         return InternalError("The bytes of this file are missing from the store; see 'fileferry doctor'.")
 
@@ -230,9 +242,10 @@ def find_living(
 ) -> StoredFile:
     """Return a living file that the principal may use; raises NotFound, or Gone for one that has expired."""
     stored = _find(conn, principal, file_id, scope, number, workspace)
-    if versions.has_expired(stored.file, now):
+    is_over = stored.file.deleted_at is not None
+    if versions.has_expired(stored.file, now) or (is_over and stored.version.state is State.EXPIRED):
         raise Gone("This file has expired.")
-    if stored.file.deleted_at is not None:
+    if is_over:
         raise NotFound("This file was deleted.")
     return _readable(stored, now, number)
 
@@ -251,7 +264,8 @@ def find_restorable(
     stored = _find(conn, principal, file_id, scope, number, workspace)
     until = stored.file.restorable_until
     is_gone = stored.file.deleted_at is not None and (until is None or until <= now)
-    if is_gone and not versions.has_expired(stored.file, now):
+    has_expired = versions.has_expired(stored.file, now) or stored.version.state is State.EXPIRED
+    if is_gone and not has_expired:
         raise NotFound("This file was deleted for good, and cannot be restored.")
     if stored.file.deleted_at is None or is_gone:
         return find_living(conn, principal, file_id, scope, now, number=number)
@@ -267,9 +281,9 @@ def _find(
     workspace: str | None,
 ) -> StoredFile:
     stored = files.find(conn, file_id, number)
-    if stored is None:
+    if stored is None or not policy.sees(principal, stored.file):
         raise NotFound() if number is None else NotFound("There is no such version here, or this key may not see it.")
-    policy.authorize(principal, scope, stored.file.organization_id)
+    policy.authorize_use(principal, scope, stored.file)
     if workspace is not None:
         refuse_other_workspace(conn, principal, stored.file.workspace_id, workspace)
     return stored
@@ -282,8 +296,12 @@ def refuse_other_workspace(conn: Connection, principal: Principal, workspace_id:
 
 
 def _readable(stored: StoredFile, now: datetime, number: int | None) -> StoredFile:
-    """Return what was found unless it is an old version, asked for by number, that is no longer kept."""
-    is_kept = stored.version.state is State.READY and not versions.version_has_expired(stored.version, now)
+    """Return what was found unless it is an old version, asked for by number, that is no longer kept.
+
+    One that is still judged, or was rejected, is there to be asked about.
+    """
+    is_told = stored.version.state in (State.READY, State.PROCESSING, State.REJECTED)
+    is_kept = is_told and not versions.version_has_expired(stored.version, now)
     if number is not None and not is_kept:
         raise NotFound("There is no version with this id.")
     return stored

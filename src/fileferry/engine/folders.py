@@ -8,7 +8,7 @@ from fileferry.db import folders as stored
 from fileferry.db.database import Database
 from fileferry.engine import policy
 from fileferry.engine.workspaces import find_workspace
-from fileferry.errors import Conflict, NotFound
+from fileferry.errors import Conflict, Forbidden, NotFound
 from fileferry.model import Clock, Folder, Principal, Scope, clean_path
 
 
@@ -20,9 +20,12 @@ class Folders:
         self._clock = clock
 
     async def create(self, principal: Principal, path: str, workspace: str | None = None) -> Folder:
-        """Return the folder at ``path``, made where it was not there yet; raises InvalidName."""
+        """Return the folder at ``path``, made where it was not there yet. Raises InvalidName, Forbidden."""
         policy.authorize(principal, Scope.UPLOAD)
-        return await self._database.write(self._create, principal, clean_path(path), workspace)
+        path = clean_path(path)
+        if not policy.reach(principal).has_folder(path):
+            raise Forbidden("This API key is confined to another folder.")
+        return await self._database.write(self._create, principal, path, workspace)
 
     async def list(
         self, principal: Principal, workspace: str | None, after_path: str, limit: int
@@ -32,7 +35,7 @@ class Folders:
 
         def read(conn: Connection) -> list[Folder]:
             found = find_workspace(conn, principal.organization.id, workspace)
-            return stored.list_folders(conn, found.id, after_path, limit + 1)
+            return stored.list_folders(conn, found.id, after_path, limit + 1, policy.reach(principal))
 
         found = await self._database.read(read)
         return found[:limit], found[limit - 1].path if len(found) > limit else None
@@ -40,18 +43,24 @@ class Folders:
     async def get(self, principal: Principal, folder_id: str, scope: Scope = Scope.READ) -> Folder:
         """Return a folder of the organization by its id; raises NotFound."""
         policy.authorize(principal, scope)
-        return await self._database.read(find_folder, principal.organization.id, folder_id)
+        return await self._database.read(find_folder, principal, folder_id)
 
     async def exists(self, principal: Principal, id: str) -> bool:
-        """Whether ``id`` is that of a folder of the organization: how flows that share a path tell their nouns apart."""
-        return await self._database.lookup(stored.find, principal.organization.id, id) is not None
+        """Whether ``id`` is that of a folder that the principal sees: how flows that share a path tell their nouns apart."""
+        found = await self._database.lookup(stored.find, principal.organization.id, id)
+        return found is not None and policy.reach(principal).has_folder(found.path)
 
     async def delete(self, principal: Principal, folder_id: str) -> None:
-        """Remove an empty folder; raises NotFound, and Conflict for one with files, uploads or folders inside."""
+        """Remove an empty folder; raises NotFound, and Conflict for one with files, uploads or folders inside.
+
+        Raises Forbidden for an end user: folders are for all, and what is in them for others is not told.
+        """
         policy.authorize(principal, Scope.DELETE)
+        if principal.end_user is not None:
+            raise Forbidden("Folders are shared: they are not deleted on behalf of an end user.")
 
         def remove(conn: Connection) -> None:
-            folder = find_folder(conn, principal.organization.id, folder_id)
+            folder = find_folder(conn, principal, folder_id)
             if stored.is_used(conn, folder):
                 raise Conflict("The folder is not empty: delete what is in it first.")
             stored.delete_folder(conn, folder.id)
@@ -66,9 +75,9 @@ class Folders:
         return folder
 
 
-def find_folder(conn: Connection, organization_id: str, folder_id: str) -> Folder:
-    """Return a folder of the organization by its id; raises NotFound."""
-    folder = stored.find(conn, organization_id, folder_id)
-    if folder is None:
+def find_folder(conn: Connection, principal: Principal, folder_id: str) -> Folder:
+    """Return a folder that the principal sees by its id; raises NotFound."""
+    folder = stored.find(conn, principal.organization.id, folder_id)
+    if folder is None or not policy.reach(principal).has_folder(folder.path):
         raise NotFound("There is no folder with this id, or this key may not see it.")
     return folder

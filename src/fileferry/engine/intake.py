@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from fileferry.blobs.store import BlobWriter
-from fileferry.engine import processing
+from fileferry.engine import media_types
 from fileferry.engine.digests import Algorithm, Hasher
+from fileferry.engine.rates import Toll
 from fileferry.engine.room import Room
 from fileferry.errors import FileTooLarge, SizeMismatch
 from fileferry.groups import settled
@@ -33,12 +34,14 @@ class Intake:
         *,
         limit: int,
         exact: int | None,
+        toll: Toll | None = None,
     ) -> None:
         self._writer = writer
         self._room = room
         self._hashing = hashing
         self._limit = limit
         self._exact = exact
+        self._toll = toll
         self._batch: list[bytes] = []
         self._batched = 0
         self._absorbing: asyncio.Task[None] | None = None
@@ -47,14 +50,16 @@ class Intake:
         self.size = 0
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes; raises FileTooLarge as soon as they exceed the limit, SizeMismatch an exact size."""
+        """Take the next bytes; raises FileTooLarge as soon as they exceed the limit or an exact size, and RateLimited."""
         self.size += len(chunk)
         if self._exact is not None and self.size > self._exact:
             raise FileTooLarge(f"The body is larger than the {self._exact} bytes expected.", expected=self._exact)
         if self.size > self._limit:
             raise FileTooLarge(f"The body is larger than the limit of {self._limit} bytes.", limit=self._limit)
-        if len(self.head) < processing.SNIFFED_BYTES:
-            self.head += chunk[: processing.SNIFFED_BYTES - len(self.head)]
+        if self._toll is not None:
+            await self._toll.pay(len(chunk))
+        if len(self.head) < media_types.SNIFFED_BYTES:
+            self.head += chunk[: media_types.SNIFFED_BYTES - len(self.head)]
         self._batch.append(chunk)
         self._batched += len(chunk)
         if self._batched >= _BATCH:
@@ -63,8 +68,10 @@ class Intake:
     async def settle(self, declared: Mapping[Algorithm, bytes], inline_up_to: int = 0) -> bytes | None:
         """Verify size and digests of what came, and make it durable; or return it, where it has at most ``inline_up_to`` bytes.
 
-        Raises SizeMismatch, DigestMismatch and InsufficientStorage; after each of them nothing is kept.
+        Raises SizeMismatch, DigestMismatch, RateLimited and InsufficientStorage; after each of them nothing is kept.
         """
+        if self._toll is not None:
+            await self._toll.settle()
         if inline_up_to and self._absorbing is None and self.size <= min(inline_up_to, _HASHED_INLINE):
             self.hasher.update(self._batch)
             self._verify(declared)

@@ -7,23 +7,41 @@ import secrets
 import string
 import uuid
 import zlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from fileferry.db import keys as stored
-from fileferry.db import organizations
+from fileferry.db import organizations, usage
 from fileferry.db.database import Database
-from fileferry.engine import policy
-from fileferry.errors import Conflict, InvalidParameter, NotFound, Unauthorized
-from fileferry.model import Clock, Key, Organization, Page, Principal, Scope, User, is_uuid, new_id
+from fileferry.db.usage import Usage
+from fileferry.engine import limits, policy, quotas
+from fileferry.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unauthorized
+from fileferry.model import (
+    NO_LIMITS,
+    Clock,
+    Key,
+    Limits,
+    Organization,
+    Page,
+    Principal,
+    Scope,
+    User,
+    clean_path,
+    is_uuid,
+    new_id,
+)
 
 PREFIX = "ff_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_DIGITS = 43  # 62 ** 43 > 2 ** 256
 _CHECKSUM_DIGITS = 6  # 62 ** 6 > 2 ** 32
 _SHOWN = 9
+_LONGEST_END_USER = 255
+_MOST_END_USERS = 1000
 _ROOT_ID = "00000000-0000-7000-8000-000000000001"
 
 
@@ -54,18 +72,39 @@ class NewUser(msgspec.Struct, frozen=True):
     email: str | None = None
 
 
+class KeyBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What confines a key; UNSET leaves a thing as it is. ``limits`` holds those to be set, or to be lifted by None.
+
+    ``path_prefix`` is the folder that the key is confined to, ``on_behalf_of`` the end users that it may act for (``*``: any); None
+    lifts them.
+    """
+
+    limits: Mapping[str, Any] = {}
+    path_prefix: str | msgspec.UnsetType | None = msgspec.UNSET
+    on_behalf_of: tuple[str, ...] | msgspec.UnsetType | None = msgspec.UNSET
+
+    def values(self, before: Limits) -> dict[str, Any]:
+        """Return the fields of a key that these are; raises InvalidParameter, and InvalidName for the folder."""
+        found: dict[str, Any] = {"limits": limits.changed(before, self.limits, parameter="limits")}
+        if self.path_prefix is not msgspec.UNSET:
+            found["path_prefix"] = None if self.path_prefix is None else clean_path(self.path_prefix.strip("/"))
+        if self.on_behalf_of is not msgspec.UNSET:
+            found["on_behalf_of"] = None if self.on_behalf_of is None else _end_users(self.on_behalf_of)
+        return found
+
+
 class Keys:
     """The keys of all organizations."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._default: Organization | None = None  # which organization that is never changes
 
-    async def authenticate(self, secret: str, organization: str | None) -> Principal:
-        """Return who acts with ``secret``, in ``organization`` (id or slug) where the caller named one.
+    async def authenticate(self, secret: str, organization: str | None, end_user: str | None = None) -> Principal:
+        """Return who acts with ``secret``, in ``organization`` (id or slug) and for ``end_user`` where the caller named them.
 
-        Raises Unauthorized for a secret that opens no living key, NotFound for an organization that the key may not act in.
+        Raises Unauthorized for a secret that opens no living key, NotFound for an organization that the key may not act in, and
+        Forbidden for an end user, or nobody, that it may not act for.
         """
         found = await self._database.lookup(stored.find_by_digest, digest(secret), self._clock())
         if found is None:
@@ -75,7 +114,9 @@ class Keys:
             owner = await self._root_organization(organization)
         elif organization not in (None, owner.id, owner.slug):
             raise NotFound()
-        return Principal(key, owner)
+        if not policy.may_act_for(key, end_user):
+            raise Forbidden("This API key acts for end users: name one that it may act for, in the header user-id.")
+        return Principal(key, owner, end_user)
 
     async def create(
         self,
@@ -84,16 +125,16 @@ class Keys:
         scopes: tuple[Scope, ...],
         expires_in: timedelta | None,
         user: NewUser | None = None,
+        bounds: KeyBounds | None = None,
     ) -> tuple[Key, str]:
         """Make a key of the principal's organization; return it and its secret, which is not kept and cannot be shown again.
 
-        Raises InvalidParameter without a scope or for a user's id that is no UUID, Conflict for one of another organization.
+        Raises InvalidParameter without a scope, for a user's id that is no UUID and for bounds that cannot be, and Conflict for a
+        user of another organization.
         """
-        policy.authorize(principal, Scope.ADMIN)
-        if not scopes:
-            raise InvalidParameter(
-                "Give the key at least one scope: upload, read, delete or admin.", parameter="scopes"
-            )
+        _authorize_keys(principal)
+        _refuse_scopes(scopes)
+        bounds = bounds or KeyBounds()
         now = self._clock()
         secret = new_secret()
         expires_at = None if expires_in is None else now + expires_in
@@ -107,6 +148,7 @@ class Keys:
             created_at=now,
             expires_at=expires_at,
             user_id=None if author is None else author.id,
+            **bounds.values(NO_LIMITS),
         )
 
         def store(conn: Connection) -> None:
@@ -114,6 +156,7 @@ class Keys:
                 _put_user(conn, author)
             stored.insert_key(conn, key)
             stored.insert_secret(conn, key.id, digest(secret))
+            quotas.renew(conn, usage.of_key(key.id), NO_LIMITS, key.limits)
 
         await self._database.write(store)
         return key, secret
@@ -132,6 +175,45 @@ class Keys:
             raise NotFound("There is no key with this id in the organization.")
         return key
 
+    async def change(
+        self,
+        principal: Principal,
+        key_id: str,
+        bounds: KeyBounds,
+        *,
+        name: str | None = None,
+        scopes: tuple[Scope, ...] | None = None,
+    ) -> Key:
+        """Change what a key may do, which counts from its next request on; links that it made are judged by it too.
+
+        Raises NotFound for a revoked or unknown key, and InvalidParameter.
+        """
+        _authorize_keys(principal)
+        if scopes is not None:
+            _refuse_scopes(scopes)
+
+        def store(conn: Connection) -> Key:
+            before = stored.find(conn, key_id)
+            if before is None or before.organization_id != principal.organization.id or before.revoked_at is not None:
+                raise NotFound("There is no living key with this id in the organization.")
+            values = bounds.values(before.limits)
+            if name is not None:
+                values["name"] = name
+            if scopes is not None:
+                values["scopes"] = tuple(sorted(set(scopes)))
+            after = msgspec.structs.replace(before, **values)
+            stored.change_key(conn, after)
+            quotas.renew(conn, usage.of_key(key_id), before.limits, after.limits)
+            return after
+
+        return await self._database.write(store)
+
+    async def kept(self, key: Key) -> Usage | None:
+        """Return what was uploaded with a key and is kept, where its limits say anything of that."""
+        if not quotas.has_quota(key.limits):
+            return None
+        return await self._database.read(quotas.kept, usage.of_key(key.id), key.limits)
+
     async def revoke(self, principal: Principal, key_id: str) -> None:
         """End a key at once. Revoking twice is not an error."""
         key = await self.get(principal, key_id)
@@ -144,6 +226,7 @@ class Keys:
 
     async def rotate(self, principal: Principal, key_id: str, grace: timedelta) -> tuple[Key, str]:
         """Give a key a new secret; the present one ends after ``grace``. Raises NotFound for a revoked or unknown key."""
+        _authorize_keys(principal)
         key = await self.get(principal, key_id)
         if key.revoked_at is not None:
             raise NotFound("The key was revoked; create a new one.")
@@ -159,13 +242,45 @@ class Keys:
 
     async def _root_organization(self, id_or_slug: str | None) -> Organization:
         if id_or_slug is None:
-            found = self._default or await self._database.lookup(organizations.find_default_organization)
-            self._default = found
+            found = await self._database.lookup(organizations.find_default_organization)
         else:
             found = await self._database.lookup(organizations.find_organization, id_or_slug)
         if found is None:
             raise NotFound(f"There is no organization {id_or_slug!r}.")
         return found
+
+
+def _authorize_keys(principal: Principal) -> None:
+    """Raise Forbidden unless the principal may make and change keys: one with limits of its own could give others more."""
+    policy.authorize(principal, Scope.ADMIN)
+    if principal.key.limits != NO_LIMITS:
+        raise Forbidden("A key with limits of its own makes no keys and changes none.")
+
+
+def _refuse_scopes(scopes: tuple[Scope, ...]) -> None:
+    if not scopes:
+        raise InvalidParameter("Give the key at least one scope: upload, read, delete or admin.", parameter="scopes")
+
+
+def _end_users(named: tuple[str, ...]) -> tuple[str, ...]:
+    proper = all(1 <= len(name) <= _LONGEST_END_USER and name.isprintable() and name == name.strip() for name in named)
+    if not proper or not 1 <= len(named) <= _MOST_END_USERS:
+        raise InvalidParameter(
+            f"on_behalf_of must be 1 to {_MOST_END_USERS} end users of 1 to {_LONGEST_END_USER} printable characters; * is any.",
+            parameter="on_behalf_of",
+        )
+    return tuple(dict.fromkeys(named))
+
+
+def renewed(conn: Connection, principal: Principal, now: datetime) -> Principal:
+    """Return a principal with the rights and limits that its key and organization have by now; raises Unauthorized, Forbidden."""
+    key = stored.find_living(conn, principal.key.id, now)
+    organization = organizations.find_organization(conn, principal.organization.id)
+    if key is None or organization is None:
+        raise Unauthorized()
+    if not policy.may_act_for(key, principal.end_user):
+        raise Forbidden("This API key may not act for this end user any more.")
+    return Principal(key, organization, principal.end_user)
 
 
 def install_root_key(conn: Connection, fixed_secret: str | None, now: datetime) -> str | None:

@@ -1,45 +1,93 @@
-"""What a principal may do, and the limits in force: the intersection of server, organization and key."""
+"""What a principal may do with which things: one place for every verb of every protocol. How much it may is in ``limits``."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from fileferry.errors import Forbidden, InvalidExpiry, InvalidMetadata, NotFound
-from fileferry.model import Key, Principal, Scope
+from fileferry.db.reach import Reach
+from fileferry.errors import Forbidden, InvalidMetadata, NotFound
+from fileferry.model import File, Key, Principal, Scope, Upload
 from fileferry.settings import Settings
 
 _DEEPEST_METADATA = 32
 
 
-def authorize(principal: Principal, scope: Scope, organization_id: str | None = None) -> None:
-    """Return if the principal may use ``scope`` on a thing of ``organization_id`` (its own organization when None).
+def authorize(principal: Principal, scope: Scope) -> None:
+    """Return if the principal may use ``scope`` in its organization; raises Forbidden.
 
-    Raises NotFound for another organization's thing, so that ids tell nothing, and Forbidden for a missing scope.
+    Who sees a part of the organization only, or acts for an end user, administers nothing, whatever scope the key has.
     """
-    if organization_id not in (None, principal.organization.id):
-        raise NotFound()
     held = principal.key.scopes
     if scope not in held and Scope.ADMIN not in held:
         raise Forbidden(f"This API key lacks the scope '{scope}'.")
+    if scope is Scope.ADMIN and is_confined(principal):
+        raise Forbidden("A key that is confined to a folder or to end users, or that names one, administers nothing.")
 
 
-def may(key: Key, scope: Scope, organization_id: str) -> bool:
-    """Whether a living key holds ``scope`` in an organization; for links, which tell nobody why they are refused."""
-    return key.organization_id in (None, organization_id) and (scope in key.scopes or Scope.ADMIN in key.scopes)
+def authorize_use(principal: Principal, scope: Scope, thing: File | Upload) -> None:
+    """Return if the principal may use ``scope`` on a file or an upload.
+
+    Raises NotFound for what it does not see, so that ids tell nothing, and Forbidden for a missing scope.
+    """
+    if not sees(principal, thing):
+        raise NotFound()
+    authorize(principal, scope)
+
+
+def authorize_path(principal: Principal, path: str | None) -> None:
+    """Return if the principal may put something at a path, or hand it off, for which ``path`` is None; raises Forbidden."""
+    folder = principal.key.path_prefix
+    if folder is None:
+        return
+    if path is None:
+        raise Forbidden(f"This API key is confined to the folder {folder!r}: name a path in it, hand-offs have none.")
+    if not reach(principal).has_path(path):
+        raise Forbidden(f"This API key is confined to the folder {folder!r}.")
+
+
+def reach(principal: Principal) -> Reach:
+    """Return what of its organization the principal sees."""
+    return Reach(principal.end_user, principal.key.path_prefix)
+
+
+def sees(principal: Principal, thing: File | Upload) -> bool:
+    """Whether a file or an upload is there for the principal."""
+    return thing.organization_id == principal.organization.id and reach(principal).has(thing)
+
+
+def is_confined(principal: Principal) -> bool:
+    """Whether a principal has less than its whole organization before it."""
+    key = principal.key
+    return key.path_prefix is not None or key.on_behalf_of is not None or principal.end_user is not None
+
+
+def may(key: Key, scope: Scope, thing: File | Upload) -> bool:
+    """Whether a living key may use ``scope`` on a file or an upload; for links, which tell nobody why they are refused."""
+    is_in_reach = Reach(folder=key.path_prefix).has(thing)
+    return is_in_reach and may_still(key, scope, thing.organization_id, thing.end_user)
+
+
+def may_still(key: Key, scope: Scope, organization_id: str, end_user: str | None) -> bool:
+    """Whether a living key has ``scope`` in an organization, for an end user or for nobody in particular."""
+    if key.organization_id not in (None, organization_id):
+        return False
+    if scope not in key.scopes and Scope.ADMIN not in key.scopes:
+        return False
+    return may_act_for(key, end_user)
+
+
+def may_act_for(key: Key, end_user: str | None) -> bool:
+    """Whether a key may act for an end user, or for nobody in particular where that is None."""
+    allowed = key.on_behalf_of
+    return allowed is None or (end_user is not None and ("*" in allowed or end_user in allowed))
 
 
 def authorize_root(principal: Principal) -> None:
     """Return if the principal is a root key, which may act on every organization; raises Forbidden otherwise."""
     if principal.key.organization_id is not None:
         raise Forbidden("Only the root key may do that.")
-
-
-def largest_file(settings: Settings) -> int:
-    """Return the most bytes a file may have."""
-    return int(settings.max_file_size)
 
 
 def check_metadata(settings: Settings, metadata: dict[str, Any]) -> None:
@@ -58,23 +106,3 @@ def _inside(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []
-
-
-def expiry(
-    settings: Settings, now: datetime, expires_in: timedelta | None, expires_at: datetime | None
-) -> datetime | None:
-    """Return when a file ends: what was asked for, within what policy allows; None keeps it.
-
-    Raises InvalidExpiry when both are given, the time has passed, or it is later than policy allows.
-    """
-    if expires_in is not None and expires_at is not None:
-        raise InvalidExpiry("Give either expires_in or expires_at, not both.")
-    latest = None if settings.max_retention is None else now + settings.max_retention
-    asked = now + expires_in if expires_in is not None else expires_at
-    if asked is None:
-        return latest
-    if asked <= now:
-        raise InvalidExpiry("expires_at lies in the past.")
-    if latest is not None and asked > latest:
-        raise InvalidExpiry(f"Files may be kept for at most {settings.max_retention} here; ask for a shorter life.")
-    return asked

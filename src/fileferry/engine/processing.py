@@ -1,109 +1,312 @@
-"""What happens between received and ready: telling the type from the bytes and holding it against the declared one."""
+"""What happens between received and ready: bytes are verified once more, their type is judged and they are scanned.
+
+The work is rows in the database, each claimed for a while by one process: one that dies leaves its rows to the others. What a
+version comes to is recorded in one transaction with the end of its row, and so exactly once.
+"""
 
 from __future__ import annotations
 
-import mimetypes
-import re
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from functools import partial
 
-import puremagic
+import msgspec
+import structlog
+from sqlalchemy import Connection
 
-SNIFFED_BYTES = 4096
-GENERIC_TYPE = "application/octet-stream"
-TEXT_TYPE = "text/plain"
+from fileferry.db import files, jobs
+from fileferry.db.database import Database
+from fileferry.db.jobs import Job
+from fileferry.engine import versions
+from fileferry.engine.digests import Algorithm, Hasher
+from fileferry.engine.examination import Examined, examine, refusal
+from fileferry.engine.files import Files
+from fileferry.engine.media_types import SHOWN_TYPES
+from fileferry.engine.versions import Judgement
+from fileferry.errors import Gone, InternalError
+from fileferry.model import Clock, Rules, Scan, ScanOutcome, State, StoredFile
+from fileferry.scanners.scanner import ScanFailed, Scanner, ScannerAway
+from fileferry.settings import Settings
+from fileferry.telemetry import PROCESSED
 
-# RFC 6838 section 4.2: two names of at most 127 characters. What is sent as a header later must be nothing else.
-_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
-_FIRM = 0.3
-_ALIASES = {
-    "application/x-gzip": "application/gzip",
-    "application/x-zip-compressed": "application/zip",
-    "audio/mp3": "audio/mpeg",
-    "audio/x-wav": "audio/wav",
-    "image/jpg": "image/jpeg",
-    "image/x-ms-bmp": "image/bmp",
-    "video/x-m4v": "video/mp4",
-}
-# Types that a browser shows and that always begin with a signature: a file that lacks it is not one.
-SIGNED_TYPES = frozenset(
-    {
-        "application/pdf",
-        "audio/flac",
-        "audio/mpeg",
-        "audio/ogg",
-        "audio/wav",
-        "image/avif",
-        "image/bmp",
-        "image/gif",
-        "image/jpeg",
-        "image/png",
-        "image/webp",
-        "video/mp4",
-        "video/ogg",
-        "video/webm",
-    }
-)
-_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\f\r\x1b"))
-SHOWN_TYPES = SIGNED_TYPES | {TEXT_TYPE}
-"""What a browser may show by itself, once the bytes agree; everything else is offered for saving."""
-_ACTIVE_TYPES = frozenset({"application/xhtml+xml", "application/xml", "image/svg+xml", "text/html", "text/xml"})
+MOST_ATTEMPTS = 5
+_POLL = 0.1  # seconds
+_PATIENCE = 1.0  # seconds between looking whether the scanner is back
+_AHEAD = 4  # claimed for each at work, so that a claim's commit serves several
+_LONGEST_DELAY = timedelta(minutes=10)
+_UNSCANNED = (ScanOutcome.SKIPPED_TOO_LARGE, ScanOutcome.SKIPPED_ENCRYPTED)
+_log = structlog.get_logger(__name__)
 
 
-def detect_type(head: bytes, declared: str) -> str | None:
-    """Return the media type that the first bytes show, or None where they show none.
-
-    Where they fit several types the declared one wins, as a zip container that says it is a word processor's document.
-    """
-    if not head:
-        return None
-    shown = _signatures(head)
-    if declared in shown:
-        return declared
-    if shown:
-        return shown[0]
-    return TEXT_TYPE if _is_text(head) else None
+class Corrupted(Exception):
+    """The store gives back other bytes than it was given."""
 
 
-def effective_type(declared: str | None, name: str) -> str:
-    """Return the media type to record: the declared one, or for want of a usable one what the name's extension says."""
-    media_type = (declared or "").split(";")[0].strip().lower()
-    if media_type in (GENERIC_TYPE, "application/x-www-form-urlencoded") or not _MEDIA_TYPE.fullmatch(media_type):
-        media_type = mimetypes.guess_type(name)[0] or GENERIC_TYPE
-    return _ALIASES.get(media_type, media_type)
+class Processing:
+    """Judges the versions of all organizations; several processes may do so at once."""
+
+    def __init__(
+        self, database: Database, opened: Files, scanner: Scanner | None, settings: Settings, clock: Clock
+    ) -> None:
+        self._database = database
+        self._files = opened
+        self._scanner = scanner
+        self._settings = settings
+        self._clock = clock
+        self._holder = str(uuid.uuid4())
+        self._held: set[str] = set()
+        self._is_scanner_away = False
+
+    async def run(self) -> None:
+        """Judge what is due until cancelled; what is under way then is left to others once its claim lapses."""
+        concurrency = self._settings.processing_concurrency
+        waiting: asyncio.Queue[Job] = asyncio.Queue(concurrency)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(self._work(waiting))
+            group.create_task(self._keep_claims())
+            while True:
+                claimed = await self._claim_some()
+                for job in claimed:
+                    await waiting.put(job)
+                if not claimed:
+                    await asyncio.sleep(_PATIENCE if self._is_scanner_away else _POLL)
+
+    async def settle(self) -> None:
+        """Judge everything that is due now, and return."""
+        while claimed := await self._claim_some():
+            await asyncio.gather(*(self._take_up(job) for job in claimed))
+
+    async def check(self) -> None:
+        """Return if files can be scanned now, or need not be; raises ScannerAway."""
+        if self._scanner is not None:
+            await self._scanner.identify()
+
+    async def close(self) -> None:
+        """Let go of the scanner, and of claims that are not settled."""
+        if self._scanner is not None:
+            await self._scanner.close()
+
+    async def _work(self, waiting: asyncio.Queue[Job]) -> None:
+        while True:
+            await self._take_up(await waiting.get())
+
+    async def _claim_some(self) -> list[Job]:
+        try:
+            if self._is_scanner_away and not await self._is_scanner_back():
+                return []
+            now = self._clock()
+            if not await self._database.lookup(jobs.is_due, now):
+                return []
+            most = self._settings.processing_concurrency * _AHEAD
+            claimed = await self._database.write(
+                jobs.claim, self._holder, now, now + self._settings.processing_lease, most
+            )
+        except Exception:
+            _log.exception("claiming_failed")
+            return []
+        self._held.update(job.version_id for job in claimed)
+        return claimed
+
+    async def _is_scanner_back(self) -> bool:
+        try:
+            await self.check()
+        except ScannerAway:
+            return False
+        self._is_scanner_away = False
+        _log.info("scanner_back")
+        return True
+
+    async def _keep_claims(self) -> None:
+        """Prolong what this process holds, so that nobody else begins it while it lives."""
+        while True:
+            await asyncio.sleep(self._settings.processing_lease.total_seconds() / 4)
+            try:
+                await self._database.write(self._prolong, sorted(self._held))
+            except Exception:
+                _log.exception("prolonging_failed")
+
+    def _prolong(self, conn: Connection, version_ids: list[str]) -> None:
+        until = self._clock() + self._settings.processing_lease
+        for version_id in version_ids:
+            jobs.prolong(conn, version_id, self._holder, until)
+
+    async def _take_up(self, job: Job) -> None:
+        try:
+            await self._judge_or_put_off(job)
+        except Exception:
+            # The row stays claimed, and is taken up again when that lapses.
+            _log.exception("processing_failed", version=job.version_id)
+        finally:
+            self._held.discard(job.version_id)
+
+    async def _judge_or_put_off(self, job: Job) -> None:
+        stored = await self._database.read(files.find_by_version, job.version_id)
+        expected = State.READY if job.rules is None else State.PROCESSING
+        if stored is None or stored.version.state is not expected:
+            await self._database.write(jobs.finish, job.version_id, self._holder)
+            return
+        if job.attempts > MOST_ATTEMPTS:  # whoever took it up died of it, each time
+            await self._give_up(job, stored, "scan_failed", "The process ended each time that it was tried.")
+            return
+        try:
+            judged = await self._judge(stored, job.rules or Rules(serve_unscanned=True))
+        except ScannerAway as error:
+            await self._wait_for_scanner(job, error)
+        except Gone:
+            await self._database.write(jobs.finish, job.version_id, self._holder)
+        except Corrupted as error:
+            await self._give_up(job, stored, "digest_mismatch", str(error))
+        except Exception as error:
+            await self._try_again(job, stored, error)
+        else:
+            await self._database.write(self._conclude, job, judged)
+            PROCESSED.labels(judged.reason or State.READY).inc()
+
+    async def _wait_for_scanner(self, job: Job, error: ScannerAway) -> None:
+        """Leave a file until the scanner is back: that it is away is not the file's fault. Nothing more is claimed until then."""
+        if not self._is_scanner_away:
+            _log.warning("scanner_away", error=str(error))
+        self._is_scanner_away = True
+        put_off = partial(jobs.put_off, attempted=False)
+        await self._database.write(put_off, job.version_id, self._holder, self._clock(), str(error))
+
+    async def _try_again(self, job: Job, stored: StoredFile, error: Exception) -> None:
+        _log.warning("processing_setback", version=job.version_id, attempt=job.attempts, error=repr(error))
+        if job.attempts >= MOST_ATTEMPTS:
+            reason = "bytes_missing" if isinstance(error, InternalError) else "scan_failed"
+            await self._give_up(job, stored, reason, str(error))
+            return
+        delay = min(timedelta(seconds=2 * 4**job.attempts), _LONGEST_DELAY)
+        await self._database.write(jobs.put_off, job.version_id, self._holder, self._clock() + delay, repr(error))
+
+    async def _give_up(self, job: Job, stored: StoredFile, reason: str, detail: str) -> None:
+        now = self._clock()
+        judged = Judgement(
+            reason=reason,
+            content_type=stored.version.content_type,
+            detected_type=stored.version.detected_type,
+            scan=Scan(outcome=ScanOutcome.ERROR, detail=detail[:255], started_at=now, ended_at=now),
+        )
+        await self._database.write(self._conclude, job, judged)
+        PROCESSED.labels(reason).inc()
+
+    def _conclude(self, conn: Connection, job: Job, judged: Judgement) -> None:
+        # Where the claim has lapsed, it is for the one who has it now to say what the version comes to.
+        if not jobs.finish(conn, job.version_id, self._holder):
+            return
+        stored = files.find_by_version(conn, job.version_id)
+        now = self._clock()
+        if stored is None or (stored.file.deleted_at is not None and stored.file.restorable_until is None):
+            return
+        told_until = now + self._settings.rejected_retention
+        if job.rules is None and stored.version.state is State.READY:
+            self._conclude_rescan(conn, stored, judged, now, told_until)
+        elif job.rules is not None and stored.version.state is State.PROCESSING:
+            versions.conclude(conn, stored, judged, job.metadata, now, told_until)
+
+    def _conclude_rescan(
+        self, conn: Connection, stored: StoredFile, judged: Judgement, now: datetime, told_until: datetime
+    ) -> None:
+        if judged.reason == "infected" and judged.scan is not None:
+            versions.recall(conn, stored, judged.scan, now, told_until)
+            return
+        # A later scan that failed says nothing against a file that has passed one: it is tried again in its time.
+        is_failed = judged.scan is None or judged.scan.outcome is ScanOutcome.ERROR
+        versions.rescanned(conn, stored.version.id, None if is_failed else judged.scan, self._next_scan(now))
+
+    async def _judge(self, stored: StoredFile, rules: Rules) -> Judgement:
+        version = stored.version
+        # A type that only the first bytes showed was declared by nobody; judged whole, they may show more.
+        sniffed = version.content_type == version.detected_type and version.content_type not in SHOWN_TYPES
+        declared = None if sniffed else version.content_type
+        examined = await examine(partial(self._read, stored), version.size, declared, stored.file.name)
+        reason = _refused(rules, stored, examined)
+        scan = None if reason is not None else await self._scan(stored, examined)
+        if scan is not None:
+            reason = _found(rules, scan)
+        return Judgement(
+            reason=reason,
+            content_type=examined.content_type,
+            detected_type=examined.detected_type,
+            scan=scan,
+            rescan_at=self._next_scan(self._clock()),
+        )
+
+    def _next_scan(self, now: datetime) -> datetime | None:
+        """Return when a file is to be scanned again; where there is no scanner, as soon as there is one."""
+        if self._scanner is None:
+            return now
+        interval = self._settings.rescan_interval
+        return None if interval is None else now + interval
+
+    async def _scan(self, stored: StoredFile, examined: Examined) -> Scan:
+        async with aclosing(self._files.read(stored, 0, stored.version.size)) as blocks:
+            passage = _Passage(blocks)
+            try:
+                scan = await self._scan_passage(passage, stored.version.size, examined)
+            except ScannerAway as error:
+                if passage.is_begun:  # a file that ends the scanner must not do so for ever
+                    raise ScanFailed(f"The scanner went away in the middle: {error}") from error
+                raise
+            await passage.verify(stored.version.digests.crc32c)
+        return msgspec.structs.replace(scan, ended_at=self._clock())
+
+    async def _scan_passage(self, passage: _Passage, size: int, examined: Examined) -> Scan:
+        scanner, started = self._scanner, self._clock()
+        if scanner is None or size > scanner.max_size:
+            skipped = ScanOutcome.SKIPPED_DISABLED if scanner is None else ScanOutcome.SKIPPED_TOO_LARGE
+            return Scan(outcome=skipped, started_at=started)
+        verdict = await scanner.scan(passage.blocks())
+        is_hidden = verdict.outcome is ScanOutcome.CLEAN and examined.is_encrypted
+        return Scan(
+            outcome=ScanOutcome.SKIPPED_ENCRYPTED if is_hidden else verdict.outcome,
+            detail=verdict.detail,
+            engine=verdict.scanner.engine,
+            signatures=verdict.scanner.signatures,
+            signatures_at=verdict.scanner.signatures_at,
+            started_at=started,
+        )
+
+    async def _read(self, stored: StoredFile, start: int, length: int) -> bytes:
+        async with aclosing(self._files.read(stored, start, length)) as blocks:
+            return b"".join([block async for block in blocks])
 
 
-def judge_types(head: bytes, declared: str | None, name: str) -> tuple[str, str | None]:
-    """Return the media type to record and the one that the first bytes show, where they show one."""
-    content_type = effective_type(declared, name)
-    if declared and content_type not in SHOWN_TYPES:
-        return content_type, None  # only ever offered for saving, so there is nothing that the bytes could disprove
-    detected = detect_type(head, content_type)
-    if content_type == GENERIC_TYPE:
-        content_type = detected or content_type
-    return content_type, detected
+class _Passage:
+    """The bytes of a version on their way to the scanner, and their checksum."""
+
+    def __init__(self, blocks: AsyncGenerator[bytes]) -> None:
+        self._blocks = blocks
+        self._hasher = Hasher(())
+        self.is_begun = False
+
+    async def blocks(self) -> AsyncGenerator[bytes]:
+        self.is_begun = True
+        async for block in self._blocks:
+            self._hasher.update([block])
+            yield block
+
+    async def verify(self, crc32c: str) -> None:
+        """Read what nobody has read, and raise Corrupted unless these are the bytes that were received."""
+        async for block in self._blocks:
+            self._hasher.update([block])
+        if self._hasher.value(Algorithm.CRC32C).hex() != crc32c:
+            raise Corrupted("The store gives back other bytes than were received.")
 
 
-def contradicts(declared: str, detected: str | None) -> bool:
-    """Whether the bytes show that the declared type is wrong in a way that matters to whoever opens the file."""
-    if declared == detected:
-        return False
-    return declared in SIGNED_TYPES or (detected in _ACTIVE_TYPES and declared not in _ACTIVE_TYPES)
+def _refused(rules: Rules, stored: StoredFile, examined: Examined) -> str | None:
+    if rules.refuse_empty and stored.version.size == 0:
+        return "empty"
+    if rules.types is not None and refusal(rules.types, examined, stored.file.name) is not None:
+        return "type_not_allowed"
+    return None
 
 
-def _signatures(head: bytes) -> list[str]:
-    try:
-        matches = puremagic.magic_string(head)
-    except puremagic.PureError:  # nothing matched
-        return []
-    found = [match.mime_type for match in matches if match.confidence >= _FIRM and match.mime_type]
-    return [_ALIASES.get(media_type, media_type) for media_type in found]
-
-
-def _is_text(head: bytes) -> bool:
-    if len(head.translate(None, _CONTROLS)) != len(head):
-        return False
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        # A character cut in half at the end of the sample is still text.
-        return len(head) == SNIFFED_BYTES and error.start >= SNIFFED_BYTES - 3
-    return True
+def _found(rules: Rules, scan: Scan) -> str | None:
+    if scan.outcome is ScanOutcome.INFECTED:
+        return "infected"
+    return "not_scanned" if scan.outcome in _UNSCANNED and not rules.serve_unscanned else None

@@ -18,6 +18,7 @@ from fileferry.engine import hashes
 from fileferry.engine.completion import promised_digests, refuse_ended, reload
 from fileferry.engine.digests import Algorithm, Hasher, combine_crc32c
 from fileferry.engine.intake import Intake
+from fileferry.engine.rates import Toll
 from fileferry.errors import AlreadyUploaded, Superseded, Unavailable
 from fileferry.model import Extent, Stream, Upload, UploadState
 
@@ -43,6 +44,7 @@ class StreamArrival:
         limit: int,
         declared: dict[Algorithm, bytes],
         skipped: int,
+        toll: Toll | None,
     ) -> None:
         self.upload = upload
         self._streams = streams
@@ -50,6 +52,7 @@ class StreamArrival:
         self._limit = limit
         self._declared = declared
         self._skipped = skipped
+        self._toll = toll
         self._running = _RunningDigests(upload, streams.settings.sha256_size)
         # Bytes to be skipped are not taken in, but a digest of the body is of them too.
         self._body = Hasher(declared)
@@ -94,6 +97,8 @@ class StreamArrival:
 
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes; raises FileTooLarge as soon as they exceed what may come, AlreadyUploaded when it is too late."""
+        if self._toll is not None:
+            await self._toll.pay(len(chunk))  # before any of it is taken: what came until now is kept
         if self._declared:
             await asyncio.to_thread(self._body.update, [chunk])
         if self._skipped:
@@ -119,6 +124,8 @@ class StreamArrival:
         """Verify and keep what came; return the upload with its new offset. Raises DigestMismatch, Superseded, AlreadyUploaded."""
         if self._declared:
             self._body.verify(self._declared)
+        if self._toll is not None:
+            await self._toll.settle()
         await self._keep()
         await self._release()
         return self.upload

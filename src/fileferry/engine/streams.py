@@ -31,6 +31,7 @@ from fileferry.engine.completion import (
 )
 from fileferry.engine.contents import content_of_stream, joined_content, stream_of_parts
 from fileferry.engine.digests import Algorithm, agreed
+from fileferry.engine.rates import Rates
 from fileferry.engine.room import Room
 from fileferry.engine.stream_arrivals import StreamArrival, refuse_more
 from fileferry.engine.versions import Content
@@ -61,6 +62,7 @@ class Streams:
         room: Room,
         hashing: ThreadPoolExecutor,
         completion: Completion,
+        rates: Rates,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -71,6 +73,7 @@ class Streams:
         self.settings = settings
         self.clock = clock
         self._completion = completion
+        self._rates = rates
         self._running: dict[str, StreamArrival] = {}
 
     async def status(self, upload: Upload) -> Upload:
@@ -172,9 +175,10 @@ class Streams:
         """Start taking in one request's bytes from ``offset`` on; with ``overlap`` it may begin before the stream ends.
 
         ``declared`` digests are those of this request's body: nothing of it is kept unless they match. ``announced`` is its length.
-        Raises OffsetMismatch, AlreadyUploaded, Gone, FileTooLarge and InsufficientStorage before any byte is read.
+        Raises OffsetMismatch, AlreadyUploaded, Gone, FileTooLarge, RateLimited and InsufficientStorage before any byte is read.
         """
         token = str(uuid.uuid4())
+        toll = None
         for _ in range(_ATTEMPTS):
             await self._stop_writer(upload.id)
             current = await self.database.lookup(reload, upload.id)
@@ -183,9 +187,10 @@ class Streams:
             if announced is not None and offset + announced > limit:
                 raise FileTooLarge(f"At most {limit} bytes may come.", limit=limit)
             self.room.refuse_full(announced or 0)
+            toll = toll or await self._rates.admit(current, announced)
             claimed = await self.database.write(self._claim, upload.id, token, current.offset)
             if claimed is not None:
-                arrival = StreamArrival(self, claimed, token, limit, dict(declared or {}), skipped)
+                arrival = StreamArrival(self, claimed, token, limit, dict(declared or {}), skipped, toll)
                 self._running[upload.id] = arrival
                 return arrival
         raise Superseded("Several requests write to this upload at once.")

@@ -13,12 +13,12 @@ import structlog
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, files, uploads
+from fileferry.db import bookkeeping, events, files, jobs, uploads, webhooks
 from fileferry.db.database import Database
 from fileferry.engine import versions
 from fileferry.model import Clock, Extent, State, UploadState, Version
 from fileferry.settings import Settings
-from fileferry.telemetry import UPLOADS
+from fileferry.telemetry import JOBS, UPLOADS
 
 _PAGE = 200
 _LEASE = "sweeper"
@@ -88,9 +88,12 @@ class Sweeper:
         now = self._clock()
         await self._repeat(files.delete_tombstones, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
+        await self._enqueue_rescans()
+        JOBS.set(await self._database.read(jobs.count))
         for state, count in (await self._database.read(uploads.count_living)).items():
             UPLOADS.labels(state).set(count)
-        await self._database.write(bookkeeping.forget_events, now - self._settings.tombstone_retention)
+        await self._database.write(events.forget, now - self._settings.tombstone_retention)
         await self._database.write(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
 
     async def scan(self, *, fix: bool) -> Findings:
@@ -155,6 +158,19 @@ class Sweeper:
         if outdated:
             await self._database.write(files.end_some_versions, outdated, State.DELETED, "retention")
         return len(expired) + len(outdated)
+
+    async def _enqueue_rescans(self) -> None:
+        """Let ready files be scanned whose time for it has come, some at a time: new ones must not wait for them all."""
+        if self._settings.clamd is None or await self._database.read(jobs.count) > _PAGE:
+            return
+        due = await self._database.read(jobs.list_to_rescan, self._clock(), _PAGE)
+        if due:
+            await self._database.write(self._enqueue, due)
+
+    def _enqueue(self, conn: Connection, version_ids: list[str]) -> None:
+        for version_id in version_ids:
+            versions.rescanned(conn, version_id, None, None)
+            jobs.enqueue(conn, version_id, None, self._clock())
 
     async def _trim(self) -> None:
         """End what files have more of versions than their workspace keeps, since it was told to keep fewer."""

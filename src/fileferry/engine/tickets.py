@@ -14,13 +14,14 @@ from sqlalchemy import Connection
 
 from fileferry.db import files, keys, uploads, workspaces
 from fileferry.db.database import Database
-from fileferry.engine import policy, versions
+from fileferry.engine import limits, policy, versions
 from fileferry.engine.completion import (
     Completion,
     ReceivedBytes,
     completed,
     received_bytes,
     refuse_ended,
+    refuse_too_long,
     refuse_unknown,
     reload,
     stored_bytes,
@@ -30,6 +31,8 @@ from fileferry.engine.files import refuse_other_workspace
 from fileferry.engine.folders import find_folder
 from fileferry.engine.links import Links
 from fileferry.engine.parts import MOST_PARTIALS, choose_part_size, choose_parts
+from fileferry.engine.quotas import refuse_full
+from fileferry.engine.rates import Rates
 from fileferry.engine.versions import Content, Preconditions
 from fileferry.engine.workspaces import find_workspace
 from fileferry.errors import (
@@ -41,7 +44,19 @@ from fileferry.errors import (
     NotFound,
     NotUploaded,
 )
-from fileferry.model import Clock, File, Part, Principal, Scope, StoredFile, Upload, UploadState, new_id
+from fileferry.model import (
+    Clock,
+    File,
+    Part,
+    Principal,
+    Scope,
+    State,
+    StoredFile,
+    Upload,
+    UploadState,
+    Workspace,
+    new_id,
+)
 from fileferry.settings import Settings
 
 
@@ -49,7 +64,8 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """What a client says that it will upload. ``size`` is exact; without it anything up to ``max_size`` may come (bytes).
 
     A ``file_id`` asks for a new version of that file, wherever it is. ``digests`` must match in the end. ``part_size`` asks for
-    parts; 0 leaves their size to us. ``auto_complete`` makes it a version once all bytes are there.
+    parts; 0 leaves their size to us. ``auto_complete`` makes it a version once all bytes are there. ``fetches`` is how often the
+    file may be fetched whole, ``url_lifetime`` how long the first URL is good.
     """
 
     path: str = ""
@@ -66,6 +82,8 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     digests: Mapping[Algorithm, bytes] = {}
     part_size: int | None = None
     auto_complete: bool = False
+    url_lifetime: timedelta | None = None
+    fetches: int | None = None
     preconditions: Preconditions = Preconditions()
 
 
@@ -77,35 +95,39 @@ class Tickets:
         database: Database,
         completion: Completion,
         links: Links,
+        rates: Rates,
         settings: Settings,
         clock: Clock,
     ) -> None:
         self._database = database
         self._completion = completion
         self._links = links
+        self._rates = rates
         self._settings = settings
         self._clock = clock
 
     async def open(self, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
         """Promise an upload each, all or none, in one transaction.
 
-        Raises Forbidden, FileTooLarge, InvalidExpiry, InvalidMetadata, InvalidParameter, NotFound (folder, workspace).
+        Raises Forbidden, RateLimited, FileTooLarge, InvalidExpiry, InvalidMetadata, InvalidParameter, NotFound (folder, workspace).
         """
         policy.authorize(principal, Scope.UPLOAD)
+        await self._rates.spend_tickets(principal, len(promises))
         return await self._database.write(self._open, principal, promises)
 
     async def get(self, principal: Principal, upload_id: str) -> Upload:
         """Return an upload of the organization; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
         upload = await self._database.read(uploads.find, upload_id)
-        if upload is None or upload.organization_id != principal.organization.id:
+        if upload is None or not policy.sees(principal, upload):
             raise NotFound("There is no upload with this id, or this key may not see it.")
         return upload
 
     async def find_by_file(self, principal: Principal, file_id: str) -> Upload:
         """Return the upload that is to make, or has made, a file; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
-        found = await self._database.read(uploads.find_by_files, principal.organization.id, [file_id])
+        organization_id, reach = principal.organization.id, policy.reach(principal)
+        found = await self._database.read(uploads.find_by_files, organization_id, [file_id], reach)
         if file_id not in found:
             raise NotFound("There is no upload for a file with this id, or this key may not see it.")
         return found[file_id]
@@ -122,7 +144,7 @@ class Tickets:
         def find(conn: Connection) -> Upload:
             workspace_id = find_workspace(conn, principal.organization.id, workspace).id
             owner = files.find_owner(conn, workspace_id, path)
-            if owner is None:
+            if owner is None or not policy.sees(principal, owner):
                 raise NotFound("There is no file at this path.")
             return self._find_unfinished(conn, principal, owner.id, number, None)
 
@@ -132,23 +154,48 @@ class Tickets:
         """Return the upload with this multipart id; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
         upload = await self._database.read(uploads.find_by_multipart, multipart_id)
-        if upload is None or upload.organization_id != principal.organization.id:
+        if upload is None or not policy.sees(principal, upload):
             raise NotFound("There is no multipart upload with this id, or this key may not see it.")
         return upload
 
     async def at(self, upload_id: str, query: Mapping[str, str]) -> Upload:
-        """Return the upload that a signed URL is for; raises LinkRefused, the same for every reason."""
+        """Return the upload that a signed URL is for, with the limits that hold by now.
+
+        Raises LinkRefused, the same for every reason, and FileTooLarge where more was promised than may come by now.
+        """
         now = self._clock()
-        upload = await self._database.lookup(uploads.find_usable, upload_id, now)
-        if upload is None:
+        usable = await self._database.lookup(uploads.find_usable, upload_id, now)
+        if usable is None:
             raise LinkRefused()
+        upload = usable.upload
         self._links.verify_upload(query, upload, now)
         asker = query.get("skoid", upload.key_id)
         if asker != upload.key_id:
             key = await self._database.lookup(keys.find_living, asker, now)
-            if key is None or not policy.may(key, Scope.UPLOAD, upload.organization_id):
+            if key is None or not policy.may(key, Scope.UPLOAD, upload):
                 raise LinkRefused()
-        return upload
+        if not policy.may(usable.key, Scope.UPLOAD, upload):
+            raise LinkRefused()
+        largest = limits.largest(limits.at_use(self._settings, usable))
+        return upload if upload.max_size <= largest else await self._narrow(upload, largest)
+
+    async def _narrow(self, upload: Upload, largest: int) -> Upload:
+        """Hold an upload to a limit that has become narrower since its ticket was made; a wider one changes no ticket."""
+        if upload.state is not UploadState.OPEN:
+            return upload
+        await self._database.write(uploads.narrow, upload.id, largest)
+        if upload.size is None or upload.size <= largest:
+            return msgspec.structs.replace(upload, max_size=largest)
+        error = FileTooLarge(f"{upload.size} bytes were promised; the limit is {largest} by now.", limit=largest)
+        await self.refuse_too_long(upload, error)
+        raise error
+
+    async def refuse_too_long(self, upload: Upload, error: FileTooLarge) -> None:
+        """End an upload that is for an end user, as it is too long; those of others take what is sent again."""
+        # A part of the wrong size says nothing of the whole.
+        is_of_part = error.fields.get("expected", upload.promised_size) != upload.promised_size
+        if upload.end_user is not None and not is_of_part:
+            await self._database.write(refuse_too_long, upload.id, self._clock())
 
     def url_query(self, upload: Upload, key_id: str | None, lifetime: timedelta | None = None) -> dict[str, str]:
         """Return the query of the upload's signed URL, good for ``lifetime`` or ``upload_url_lifetime`` from now.
@@ -168,6 +215,15 @@ class Tickets:
     def public_token(self, upload: Upload) -> str:
         """Return the token that the file's public URL will carry."""
         return self._links.public_token(upload.organization_id, upload.file_id, upload.version_id)
+
+    async def pending_file(self, upload: Upload) -> str | None:
+        """Return the id of the file that an upload is to make, while it is not known what becomes of it."""
+        if upload.state is not UploadState.COMPLETED:
+            return upload.file_id if upload.state in (UploadState.OPEN, UploadState.RECEIVED) else None
+        stored = await self._database.lookup(files.find_by_version, upload.version_id)
+        if stored is None or stored.file.deleted_at is not None or stored.version.state is not State.PROCESSING:
+            return None
+        return stored.file.id
 
     async def parts(self, upload: Upload) -> list[Part]:
         """Return the parts that have arrived, by number."""
@@ -259,7 +315,8 @@ class Tickets:
         Raises NotFound and NotUploaded, naming ids.
         """
         policy.authorize(principal, Scope.UPLOAD)
-        found = await self._database.read(uploads.find_by_files, principal.organization.id, list(file_ids))
+        organization_id, reach = principal.organization.id, policy.reach(principal)
+        found = await self._database.read(uploads.find_by_files, organization_id, list(file_ids), reach)
         refuse_unknown(file_ids, found)
         return await self._completion.finish([found[file_id] for file_id in dict.fromkeys(file_ids)])
 
@@ -280,7 +337,7 @@ class Tickets:
     ) -> Upload:
         policy.authorize(principal, Scope.UPLOAD)
         upload = uploads.find_by_version(conn, file_id, number)
-        known = upload is not None and upload.organization_id == principal.organization.id
+        known = upload is not None and policy.sees(principal, upload)
         if upload is None or not known or upload.state not in (UploadState.OPEN, UploadState.RECEIVED):
             raise NotFound("There is no unfinished version with this id, or this key may not see it.")
         if workspace is not None:
@@ -291,34 +348,40 @@ class Tickets:
         now = self._clock()
         found: dict[tuple[str | None, str | None, str | None], _Place] = {}
         places = []
+        sizes: dict[Workspace, list[int]] = {}
         for promise in promises:
             asked = (promise.workspace, promise.folder_id, promise.file_id)
             if asked not in found:
                 found[asked] = _find_place(conn, principal, promise, now)
             places.append(found[asked])
+            sizes.setdefault(found[asked].workspace, []).append(promise.size or 0)
+        for workspace, of_workspace in sizes.items():
+            refuse_full(conn, principal, workspace, sum(of_workspace), len(of_workspace))
         numbers = _draw_numbers(conn, places, now)
         opened = []
         for promise, place, number in zip(promises, places, numbers, strict=True):
             upload = self._new_upload(principal, promise, place, number, now)
             if upload.at_path and place.file is None:
-                ids = (upload.organization_id, upload.workspace_id)
-                owner = versions.reserve(conn, *ids, upload.path, upload.user_id, now)
+                owner = versions.reserve(conn, upload, now)
                 upload = msgspec.structs.replace(upload, file_id=owner.id)
             opened.append(upload)
         uploads.insert_uploads(conn, opened)
         return opened
 
     def _new_upload(self, principal: Principal, promise: Promise, place: _Place, number: int, now: datetime) -> Upload:
-        largest = policy.largest_file(self._settings)
-        if max(promise.size or 0, promise.max_size or 0) > largest:
-            raise FileTooLarge(f"A file may have at most {largest} bytes here.", limit=largest)
+        allowed = limits.in_force(self._settings, principal, place.workspace)
+        limits.refuse_size(allowed, max(promise.size or 0, promise.max_size or 0))
         policy.check_metadata(self._settings, promise.metadata)
-        policy.expiry(self._settings, now, promise.expires_in, promise.expires_at)
+        limits.expiry(allowed, now, promise.expires_in, promise.expires_at)
+        at_path = promise.at_path or place.file is not None
+        path = place.file.path if place.file else place.prefix + promise.path
+        policy.authorize_path(principal, path if at_path or promise.folder_id else None)
+        limits.refuse_type(allowed, path, promise.content_type)
         multipart = promise.part_size is not None
         return Upload(
             id=new_id(now),
             organization_id=principal.organization.id,
-            workspace_id=place.workspace_id,
+            workspace_id=place.workspace.id,
             folder_id=promise.folder_id,
             key_id=principal.key.id,
             user_id=principal.user_id,
@@ -327,8 +390,8 @@ class Tickets:
             number=number,
             auto_complete=promise.auto_complete,
             state=UploadState.OPEN,
-            path=place.file.path if place.file else place.prefix + promise.path,
-            at_path=promise.at_path or place.file is not None,
+            path=path,
+            at_path=at_path,
             if_match=list(promise.preconditions.if_match),
             must_be_new=promise.preconditions.must_be_new,
             content_type=promise.content_type,
@@ -336,17 +399,19 @@ class Tickets:
             lifetime=None if promise.expires_in is None else int(promise.expires_in.total_seconds()),
             expires_at=promise.expires_at,
             promised_size=promise.size,
-            max_size=promise.size if promise.size is not None else promise.max_size or largest,
+            max_size=promise.size if promise.size is not None else promise.max_size or limits.largest(allowed),
             digests={algorithm.value: digest.hex() for algorithm, digest in promise.digests.items()},
             part_size=choose_part_size(promise.part_size or 0, promise.size or 0) if multipart else None,
             multipart_id=new_id(now) if multipart else None,
             # Parts of a fixed size have places of their own; whatever else comes goes behind them.
             tail=(promise.size or 0) if multipart else 0,
-            url_expires_at=now + self._settings.upload_url_lifetime,
+            url_expires_at=now + (promise.url_lifetime or self._settings.upload_url_lifetime),
             touched_at=now,
             created_at=now,
             blob_key=new_id(now) if multipart else None,
             content=None,
+            end_user=principal.end_user,
+            fetches=promise.fetches,
         )
 
     def _gather(self, conn: Connection, upload_id: str, listed: Sequence[tuple[int, str]] | None) -> Upload:
@@ -365,35 +430,35 @@ class Tickets:
 class _Place(msgspec.Struct, frozen=True):
     """Where a promised file goes: the file that gets a new version, or what its path begins with, slash included."""
 
-    workspace_id: str
+    workspace: Workspace
     prefix: str = ""
     file: File | None = None
 
 
 def _find_place(conn: Connection, principal: Principal, promise: Promise, now: datetime) -> _Place:
-    organization_id = principal.organization.id
     if promise.file_id is not None:
         file = files.find_file(conn, promise.file_id)
         if file is None or file.deleted_at is not None or versions.has_expired(file, now):
             raise NotFound("There is no file with this id, or this key may not see it.")
-        policy.authorize(principal, Scope.UPLOAD, file.organization_id)
+        if not policy.sees(principal, file):
+            raise NotFound("There is no file with this id, or this key may not see it.")
         if promise.workspace is not None:
             refuse_other_workspace(conn, principal, file.workspace_id, promise.workspace)
         if not file.owns_path:
             raise Conflict("This file was handed off by itself and takes no further versions.")
-        return _Place(file.workspace_id, file=file)
+        return _Place(workspaces.find_by_id(conn, file.workspace_id), file=file)
     if promise.folder_id is None:
-        return _Place(find_workspace(conn, organization_id, promise.workspace).id)
-    folder = find_folder(conn, organization_id, promise.folder_id)
-    return _Place(folder.workspace_id, folder.path + "/")
+        return _Place(find_workspace(conn, principal.organization.id, promise.workspace))
+    folder = find_folder(conn, principal, promise.folder_id)
+    return _Place(workspaces.find_by_id(conn, folder.workspace_id), folder.path + "/")
 
 
 def _draw_numbers(conn: Connection, places: Sequence[_Place], now: datetime) -> list[int]:
     """Return a version number for each place, growing within every workspace."""
-    wanted = Counter(place.workspace_id for place in places)
+    wanted = Counter(place.workspace.id for place in places)
     following = {id: workspaces.next_numbers(conn, id, now, count) for id, count in wanted.items()}
     numbers = []
     for place in places:
-        numbers.append(following[place.workspace_id])
-        following[place.workspace_id] += 1
+        numbers.append(following[place.workspace.id])
+        following[place.workspace.id] += 1
     return numbers

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.db import bookkeeping, files, folders, uploads, workspaces
-from fileferry.errors import PreconditionFailed
-from fileferry.model import Digests, Extent, File, State, StoredFile, Version, new_id
+from fileferry.db import events, files, folders, jobs, uploads, usage, workspaces
+from fileferry.engine.quotas import Quota, enforce
+from fileferry.errors import Conflict, PreconditionFailed
+from fileferry.model import Digests, Extent, File, Rules, Scan, State, StoredFile, Upload, Version, new_id
 
 
 class Preconditions(msgspec.Struct, frozen=True):
@@ -45,7 +46,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """Where new content goes and what it is called. ``at_path`` files own their path; the others are found by id only.
 
-    A version that was promised brings the ``file_id`` and ``number`` that it was promised with.
+    A version that was promised brings the ``file_id`` and ``number`` that it was promised with. With ``rules`` it must be judged
+    before it is ready. ``fetches`` is how often it may be fetched whole. It counts against ``quotas``.
     """
 
     organization_id: str
@@ -59,6 +61,11 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     file_id: str | None = None
     version_id: str | None = None
     number: int | None = None
+    key_id: str | None = None
+    end_user: str | None = None
+    fetches: int | None = None
+    rules: Rules | None = None
+    quotas: tuple[Quota, ...] = ()
     preconditions: Preconditions = Preconditions()
 
 
@@ -70,20 +77,22 @@ class Received(msgspec.Struct, frozen=True):
 
 
 def add(conn: Connection, place: Placement, content: Content, now: datetime) -> Received:
-    """Make content the ready version of a new file, or of the file that it was promised to or that owns its path.
+    """Make content a version of a new file, or of the file that it was promised to or that owns its path.
 
-    Raises PreconditionFailed.
+    It is ready at once, or is to be judged first where the place has rules: then the version before it stays the current one,
+    and a first version is seen but not served. Raises PreconditionFailed, Conflict and QuotaExceeded.
     """
     target = _target(conn, place, now)
     current = files.find(conn, target.id) if target is not None else None
-    place.preconditions.verify(current)
+    if place.preconditions != Preconditions():
+        place.preconditions.verify(None if current is None else files.find_newest(conn, current.file.id))
     sequence = workspaces.next_numbers(conn, place.workspace_id, now)
     file = target or _new_file(conn, place, now)
     version = Version(
         id=place.version_id or content.blob_key or new_id(now),
         file_id=file.id,
         number=place.number or sequence,
-        state=State.READY,
+        state=State.READY if place.rules is None else State.PROCESSING,
         reason=None,
         size=content.size,
         content_type=content.content_type,
@@ -95,44 +104,130 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
         sequence=sequence,
         created_by=place.user_id,
         expires_at=place.expires_at,
+        key_id=place.key_id,
+        fetches_left=place.fetches,
     )
-    changed = {
-        "metadata": place.metadata,
-        "modified_at": now,
-        "modified_by": place.user_id,
-        "expires_at": place.expires_at,
-    }
-    file = msgspec.structs.replace(file, **changed)
     if target is None:
+        file = msgspec.structs.replace(file, **_of_current(version, place.metadata, now))
         files.insert_file(conn, file, version.id)
-    else:
-        files.update_file(conn, file.id, current_version_id=version.id, **changed)
-    files.insert_version(conn, version, file.workspace_id)
+    # Nobody has scanned it: that is due as soon as there is a scanner.
+    files.insert_version(conn, version, file.workspace_id, rescan_at=now if place.rules is None else None)
     if content.inline is not None:
         files.insert_inline(conn, version.id, content.inline)
+    if target is not None and (current is None or place.rules is None):
+        file = _make_current(conn, file, version, place.metadata, now)
     if current is None:
         workspaces.count_files(conn, file.workspace_id, living=1)
-    else:
+    elif place.rules is None:
         _supersede(conn, current, now)
-    _announce(conn, "file.ready", file, now, version)
+    if place.rules is None:
+        _announce(conn, "file.ready", file, now, version)
+    else:
+        jobs.enqueue(conn, version.id, place.rules, now, place.metadata)
+    usage.add(conn, file, version)
+    enforce(conn, place.quotas)
     return Received(StoredFile(file, version), is_new_file=current is None)
 
 
-def reserve(
-    conn: Connection, organization_id: str, workspace_id: str, path: str, user_id: str | None, now: datetime
-) -> File:
-    """Return the file that owns a path; where there is none, one that keeps the path for a first version to come."""
-    owner = find_owner(conn, workspace_id, path, now)
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What judging a version came to. A ``reason`` rejects it; ``rescan_at`` is when it is to be scanned again."""
+
+    reason: str | None
+    content_type: str
+    detected_type: str | None
+    scan: Scan | None
+    rescan_at: datetime | None = None
+
+
+def conclude(
+    conn: Connection,
+    stored: StoredFile,
+    judged: Judgement,
+    metadata: dict[str, Any] | None,
+    now: datetime,
+    told_until: datetime,
+) -> None:
+    """Move a version that was judged to ready or rejected; a ready one becomes the current one unless a later one is.
+
+    A file of which nothing else is there says until ``told_until`` why it was rejected.
+    """
+    version = msgspec.structs.replace(
+        stored.version, content_type=judged.content_type, detected_type=judged.detected_type, scan=judged.scan
+    )
+    files.update_version(
+        conn,
+        version.id,
+        content_type=version.content_type,
+        detected_type=version.detected_type,
+        scan=None if judged.scan is None else msgspec.to_builtins(judged.scan),
+    )
+    if judged.reason is not None:
+        reject(conn, StoredFile(stored.file, version), judged.reason, now)
+        _end_rejected(conn, stored, told_until)
+        return
+    version = msgspec.structs.replace(version, state=State.READY)
+    files.update_version(conn, version.id, state=State.READY.value, rescan_at=judged.rescan_at)
+    _admit(conn, StoredFile(stored.file, version), metadata or {}, now)
+
+
+def _admit(conn: Connection, ready: StoredFile, metadata: dict[str, Any], now: datetime) -> None:
+    file, version = ready.file, ready.version
+    current = files.find(conn, file.id)
+    if current is not None and current.version.id != version.id:
+        if current.version.sequence < version.sequence:
+            file = _make_current(conn, file, version, metadata, now)
+            _supersede(conn, current, now)
+        else:
+            _supersede(conn, ready, now)
+    _announce(conn, "file.ready", file, now, version)
+
+
+def rescanned(conn: Connection, version_id: str, scan: Scan | None, rescan_at: datetime | None) -> None:
+    """Record what another scan of a ready version came to, where it came to anything."""
+    found = {} if scan is None else {"scan": msgspec.to_builtins(scan)}
+    files.update_version(conn, version_id, **found, rescan_at=rescan_at)
+
+
+def recall(conn: Connection, stored: StoredFile, scan: Scan, now: datetime, told_until: datetime) -> None:
+    """Take back a version that was ready, in which malware was found late; its links end at once."""
+    version = msgspec.structs.replace(stored.version, scan=scan)
+    files.update_version(conn, version.id, scan=msgspec.to_builtins(scan))
+    files.reject_version(conn, version.id, "infected")
+    _announce(conn, "file.recalled", stored.file, now, _rejected(version, "infected"))
+    _end_rejected(conn, stored, told_until)
+
+
+def _of_current(version: Version, metadata: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """What of a file its current version says."""
+    return {
+        "metadata": metadata,
+        "modified_at": now,
+        "modified_by": version.created_by,
+        "expires_at": version.expires_at,
+    }
+
+
+def _make_current(conn: Connection, file: File, version: Version, metadata: dict[str, Any], now: datetime) -> File:
+    changed = _of_current(version, metadata, now)
+    files.update_file(conn, file.id, current_version_id=version.id, **changed)
+    return msgspec.structs.replace(file, **changed)
+
+
+def reserve(conn: Connection, upload: Upload, now: datetime) -> File:
+    """Return the file that owns an upload's path; where there is none, one that keeps the path for a first version to come."""
+    owner = find_owner(conn, upload.workspace_id, upload.path, now)
     if owner is not None:
+        refuse_foreign(owner, upload.end_user)
         return owner
     place = Placement(
-        organization_id=organization_id,
-        workspace_id=workspace_id,
-        path=path,
+        organization_id=upload.organization_id,
+        workspace_id=upload.workspace_id,
+        path=upload.path,
         at_path=True,
         metadata={},
         expires_at=None,
-        user_id=user_id,
+        user_id=upload.user_id,
+        end_user=upload.end_user,
     )
     file = _new_file(conn, place, now)
     files.insert_file(conn, file, None)
@@ -146,7 +241,16 @@ def _target(conn: Connection, place: Placement, now: datetime) -> File | None:
     promised = files.find_file(conn, place.file_id) if place.file_id else None
     if promised is not None and promised.deleted_at is None and not has_expired(promised, now):
         return promised
-    return find_owner(conn, place.workspace_id, place.path, now)
+    owner = find_owner(conn, place.workspace_id, place.path, now)
+    if owner is not None:
+        refuse_foreign(owner, place.end_user)
+    return owner
+
+
+def refuse_foreign(owner: File, end_user: str | None) -> None:
+    """Raise Conflict for an end user at a path that is not the user's; whose it is is not told."""
+    if end_user is not None and owner.end_user != end_user:
+        raise Conflict("This path is taken.")
 
 
 def _new_file(conn: Connection, place: Placement, now: datetime) -> File:
@@ -168,6 +272,7 @@ def _new_file(conn: Connection, place: Placement, now: datetime) -> File:
         deleted_at=None,
         created_by=place.user_id,
         modified_by=place.user_id,
+        end_user=place.end_user,
     )
 
 
@@ -283,16 +388,64 @@ def _moved(conn: Connection, file: File, path: str, now: datetime) -> File:
 def reject(conn: Connection, stored: StoredFile, reason: str, now: datetime) -> None:
     """Move one version to rejected, saying why."""
     files.reject_version(conn, stored.version.id, reason)
-    _announce(conn, "file.rejected", stored.file, now, stored.version)
+    _announce(conn, "file.rejected", stored.file, now, _rejected(stored.version, reason))
+
+
+def _rejected(version: Version, reason: str) -> Version:
+    return msgspec.structs.replace(version, state=State.REJECTED, reason=reason)
+
+
+def _end_rejected(conn: Connection, rejected: StoredFile, until: datetime) -> None:
+    """Let a file whose current version was rejected end at ``until``, or before where it would."""
+    current = files.find(conn, rejected.file.id)
+    if current is None or current.version.id != rejected.version.id:
+        return
+    until = min(until, current.file.expires_at or until)
+    files.update_file(conn, current.file.id, expires_at=until)
+    files.update_version(conn, current.version.id, expires_at=until)
+
+
+def fetched(conn: Connection, stored: StoredFile, now: datetime) -> None:
+    """Record that a version was fetched whole; after the last time that it may be, it ends, and with it a file it is current of."""
+    file, version = stored.file, stored.version
+    _announce(conn, "file.fetched", file, now, version)
+    left = files.count_fetch(conn, version.id)
+    if left is None or left > 0:
+        return
+    current = files.find(conn, file.id)
+    if current is not None and current.version.id == version.id:
+        if current.file.deleted_at is None:
+            expire(conn, current.file, now)
+    else:
+        files.end_some_versions(conn, [version.id], State.EXPIRED)
 
 
 def _announce(conn: Connection, type: str, file: File, now: datetime, version: Version | None = None) -> None:
-    bookkeeping.append_event(
+    """Append an event; ``version`` is as it is after the move."""
+    data: dict[str, Any] = {
+        "file_id": file.id,
+        "name": file.name,
+        "path": file.path,
+        "workspace_id": file.workspace_id,
+        "end_user": file.end_user,
+    }
+    if version is not None:
+        data |= {
+            "version_id": str(version.number),
+            "status": version.state.value,
+            "reason": version.reason,
+            "size": version.size,
+            "content_type": version.content_type,
+            "sha256": version.digests.sha256,
+            "crc32c": version.digests.crc32c,
+            "scan": None if version.scan is None else version.scan.outcome.value,
+        }
+    events.append(
         conn,
         organization_id=file.organization_id,
         file_id=file.id,
         version_id=version.id if version else None,
         type=type,
-        data={"path": file.path},
+        data=data,
         now=now,
     )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from fileferry.db import usage
 from fileferry.db import workspaces as stored
 from fileferry.db.database import Database
-from fileferry.engine import policy
+from fileferry.db.usage import Usage
+from fileferry.engine import limits, policy, quotas
 from fileferry.errors import Conflict, InvalidParameter, NotFound
-from fileferry.model import Clock, Page, Principal, Scope, Workspace, is_uuid, new_id
+from fileferry.model import NO_LIMITS, Clock, Limits, Page, Principal, Scope, Workspace, is_uuid, new_id
 
 _NAME = re.compile(r"[^\s/:\x00-\x1f][^/:\x00-\x1f]{0,253}[^\s/:\x00-\x1f]|[^\s/:\x00-\x1f]")
 _LONGEST_KEEP = 100 * 365 * 86400
@@ -33,8 +37,12 @@ class Workspaces:
         id: str | None = None,
         keep_versions: int | None = None,
         keep_versions_for: int | None = None,
+        changes: Mapping[str, Any] | None = None,
     ) -> Workspace:
-        """Make a workspace of the principal's organization. Raises InvalidParameter, and Conflict when its name or id is taken."""
+        """Make a workspace of the principal's organization; ``changes`` are its limits.
+
+        Raises InvalidParameter, and Conflict when its name or id is taken.
+        """
         policy.authorize(principal, Scope.ADMIN)
         if not _NAME.fullmatch(name) or is_uuid(name):
             raise InvalidParameter(
@@ -54,9 +62,15 @@ class Workspaces:
             created_at=now,
             keep_versions=keep_versions,
             keep_versions_for=keep_versions_for,
+            limits=_limits(NO_LIMITS, changes or {}),
         )
+
+        def store(conn: Connection) -> None:
+            stored.insert_workspace(conn, workspace)
+            quotas.renew(conn, usage.of_workspace(workspace.id), NO_LIMITS, workspace.limits)
+
         try:
-            await self._database.write(stored.insert_workspace, workspace)
+            await self._database.write(store)
         except IntegrityError as error:
             raise Conflict("A workspace with this name or id exists already.") from error
         return workspace
@@ -79,23 +93,31 @@ class Workspaces:
         *,
         keep_versions: int | msgspec.UnsetType | None = msgspec.UNSET,
         keep_versions_for: int | msgspec.UnsetType | None = msgspec.UNSET,
+        changes: Mapping[str, Any] | None = None,
     ) -> Workspace:
-        """Change how many versions are kept; UNSET leaves a thing as it is.
+        """Change how many versions are kept; UNSET leaves a thing as it is. ``changes`` are limits to be set, or lifted by None.
 
         It holds for a file from its next version on, and for all files at the store's next scan.
         """
         policy.authorize(principal, Scope.ADMIN)
         _refuse_retention(keep_versions, keep_versions_for)
         asked = {"keep_versions": keep_versions, "keep_versions_for": keep_versions_for}
-        values = {name: value for name, value in asked.items() if value is not msgspec.UNSET}
+        values: dict[str, Any] = {name: value for name, value in asked.items() if value is not msgspec.UNSET}
 
         def store(conn: Connection) -> Workspace:
             workspace = find_workspace(conn, principal.organization.id, id_or_name)
-            if values:
-                stored.update_workspace(conn, workspace.id, **values)
-            return msgspec.structs.replace(workspace, **values)
+            after = _limits(workspace.limits, changes or {})
+            stored.update_workspace(conn, workspace.id, **values, limits=msgspec.to_builtins(after))
+            quotas.renew(conn, usage.of_workspace(workspace.id), workspace.limits, after)
+            return msgspec.structs.replace(workspace, **values, limits=after)
 
         return await self._database.write(store)
+
+    async def kept(self, workspace: Workspace) -> Usage | None:
+        """Return what a workspace keeps, where its limits say anything of that."""
+        if not quotas.has_quota(workspace.limits):
+            return None
+        return await self._database.read(quotas.kept, usage.of_workspace(workspace.id), workspace.limits)
 
 
 def find_workspace(conn: Connection, organization_id: str, id_or_name: str | None) -> Workspace:
@@ -108,6 +130,14 @@ def find_workspace(conn: Connection, organization_id: str, id_or_name: str | Non
             f"There is no workspace {id_or_name!r} in the organization; 'fileferry workspaces ls' lists them."
         )
     return found
+
+
+def _limits(before: Limits, changes: Mapping[str, Any]) -> Limits:
+    for name in limits.RATES:
+        if changes.get(name) is not None:
+            # A request is counted before it is known which workspace it is about.
+            raise InvalidParameter("A workspace has no rates: limit its keys.", parameter=f"limits.{name}")
+    return limits.changed(before, changes, parameter="limits")
 
 
 def _refuse_retention(keep: object, seconds: object) -> None:

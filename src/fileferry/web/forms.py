@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
+from fileferry.engine import limits
 from fileferry.engine.digests import Algorithm, Hasher
 from fileferry.engine.engine import Engine
 from fileferry.engine.uploads import Incoming, NewFile
@@ -111,10 +112,11 @@ async def receive_form(
 
     Raises Forbidden, FileTooLarge, MissingFile, TooManyFiles, and what ``Form`` and ``Incoming`` raise.
     """
-    engine.uploads.authorize(principal)
+    announced = content_length(request)
+    allowed = await engine.uploads.admit(principal, announced)
+    largest = min(largest, limits.largest(allowed))
     # The digests of a multipart request cover the whole body; those of the file may stand in the part's own headers.
     envelope = _Envelope(declared_digests(request.headers))
-    announced = content_length(request)
     if announced is not None and announced > largest + _MOST_PARTS * _LARGEST_FIELD:
         raise FileTooLarge(limit=largest)
     incoming: Incoming | None = None
@@ -130,7 +132,10 @@ async def receive_form(
                 if incoming is not None:
                     raise TooManyFiles()
                 incoming = engine.uploads.receive(
-                    principal, declared=_part_digests(event), wanted=wanted_digests(request.headers)
+                    principal,
+                    declared=_part_digests(event),
+                    wanted=wanted_digests(request.headers),
+                    allowed=allowed,
                 )
         if incoming is None:
             raise MissingFile()

@@ -47,6 +47,7 @@ _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LONGEST_KEY = 255
 _LARGEST_JSON = 1024 * 1024
+_MOST_FETCHES = 1_000_000
 
 Cursor = Annotated[str | None, Parameter(description="The next_cursor of the page before.")]
 Limit = Annotated[str | None, Parameter(description="How many to return, 1 to 1000; 100 by default.")]
@@ -213,6 +214,33 @@ def parse_expires_at(value: Any) -> datetime | None:
         return moment.astimezone(UTC)
     except OverflowError as error:
         raise InvalidExpiry("expires_at lies outside the years 1 to 9999.") from error
+
+
+def parse_fetches(count: Any, once: Any) -> int | None:
+    """Read ``expires_after_fetches`` and ``delete_after_first_complete_fetch``, as text or JSON; None is any number.
+
+    Raises InvalidParameter for what is not 1 to 1,000,000, and for both where they differ.
+    """
+    is_once = parse_truth("delete_after_first_complete_fetch", once)
+    if count is None or count == "":
+        return 1 if is_once else None
+    text = str(count)
+    is_number = not isinstance(count, bool) and text.isascii() and text.isdigit() and len(text) <= 7
+    if not is_number or not 1 <= int(text) <= _MOST_FETCHES or (is_once and int(text) != 1):
+        raise InvalidParameter(
+            f"expires_after_fetches must be 1 to {_MOST_FETCHES}, and 1 with delete_after_first_complete_fetch.",
+            parameter="expires_after_fetches",
+        )
+    return int(text)
+
+
+def parse_truth(name: str, value: Any) -> bool:
+    """Read the parameter ``name``: true or false, as text or JSON; None and empty text are false. Raises InvalidParameter."""
+    if isinstance(value, str):
+        value = {"true": True, "1": True, "false": False, "0": False, "": False}.get(value.lower(), value)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidParameter(f"{name} must be true or false.", parameter=name)
+    return bool(value)
 
 
 def parse_metadata(value: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.engine import Engine
+from fileferry.errors import FileTooLarge
 from fileferry.model import Upload
 from fileferry.web import cors
 from fileferry.web.requests import AnyRequest
@@ -35,7 +36,12 @@ _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, Ht
 async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Response[Any]:
     """Take the bytes of an upload at its signed URL, by whichever upload protocol the client speaks."""
     found = await engine.tickets.at(upload_id, request.query_params)
-    answer = await _protocol(request).handle(request, engine, found)
+    await engine.rates.spend_request(await engine.rates.payer(found))
+    try:
+        answer = await _protocol(request).handle(request, engine, found)
+    except FileTooLarge as error:
+        await engine.tickets.refuse_too_long(found, error)
+        raise
     answer.headers.update(cors.ANY_ORIGIN)
     return answer
 

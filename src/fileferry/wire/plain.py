@@ -9,7 +9,7 @@ from litestar import Response
 from fileferry.engine.completion import ReceivedBytes
 from fileferry.engine.digests import Algorithm, agreed
 from fileferry.engine.engine import Engine
-from fileferry.engine.processing import effective_type
+from fileferry.engine.media_types import effective_type
 from fileferry.errors import MethodNotAllowed, UnsupportedType
 from fileferry.model import Upload
 from fileferry.web import problems

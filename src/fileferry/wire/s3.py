@@ -14,7 +14,15 @@ from fileferry.engine.completion import refuse_ended
 from fileferry.engine.digests import agreed
 from fileferry.engine.engine import Engine
 from fileferry.engine.parts import MOST_PARTS, multipart_etag
-from fileferry.errors import BadRequest, FerryError, InvalidParameter, LinkRefused, MethodNotAllowed, NotFound
+from fileferry.errors import (
+    BadRequest,
+    FerryError,
+    InvalidParameter,
+    LinkRefused,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+)
 from fileferry.model import Part, Upload, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
@@ -87,7 +95,8 @@ def render_error(_request: AnyRequest, error: Exception) -> Response[bytes]:
     for name, value in failure.fields.items():
         _add(document, "".join(word.capitalize() for word in name.split("_")), str(value))
     _add(document, "RequestId", request_id())
-    return _xml(document, failure.status, problems.headers_of(failure))
+    # S3 slows its clients down with a 503, which all of them repeat.
+    return _xml(document, 503 if isinstance(failure, RateLimited) else failure.status, problems.headers_of(failure))
 
 
 def _initiated(upload: Upload) -> Response[bytes]:

@@ -1,0 +1,35 @@
+"""``events``: what happens to files, as it happens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fileferry.cli.places import Org
+from fileferry.cli.session import Key, Url, json_line, session
+
+
+def events(
+    after: Annotated[
+        str | None, typer.Option(metavar="ID", help="Begin after this event; 0 begins with the oldest that is kept.")
+    ] = None,
+    types: Annotated[
+        str | None, typer.Option(metavar="TYPE,…", help="Only these, for example file.ready,file.rejected.")
+    ] = None,
+    file: Annotated[str | None, typer.Option(metavar="ID", help="Only what happens to this file.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many events.")] = None,
+    org: Org = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Print what happens to files, one JSON object per line, until interrupted.
+
+    A connection that breaks is made again and goes on where it was. An event "reset" says that earlier ones are not kept.
+    """
+    wanted = None if types is None else types.split(",")
+    with session(url, key) as client:
+        for number, event in enumerate(client.events(after=after, types=wanted, file=file, organization=org), 1):
+            print(json_line(event), flush=True)
+            if number == count:
+                return

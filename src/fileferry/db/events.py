@@ -1,0 +1,70 @@
+"""Queries of the outbox: what happened to files, in the order of the commits that it happened in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from fileferry.db.schema import events
+from fileferry.model import Event
+
+_INSERT = insert(events)
+_EVENT = select(*(getattr(events.c, name) for name in Event.__struct_fields__))
+_FIRST = select(func.min(events.c.id))
+_LAST = select(func.coalesce(func.max(events.c.id), 0))
+
+
+def append(
+    conn: Connection,
+    *,
+    organization_id: str,
+    file_id: str,
+    version_id: str | None,
+    type: str,
+    data: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Add a row, in the transaction of the change that it tells of."""
+    conn.execute(
+        _INSERT,
+        {
+            "organization_id": organization_id,
+            "file_id": file_id,
+            "version_id": version_id,
+            "type": type,
+            "data": data,
+            "created_at": now,
+        },
+    )
+
+
+def first_id(conn: Connection) -> int | None:
+    """Return the id of the oldest event that is kept."""
+    first: int | None = conn.execute(_FIRST).scalar_one()
+    return first
+
+
+def last_id(conn: Connection) -> int:
+    """Return the id of the newest event; 0 where there is none."""
+    return int(conn.execute(_LAST).scalar_one())
+
+
+def list_after(
+    conn: Connection, after_id: int, limit: int, organization_id: str | None = None, types: Sequence[str] | None = None
+) -> list[Event]:
+    """Return events in order, those past ``after_id``: of one organization, and of some types, where they are given."""
+    query = _EVENT.where(events.c.id > after_id)
+    if organization_id is not None:
+        query = query.where(events.c.organization_id == organization_id)
+    if types is not None:
+        query = query.where(events.c.type.in_(types))
+    return [Event(*row) for row in conn.execute(query.order_by(events.c.id).limit(limit))]
+
+
+def forget(conn: Connection, before: datetime) -> int:
+    """Forget events from before ``before`` but for the newest, after which ids go on growing; return how many."""
+    newest = select(func.max(events.c.id)).scalar_subquery()
+    return conn.execute(delete(events).where(events.c.created_at < before, events.c.id < newest)).rowcount

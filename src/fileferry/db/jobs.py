@@ -1,0 +1,112 @@
+"""Queries of versions that wait to be judged or scanned again, and of who is at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+
+from fileferry.db.schema import Instant, jobs, versions
+from fileferry.model import Rules
+
+_INSERT = insert(jobs)
+_NOW = bindparam("now", type_=Instant)
+_DUE = select(jobs.c.version_id).where(jobs.c.run_at <= _NOW).order_by(jobs.c.run_at).limit(bindparam("most"))
+_TAKE_UP = (
+    update(jobs)
+    .where(jobs.c.version_id == bindparam("version"))
+    .values(run_at=bindparam("until", type_=Instant), holder=bindparam("holder_id"), attempts=jobs.c.attempts + 1)
+    .returning(jobs.c.version_id, jobs.c.rules, jobs.c.metadata, jobs.c.attempts)
+)
+_DROP = delete(jobs).where(jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
+_PROLONG = (
+    update(jobs)
+    .where(jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
+    .values(run_at=bindparam("until", type_=Instant))
+)
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A version to be judged by ``rules``, or to be scanned again where there are none; ``attempts`` counts this one.
+
+    ``metadata`` is what the file's is to be once the version takes the place of another.
+    """
+
+    version_id: str
+    rules: Rules | None
+    metadata: dict[str, Any] | None
+    attempts: int
+
+
+def enqueue(
+    conn: Connection, version_id: str, rules: Rules | None, now: datetime, metadata: dict[str, Any] | None = None
+) -> None:
+    """Let a version be judged, or scanned again."""
+    conn.execute(
+        _INSERT,
+        {
+            "version_id": version_id,
+            "rules": None if rules is None else msgspec.to_builtins(rules),
+            "metadata": metadata,
+            "run_at": now,
+            "attempts": 0,
+            "created_at": now,
+        },
+    )
+
+
+def is_due(conn: Connection, now: datetime) -> bool:
+    """Whether there is a job to take up."""
+    return conn.execute(_DUE, {"now": now, "most": 1}).first() is not None
+
+
+def claim(conn: Connection, holder: str, now: datetime, until: datetime, limit: int) -> list[Job]:
+    """Take up the jobs that are longest due, until ``until``; a holder that is gone by then leaves them to others."""
+    due = list(conn.execute(_DUE, {"now": now, "most": limit}).scalars())
+    taken = []
+    for version_id in due:
+        row = conn.execute(_TAKE_UP, {"version": version_id, "until": until, "holder_id": holder}).one()
+        rules = None if row[1] is None else msgspec.convert(row[1], Rules)
+        taken.append(Job(row[0], rules, row[2], row[3]))
+    return taken
+
+
+def prolong(conn: Connection, version_id: str, holder: str, until: datetime) -> bool:
+    """Keep a job for longer; False where another has it by now."""
+    given = {"version": version_id, "holder_id": holder, "until": until}
+    return bool(conn.execute(_PROLONG, given).rowcount)
+
+
+def finish(conn: Connection, version_id: str, holder: str) -> bool:
+    """Drop a job that is done; False where it is another's by now, whose outcome is to count."""
+    return bool(conn.execute(_DROP, {"version": version_id, "holder_id": holder}).rowcount)
+
+
+def put_off(
+    conn: Connection, version_id: str, holder: str, until: datetime, error: str, *, attempted: bool = True
+) -> None:
+    """Leave a job for later, saying why; one that was not ``attempted`` is not counted as if it were."""
+    again = jobs.c.attempts if attempted else jobs.c.attempts - 1
+    values = {"run_at": until, "holder": None, "last_error": error[:255], "attempts": again}
+    conn.execute(update(jobs).where(jobs.c.version_id == version_id, jobs.c.holder == holder).values(**values))
+
+
+def cancel(conn: Connection, version_ids: Sequence[str]) -> None:
+    """Drop the jobs of versions that have ended."""
+    conn.execute(delete(jobs).where(jobs.c.version_id.in_(version_ids)))
+
+
+def count(conn: Connection) -> int:
+    """Return how many jobs there are."""
+    return int(conn.execute(select(func.count()).select_from(jobs)).scalar_one())
+
+
+def list_to_rescan(conn: Connection, now: datetime, limit: int) -> list[str]:
+    """Return ids of ready versions whose next scan is due."""
+    # In the words of the index, or SQLite does not use it.
+    due = text("state = 'ready' AND rescan_at IS NOT NULL")
+    query = select(versions.c.id).where(due, versions.c.rescan_at <= now)
+    return list(conn.execute(query.order_by(versions.c.rescan_at).limit(limit)).scalars())

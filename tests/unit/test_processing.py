@@ -1,0 +1,416 @@
+"""Judging what has arrived: versions wait for it, each ends in one state whatever fails on the way, and links follow.
+
+The scanner is scripted where it must fail on cue; tests/services has the same with clamd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fileferry.app import opened
+from fileferry.db import events, jobs
+from fileferry.engine.engine import Engine
+from fileferry.engine.processing import MOST_ATTEMPTS, Processing
+from fileferry.model import ScanOutcome
+from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, Verdict
+from unit.service import Service
+
+_IDENTITY = Identity("Scripted 1.0", "7", datetime(2029, 12, 31, tzinfo=UTC))
+_MARK = b"this is malware"
+
+
+class Scripted:
+    """A scanner that knows one mark, and fails as told: ``away`` before it begins, ``faults`` one scan each."""
+
+    max_size = 1000
+
+    def __init__(self) -> None:
+        self.away = False
+        self.faults: list[Exception] = []
+        self.scanned = 0
+        self.mark = _MARK
+
+    async def identify(self) -> Identity:
+        if self.away:
+            raise ScannerAway("nobody listens")
+        return _IDENTITY
+
+    async def scan(self, blocks: AsyncIterable[bytes]) -> Verdict:
+        await self.identify()
+        content = b"".join([block async for block in blocks])
+        self.scanned += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        found = self.mark in content
+        outcome = ScanOutcome.INFECTED if found else ScanOutcome.CLEAN
+        return Verdict(outcome, _IDENTITY, "Scripted.Mark" if found else None)
+
+    async def close(self) -> None:
+        pass
+
+
+class Judged:
+    """A service whose new versions are judged when told, by a scripted scanner."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.service = Service(folder, clamd="tcp://127.0.0.1:9", **settings)
+        self.scanner = Scripted()
+
+    def process(self) -> None:
+        """Judge what is due."""
+        self.run(lambda engine: self.processing(engine).settle())
+
+    def processing(self, engine: Engine) -> Processing:
+        """Return what judges, as a process of its own."""
+        return Processing(engine.database, engine.files, self.scanner, self.service.settings, self.service.clock)
+
+    def run(self, action: Callable[[Engine], Any]) -> Any:
+        """Do something with an engine of this service's database."""
+
+        async def within() -> Any:
+            async with opened(self.service.settings, self.service.clock) as engine:
+                return await action(engine)
+
+        return asyncio.run(within())
+
+    def file(self, file: dict[str, Any], version_id: str | None = None) -> dict[str, Any]:
+        """Ask for a file as it is now."""
+        query = "" if version_id is None else f"?version_id={version_id}"
+        answer: dict[str, Any] = self.service.request("GET", f"/api/files/{file['id']}{query}").json()
+        return answer
+
+    def told(self, file: dict[str, Any]) -> list[str]:
+        """Return the types of a file's events, in order."""
+        found = self.run(lambda engine: engine.database.read(events.list_after, 0, 1000))
+        return [event.type for event in found if event.file_id == file["id"]]
+
+    def waiting(self) -> int:
+        """Return how many jobs there are."""
+        return int(self.run(lambda engine: engine.database.read(jobs.count)))
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Iterator[Judged]:
+    made = Judged(tmp_path)
+    yield made
+    made.service.close()
+
+
+def test_a_file_is_served_once_it_was_scanned_and_not_before(judged: Judged) -> None:
+    file = judged.service.upload(b"harmless")
+    assert file["status"] == "processing"
+    assert judged.service.fetch(file["url"]).status_code == 409
+    assert judged.told(file) == []
+    judged.process()
+    assert judged.file(file)["status"] == "ready"
+    assert judged.service.fetch(file["url"]).content == b"harmless"
+    assert judged.told(file) == ["file.ready"]
+    assert judged.waiting() == 0
+
+
+def test_malware_is_never_served_and_its_bytes_are_freed(judged: Judged) -> None:
+    file = judged.service.upload(b"x" + _MARK)
+    judged.process()
+    now = judged.file(file)
+    assert (now["status"], now["reason"]) == ("rejected", "infected")
+    assert judged.service.fetch(file["url"]).status_code == 410
+    assert judged.told(file) == ["file.rejected"]
+    judged.service.sweep()
+    assert judged.service.fetch(file["url"]).status_code == 410
+
+
+def test_a_rejected_file_says_why_for_a_week_and_is_gone_then(judged: Judged) -> None:
+    file = judged.service.upload(_MARK)
+    judged.process()
+    judged.service.pass_time(days=6, hours=23)
+    judged.service.sweep()
+    assert judged.file(file)["reason"] == "infected"
+    judged.service.pass_time(hours=2)
+    judged.service.sweep()
+    assert judged.service.request("GET", f"/api/files/{file['id']}").status_code == 410
+    assert judged.told(file) == ["file.rejected", "file.expired"]
+
+
+def test_the_version_before_is_served_until_the_next_one_has_passed(judged: Judged) -> None:
+    first = judged.service.upload(b"one", metadata='{"n": 1}')
+    judged.process()
+    second = judged.service.upload(b"two", metadata='{"n": 2}')
+    assert second["status"] == "processing"
+    assert judged.file(first)["metadata"] == {"n": 1}
+    assert judged.file(first, second["version_id"])["status"] == "processing"
+    assert judged.service.request("GET", f"/api/files/{first['id']}/content").content == b"one"
+    judged.process()
+    assert judged.file(first)["version_id"] == second["version_id"]
+    assert judged.file(first)["metadata"] == {"n": 2}
+    assert judged.service.request("GET", f"/api/files/{first['id']}/content").content == b"two"
+
+
+def test_a_rejected_version_leaves_the_one_before_it_in_place(judged: Judged) -> None:
+    first = judged.service.upload(b"one")
+    judged.process()
+    second = judged.service.upload(_MARK)
+    judged.process()
+    assert judged.file(first)["version_id"] == first["version_id"]
+    assert judged.file(first)["status"] == "ready"
+    assert judged.file(first, second["version_id"])["reason"] == "infected"
+    assert judged.service.fetch(first["url"]).content == b"one"
+    assert judged.told(first) == ["file.ready", "file.rejected"]
+
+
+def test_a_version_that_passes_after_a_later_one_does_not_take_its_place(judged: Judged) -> None:
+    first = judged.service.upload(b"one")
+    judged.scanner.faults = [ScanFailed("not now")]
+    judged.process()
+    second = judged.service.upload(b"two")
+    judged.process()
+    assert judged.file(first)["version_id"] == second["version_id"]
+    judged.service.pass_time(minutes=1)
+    judged.process()
+    assert judged.file(first)["version_id"] == second["version_id"]
+    assert judged.service.fetch(first["url"]).content == b"one"
+
+
+def test_a_condition_is_held_against_the_version_that_is_still_judged(judged: Judged) -> None:
+    first = judged.service.upload(b"one")
+    judged.process()
+    judged.service.upload(b"two")
+    late = judged.service.request("PUT", "/api/upload/a", content=b"three", headers={"If-Match": first["etag"]})
+    assert late.status_code == 412
+
+
+def test_a_rejected_file_does_not_keep_a_new_one_from_its_path(judged: Judged) -> None:
+    judged.service.upload(_MARK)
+    judged.process()
+    again = judged.service.request("PUT", "/api/upload/a", content=b"good", headers={"If-None-Match": "*"})
+    assert again.is_success
+    judged.process()
+    assert judged.file(again.json())["status"] == "ready"
+
+
+def test_files_wait_for_a_scanner_that_is_away_however_long(judged: Judged) -> None:
+    file = judged.service.upload(b"patient")
+    judged.scanner.away = True
+    for _ in range(3 * MOST_ATTEMPTS):
+        judged.process()
+        judged.service.pass_time(minutes=1)
+    assert judged.file(file)["status"] == "processing"
+    judged.scanner.away = False
+    judged.process()
+    assert judged.file(file)["status"] == "ready"
+
+
+def test_a_scan_that_fails_is_tried_again_later(judged: Judged) -> None:
+    file = judged.service.upload(b"again")
+    judged.scanner.faults = [ScannerAway("killed"), ScanFailed("odd")]
+    judged.process()
+    assert judged.file(file)["status"] == "processing"
+    assert judged.scanner.scanned == 1
+    judged.process()
+    assert judged.scanner.scanned == 1, "not before its time"
+    for _ in range(2):
+        judged.service.pass_time(minutes=1)
+        judged.process()
+    assert judged.file(file)["status"] == "ready"
+    assert judged.told(file) == ["file.ready"]
+
+
+@pytest.mark.parametrize("fault", [ScanFailed("cannot parse"), ScannerAway("died of it")])
+def test_a_file_that_no_scan_survives_ends_as_an_error(judged: Judged, fault: Exception) -> None:
+    file = judged.service.upload(b"poison")
+    judged.scanner.faults = [fault] * 100
+    for _ in range(MOST_ATTEMPTS + 2):
+        judged.process()
+        judged.service.pass_time(hours=1)
+    now = judged.file(file)
+    assert (now["status"], now["reason"]) == ("rejected", "scan_failed")
+    assert judged.scanner.scanned == MOST_ATTEMPTS
+    assert judged.told(file) == ["file.rejected"]
+    assert judged.waiting() == 0
+
+
+def test_a_file_that_ends_every_process_is_given_up(judged: Judged) -> None:
+    file = judged.service.upload(b"deadly")
+    for number in range(MOST_ATTEMPTS):
+        claimed = judged.run(lambda engine, number=number: _claim(judged, engine, f"process {number}"))
+        assert len(claimed) == 1
+        judged.service.pass_time(minutes=2)
+    judged.process()
+    assert judged.file(file)["reason"] == "scan_failed"
+    assert judged.scanner.scanned == 0
+
+
+def test_what_a_dead_process_was_at_is_taken_up_by_another(judged: Judged) -> None:
+    file = judged.service.upload(b"left behind")
+    judged.run(lambda engine: _claim(judged, engine, "a process that is no more"))
+    judged.process()
+    assert judged.file(file)["status"] == "processing", "the claim still holds"
+    judged.service.pass_time(minutes=2)
+    judged.process()
+    assert judged.file(file)["status"] == "ready"
+    assert judged.told(file) == ["file.ready"]
+
+
+def test_the_outcome_of_a_claim_that_has_lapsed_does_not_count(judged: Judged) -> None:
+    file = judged.service.upload(b"slow")
+
+    async def twice(engine: Engine) -> None:
+        slow, quick = judged.processing(engine), judged.processing(engine)
+        claimed = await slow._claim_some()
+        judged.service.pass_time(minutes=2)
+        await quick.settle()
+        for job in claimed:
+            await slow._take_up(job)
+
+    judged.run(twice)
+    assert judged.file(file)["status"] == "ready"
+    assert judged.told(file) == ["file.ready"]
+
+
+def test_a_file_deleted_meanwhile_stays_deleted(judged: Judged) -> None:
+    file = judged.service.request("POST", "/api/upload/b", content=b"unwanted").json()
+    judged.service.request("DELETE", f"/api/files/{file['id']}")
+    judged.process()
+    assert judged.service.request("GET", f"/api/files/{file['id']}").status_code == 404
+    assert judged.told(file) == ["file.deleted"]
+    assert judged.waiting() == 0
+
+
+def test_what_is_too_large_to_scan_is_not_called_clean(tmp_path: Path) -> None:
+    judged = Judged(tmp_path)
+    file = judged.service.upload(b"x" * 1001)
+    judged.process()
+    assert judged.file(file)["reason"] == "not_scanned"
+    assert judged.scanner.scanned == 0
+    judged.service.close()
+
+
+def test_what_is_too_large_to_scan_is_served_where_policy_says_so(tmp_path: Path) -> None:
+    judged = Judged(tmp_path, serve_unscanned="true")
+    file = judged.service.upload(b"x" * 1001)
+    judged.process()
+    assert judged.file(file)["status"] == "ready"
+    assert _scan_of(judged, file).outcome is ScanOutcome.SKIPPED_TOO_LARGE
+    judged.service.close()
+
+
+def test_the_scan_is_kept_with_engine_and_signatures(judged: Judged) -> None:
+    file = judged.service.upload(b"harmless")
+    judged.process()
+    scan = _scan_of(judged, file)
+    assert (scan.outcome, scan.engine, scan.signatures) == (ScanOutcome.CLEAN, "Scripted 1.0", "7")
+    assert scan.signatures_at == _IDENTITY.signatures_at
+    assert scan.started_at == scan.ended_at == judged.service.now
+
+
+def test_bytes_that_the_store_has_spoiled_are_rejected(judged: Judged) -> None:
+    file = judged.service.upload(b"y" * 900)
+    large = judged.service.request("PUT", "/api/upload/large", content=b"y" * 40_000).json()
+    judged.scanner.max_size = 100_000
+    (blob,) = [path for path in judged.service.data.rglob("*") if path.is_file() and path.stat().st_size == 40_000]
+    content = bytearray(blob.read_bytes())
+    content[20_000] ^= 1
+    blob.chmod(0o600)
+    blob.write_bytes(content)
+    judged.process()
+    assert judged.file(file)["status"] == "ready"
+    assert judged.file(large)["reason"] == "digest_mismatch"
+
+
+def test_a_file_is_scanned_again_and_recalled_when_signatures_have_learned(judged: Judged) -> None:
+    file = judged.service.upload(b"not yet known")
+    judged.process()
+    judged.service.pass_time(days=6)
+    judged.service.sweep()
+    assert judged.waiting() == 0
+    judged.scanner.mark = b"not yet known"
+    judged.service.pass_time(days=2)
+    judged.service.sweep()
+    assert judged.waiting() == 1
+    assert judged.service.fetch(file["url"]).status_code == 200, "served while it is scanned again"
+    judged.process()
+    assert judged.service.fetch(file["url"]).status_code == 410
+    assert judged.file(file)["reason"] == "infected"
+    assert judged.told(file) == ["file.ready", "file.recalled"]
+
+
+def test_another_scan_that_fails_takes_nothing_back(judged: Judged) -> None:
+    file = judged.service.upload(b"fine")
+    judged.process()
+    judged.service.pass_time(days=8)
+    judged.service.sweep()
+    judged.scanner.faults = [ScanFailed("odd")] * 100
+    for _ in range(MOST_ATTEMPTS + 2):
+        judged.process()
+        judged.service.pass_time(hours=1)
+    assert judged.file(file)["status"] == "ready"
+    assert _scan_of(judged, file).outcome is ScanOutcome.CLEAN
+    judged.scanner.faults = []
+    judged.service.pass_time(days=8)
+    judged.service.sweep()
+    assert judged.waiting() == 1, "it is due again"
+
+
+def test_files_from_before_there_was_a_scanner_are_scanned_once_there_is_one(tmp_path: Path) -> None:
+    before = Service(tmp_path)
+    file = before.upload(_MARK)
+    assert file["status"] == "ready"
+    before.close()
+    judged = Judged(tmp_path)
+    judged.service.sweep()
+    judged.process()
+    assert judged.told(file) == ["file.ready", "file.recalled"]
+    judged.service.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.txt", b"words", None),
+        ("a.pdf", b"%PDF-1.7 more", "type_not_allowed"),
+        ("a.txt", b"MZ\x90\x00\x03", "type_not_allowed"),
+    ],
+)
+def test_only_allowed_types_become_ready(tmp_path: Path, name: str, content: bytes, reason: str | None) -> None:
+    service = Service(tmp_path, allowed_types="text/plain")
+    answer = service.request("PUT", f"/api/upload/{name}", content=content)
+    if answer.status_code == 415:  # told by the name already
+        assert reason == "type_not_allowed"
+        service.close()
+        return
+    service.process()
+    now = service.request("GET", f"/api/files/{answer.json()['id']}").json()
+    assert now["reason"] == reason
+    service.close()
+
+
+def test_empty_files_are_rejected_where_policy_refuses_them(tmp_path: Path) -> None:
+    service = Service(tmp_path, refuse_empty="true")
+    file = service.upload(b"")
+    service.process()
+    assert service.request("GET", f"/api/files/{file['id']}").json()["reason"] == "empty"
+    service.close()
+
+
+def test_the_workspaces_flow_shows_a_file_once_it_has_passed(judged: Judged) -> None:
+    file = judged.service.upload(b"harmless", "docs/a.txt")
+    url = f"/file/v2/orgs/{file['organization_id']}/workspaces/{file['workspace_id']}/files/{file['id']}"
+    assert judged.service.request("GET", url).status_code == 404
+    judged.process()
+    assert judged.service.request("GET", url).json()["name"] == "a.txt"
+
+
+async def _claim(judged: Judged, engine: Engine, holder: str) -> Any:
+    now = judged.service.now
+    return await engine.database.write(jobs.claim, holder, now, now.replace(minute=now.minute + 1), 10)
+
+
+def _scan_of(judged: Judged, file: dict[str, Any]) -> Any:
+    from fileferry.db import files
+
+    return judged.run(lambda engine: engine.database.read(files.find, file["id"])).version.scan

@@ -42,7 +42,7 @@ from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
-from fileferry.engine import rates
+from fileferry.engine import egress, rates
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
 from fileferry.engine.room import Room
 from fileferry.engine.sweeper import Findings
@@ -167,6 +167,13 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
         await engine.close()
 
 
+def _check(settings: Settings) -> None:
+    """Raise SettingsError for what only its users can read, before anything is made or shown."""
+    rates.check(settings)
+    egress.networks_of(settings)
+    _scanner(settings)
+
+
 def _scanner(settings: Settings) -> Scanner | None:
     if settings.clamd is None:
         return None
@@ -181,7 +188,7 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
 
     Returns the root key's secret where this call made one; it can be shown only now.
     """
-    rates.check(settings)
+    _check(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     url = settings.resolved_database_url()
     await asyncio.get_running_loop().run_in_executor(None, migrate, url)

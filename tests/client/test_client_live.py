@@ -37,6 +37,22 @@ def chunks_of(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
+def test_an_end_user_has_files_of_her_own(connect: Any, server: LiveServer) -> None:
+    ada, bob = (connect(server.url, server.root_key, end_user=name) for name in ("ada", "bob"))
+    file = ada.upload(b"hers,truly", name="ada.csv")
+    assert ada.wait(file).status == "ready"
+    assert file.file_id in {listed.file_id for listed in ada.list()}
+    assert file.file_id not in {listed.file_id for listed in bob.list()}
+    with pytest.raises(fileferry.NotFound):
+        bob.get(file.file_id)
+
+
+@pytest.mark.parametrize("name", ["", " ada", "a\nb"])
+def test_what_is_no_name_of_an_end_user_is_told_at_once(connect: Any, server: LiveServer, name: str) -> None:
+    with pytest.raises(fileferry.NotConfigured):
+        connect(server.url, server.root_key, end_user=name).get("x")
+
+
 @pytest.mark.parametrize("kind", ["path", "str", "bytes", "file", "iterator"])
 def test_every_kind_of_source_arrives_whole(client: Any, large: Path, kind: str) -> None:
     with large.open("rb") as opened:

@@ -276,13 +276,18 @@ ADMINISTRATION: dict[tuple[str, str], Row] = {
         f"/api/organizations/{s.organization}", json={"end_user_limits": {"max_files": None}}
     ),
     ("post", "/api/workspaces"): lambda s: _about("/api/workspaces", json={"name": "further"}),
+    ("get", "/api/webhooks"): lambda s: _about("/api/webhooks"),
+    ("post", "/api/webhooks"): lambda s: _about("/api/webhooks", json={"url": "https://hooks.example.org/a"}),
     ("patch", "/api/workspaces/{id_or_name}"): lambda s: _about(f"/api/workspaces/{s.workspace}", json={}),
 }
 """What only keys with the scope ``admin`` do that see the whole organization."""
 
 ELSEWHERE: dict[tuple[str, str], str] = {
-    ("delete", "/v1/files/{file_id}/attach"): "tests/contract/test_signed_flow.py: releasing what is not attached is 404 for all",
-    ("get", "/api/events"): "tests/contract/test_events.py: it does not end by itself",
+    (
+        "delete",
+        "/v1/files/{file_id}/attach",
+    ): "tests/contract/test_signed_flow.py: releasing what is not attached is 404 for all",
+    ("get", "/api/events"): "tests/contract/test_server_sent_events.py: it does not end by itself",
     ("put", "/api/upload"): "names no file, and is refused for that",
     ("post", "/api/upload"): "names no file, and is refused for that",
     ("post", "/api/organizations"): "needs the root key, which is never confined: tests/contract/test_native_keys.py",
@@ -296,7 +301,9 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ("get", "/workspace/orgs/{organization_id}/workspaces/{workspace_id}"): "shows no files",
     **{("get", path): "needs no key" for path in ("/healthz", "/readyz", "/metrics")},
     **{("get", path): "needs no key" for path in ("/file/health_check", "/workspace/health_check")},
-    **{(method, "/f/{token}/{name}"): "the URL is the right: whoever holds it" for method in ("get", "head", "options")},
+    **{
+        (method, "/f/{token}/{name}"): "the URL is the right: whoever holds it" for method in ("get", "head", "options")
+    },
     **{
         (method, "/d/{version_id}/{name}"): "the URL is the right, and its key's at use: test_confined_keys.py"
         for method in ("get", "head", "options")
@@ -306,11 +313,8 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         for method in ("get", "head", "options", "put", "post", "patch", "delete")
     },
     ("options", "/tus"): "needs no key",
-    **{
-        (method, path): "administration: engine/webhooks.py asks for the scope admin; tests/contract/test_webhooks.py"
-        for method, path in (
-            ("get", "/api/webhooks"),
-            ("post", "/api/webhooks"),
+    **dict.fromkeys(
+        (
             ("get", "/api/webhooks/{webhook_id}"),
             ("patch", "/api/webhooks/{webhook_id}"),
             ("delete", "/api/webhooks/{webhook_id}"),
@@ -319,7 +323,8 @@ ELSEWHERE: dict[tuple[str, str], str] = {
             ("post", "/api/webhooks/{webhook_id}/replay"),
             ("post", "/api/webhooks/{webhook_id}/rotate"),
             ("post", "/api/webhooks/{webhook_id}/test"),
-        )
-    },
+        ),
+        "administration: engine/webhooks.py asks for the scope admin; tests/contract/test_native_webhooks.py",
+    ),
 }
 """Routes that have no row above, and why."""

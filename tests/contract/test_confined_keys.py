@@ -13,7 +13,8 @@ from unit.service import Service
 REFUSED = {403, 404, 409}
 # Calls of the signed flow are refused for naming nobody, before it is known what they are about.
 NAMELESS = {
-    path: {400, 401, 422} for path in ("/v1/files/signed-url", "/v1/files/{file_id}/status", "/v1/files/{file_id}/attach")
+    path: {400, 401, 422}
+    for path in ("/v1/files/signed-url", "/v1/files/{file_id}/status", "/v1/files/{file_id}/attach")
 }
 
 
@@ -29,6 +30,12 @@ def scene(service: Service) -> Scene:
     return Scene(service)
 
 
+@pytest.fixture(scope="module")
+def untouched(service: Service) -> Scene:
+    """A scene that a confined key leaves as it is, whatever it asks."""
+    return Scene(service)
+
+
 def names(rows: dict[tuple[str, str], object]) -> list[str]:
     return [f"{method.upper()} {path}" for method, path in rows]
 
@@ -39,7 +46,8 @@ def paths(listing: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("user", [None, "alice"], ids=["for nobody", "for the owner"])
 @pytest.mark.parametrize("route", [*ROWS, *FOLDERS], ids=names({**ROWS, **FOLDERS}))
-def test_what_is_outside_is_not_there(scene: Scene, route: tuple[str, str], user: str | None) -> None:
+def test_what_is_outside_is_not_there(untouched: Scene, route: tuple[str, str], user: str | None) -> None:
+    scene = untouched
     ask = {**ROWS, **FOLDERS}[route](scene)
     answer = scene.asks(route[0].upper(), ask.url, user, key=scene.confined, **ask.options)
     if ask.own:
@@ -49,10 +57,13 @@ def test_what_is_outside_is_not_there(scene: Scene, route: tuple[str, str], user
     sent = ask.url + str(ask.options)
     assert [trace for trace in scene.traces() if trace in answer.text and trace not in sent] == []
     assert scene.asks("GET", f"/api/files/{scene.file['id']}/content").content == SECRET + b" again"
+    assert scene.asks("GET", f"/api/uploads/{scene.upload['id']}").json()["state"] == "received"
+    assert scene.asks("GET", f"/api/files/{scene.deleted['id']}").status_code == 404
 
 
 @pytest.mark.parametrize("route", ADMINISTRATION, ids=names(ADMINISTRATION))
-def test_a_confined_key_administers_nothing_though_it_has_the_scope(scene: Scene, route: tuple[str, str]) -> None:
+def test_a_confined_key_administers_nothing_though_it_has_the_scope(untouched: Scene, route: tuple[str, str]) -> None:
+    scene = untouched
     ask = ADMINISTRATION[route](scene)
     assert scene.operator_asks(route[0].upper(), ask.url, key=scene.confined, **ask.options).status_code == 403
     for_users = scene.make_key(scopes=["admin"], on_behalf_of=["*"])["key"]
@@ -69,7 +80,9 @@ def test_inside_its_folder_everything_is_as_ever(scene: Scene) -> None:
     asks("PUT", f"/api/upload/{INSIDE}/deep/a.bin", content=b"two")
     assert asks("GET", f"/api/files/path/{INSIDE}/deep/a.bin").json()["id"] == made["id"]
     assert asks("GET", scene.flow("files")).json()["total"] == 1
-    assert asks("PATCH", f"/api/files/{made['id']}", json={"path": f"{INSIDE}/b.bin"}).json()["path"] == f"{INSIDE}/b.bin"
+    assert (
+        asks("PATCH", f"/api/files/{made['id']}", json={"path": f"{INSIDE}/b.bin"}).json()["path"] == f"{INSIDE}/b.bin"
+    )
     folder = asks("POST", "/api/folders", json={"path": INSIDE}).json()
     asked = {"filesMetadata": [{"name": "c.bin", "size": 5}]}
     (ticket,) = asks("POST", f"/v1/files/{folder['id']}", json=asked).json()["urls"]
@@ -102,6 +115,17 @@ def test_a_file_whose_name_begins_like_the_folder_is_in_no_list(scene: Scene) ->
         assert [file["name"] for file in listed] == ["a.txt"], url
 
 
+def test_deleted_files_are_listed_and_counted_inside_only(scene: Scene) -> None:
+    made = scene.operator_asks("PUT", f"/api/upload/{INSIDE}/gone.txt", content=b"a").json()
+    assert scene.operator_asks("DELETE", f"/api/files/{made['id']}").status_code == 204
+    listed = scene.operator_asks("GET", "/api/files?deleted=true", key=scene.confined).json()
+    assert paths(listed) == [f"{INSIDE}/gone.txt"]
+    searched = scene.operator_asks("GET", scene.flow("files?deleted=true"), key=scene.confined).json()
+    assert (searched["total"], [file["name"] for file in searched["files"]]) == (1, ["gone.txt"])
+    of_bob = scene.asks("GET", scene.flow("files?deleted=true"), "bob").json()
+    assert (of_bob["total"], of_bob["files"]) == (0, [])
+
+
 def test_a_file_is_not_moved_out_nor_restored_outside(scene: Scene) -> None:
     made = scene.operator_asks("PUT", f"/api/upload/{INSIDE}/a.txt", key=scene.confined, content=b"a").json()
     moved = {"path": f"{OUTSIDE}/a.txt"}
@@ -115,6 +139,25 @@ def test_a_confined_key_hands_nothing_off(scene: Scene) -> None:
     assert answer.status_code == 403
     asked = {"name": "a.txt", "size": 1}
     assert scene.operator_asks("POST", "/api/uploads", key=scene.confined, json=asked).status_code == 403
+
+
+def test_a_confined_keys_ticket_takes_partial_uploads_too(scene: Scene) -> None:
+    asked = {"path": f"{INSIDE}/joined.txt", "auto_complete": True}
+    ticket = scene.operator_asks("POST", "/api/uploads", key=scene.confined, json=asked).json()
+    tus, parts = {"Tus-Resumable": "1.0.0"}, []
+    for content in (b"one ", b"two"):
+        begun = {**tus, "Upload-Concat": "partial", "Upload-Length": str(len(content))}
+        made = scene.service.request("POST", ticket["url"], key=None, headers=begun)
+        assert made.status_code == 201, made.text
+        parts.append(made.headers["location"])
+        bytes_sent = {**tus, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        assert (
+            scene.service.request("PATCH", parts[-1], key=None, headers=bytes_sent, content=content).status_code == 204
+        )
+    joined = {**tus, "Upload-Concat": f"final;{' '.join(parts)}"}
+    assert scene.service.request("POST", ticket["url"], key=None, headers=joined).status_code == 201
+    fetched = scene.operator_asks("GET", f"/api/files/{ticket['file_id']}/content", key=scene.confined)
+    assert fetched.content == b"one two"
 
 
 def test_links_end_when_their_key_is_confined_elsewhere(scene: Scene) -> None:

@@ -108,7 +108,9 @@ USER = {"user-id": "alice"}
 # Every way that bytes come in by in one call, each with a content of its own length.
 ONE_CALL: dict[str, Callable[[Tenant, bytes], httpx.Response]] = {
     "PUT": lambda t, content: t.puts(content, headers=USER),
-    "PUT without a length": lambda t, content: t.asks("PUT", "/api/upload/a.txt", content=_chunks(content), headers=USER),
+    "PUT without a length": lambda t, content: t.asks(
+        "PUT", "/api/upload/a.txt", content=_chunks(content), headers=USER
+    ),
     "POST": lambda t, content: t.asks("POST", "/api/upload/a.txt", content=content, headers=USER),
     "form": lambda t, content: t.asks("POST", "/v1/files", files={"file": ("a.txt", content)}, headers=USER),
     "JSON": lambda t, content: t.asks(

@@ -12,7 +12,18 @@ from pages import DOCS, ROOT, links, name_of, pages, prose, routes
 from tables import TABLES, written
 
 import fileferry
-from fileferry.client.nouns import ApiKey, Delivery, File, Folder, Organization, Version, Webhook, Workspace
+from fileferry.client.nouns import (
+    ApiKey,
+    Delivery,
+    Event,
+    File,
+    Folder,
+    Organization,
+    Scan,
+    Version,
+    Webhook,
+    Workspace,
+)
 from fileferry.errors import FerryError
 
 NOT_IN_THE_SCHEMA = {("GET", "/docs"), ("GET", "/docs/openapi.json")}
@@ -60,7 +71,7 @@ def test_every_method_of_the_client_is_described(client: type) -> None:
     assert not unnamed(methods, DOCS / "python-client.md")
 
 
-@pytest.mark.parametrize("noun", [ApiKey, Delivery, File, Folder, Organization, Version, Webhook, Workspace])
+@pytest.mark.parametrize("noun", [ApiKey, Delivery, Event, File, Folder, Organization, Scan, Version, Webhook, Workspace])
 def test_every_field_of_the_clients_nouns_is_described(noun: type) -> None:
     assert not unnamed(list(inspect.signature(noun).parameters), DOCS / "python-client.md")
 

@@ -21,7 +21,7 @@ from fileferry.db.webhooks import DeliveryState
 from fileferry.engine import egress
 from fileferry.engine.deliveries import SCHEDULE, Deliveries
 from support.receiver import Message, Receiver, Reply, receiving
-from unit.service import Service
+from unit.service import ROOT_KEY, Service
 
 BACKLOG = 1200
 
@@ -380,6 +380,66 @@ def test_a_receiver_that_asks_for_time_is_sent_nothing_else_meanwhile(service: S
 
     asyncio.run(both())
     assert sorted(path for _type, path in map(told, receiver.received)) == ["a", "a", "b"]
+
+
+def test_what_one_receiver_asked_for_does_not_hold_up_the_address_after_it(
+    service: Service, receiver: Receiver
+) -> None:
+    receiver.answer = always(429, Retry_After="86400")
+    webhook = hook(service, receiver)
+    service.upload()
+
+    async def move(new: Receiver) -> None:
+        async with opened(service.settings, service.clock) as engine:
+            sending = Deliveries(engine.database, service.settings, service.clock)
+            await sending.settle()
+            principal = await engine.keys.authenticate(ROOT_KEY, None)
+            await engine.webhooks.change(principal, webhook["id"], url=new.url)
+            await engine.webhooks.test(principal, webhook["id"])
+            await sending.settle()
+
+    with receiving() as new:
+        asyncio.run(move(new))
+        assert [json.loads(message.body)["type"] for message in new.received] == ["webhook.test"]
+
+
+def test_the_answer_for_a_webhook_that_is_gone_is_not_taken_for_anothers(service: Service, receiver: Receiver) -> None:
+    gone = hook(service, receiver)
+    service.upload()
+    with receiving() as other:
+
+        def replace(_message: Message) -> Reply:
+            with sqlite3.connect(service.data / "fileferry.db", timeout=30) as database:
+                # The other's delivery has the id that was the newest.
+                database.execute("UPDATE webhooks SET url = ?", [other.url])
+                database.execute("UPDATE deliveries SET event_id = -1, file_id = 'another'")
+            return Reply()
+
+        receiver.answer = replace
+        service.deliver()
+        service.deliver()
+        assert len(other.received) == 1
+    assert [delivery["state"] for delivery in log(service, gone)] == ["delivered"]
+
+
+def test_the_many_slow_receivers_of_one_organization_hold_up_no_other(service: Service, receiver: Receiver) -> None:
+    other_is_served = threading.Event()
+    receiver.answer = lambda _message: Reply() if other_is_served.wait(15) else Reply(500)
+    slow = [hook(service, receiver) for _ in range(40)]  # more than may be under way at once
+    elsewhere = service.request("POST", "/api/organizations", json={"slug": "other"}).json()["id"]
+    with receiving() as quick:
+
+        def answer(_message: Message) -> Reply:
+            other_is_served.set()
+            return Reply()
+
+        quick.answer = answer
+        ask(service, "POST", "", json={"url": quick.url}, params={"organization": elsewhere})
+        service.request("PUT", "/api/upload/theirs", content=b"abc", params={"organization": elsewhere})
+        service.upload()
+        service.deliver()
+        assert len(quick.received) == 1
+    assert {log(service, webhook)[0]["state"] for webhook in slow} == {"delivered"}
 
 
 def test_both_secrets_sign_during_the_grace_of_a_rotation(service: Service, receiver: Receiver) -> None:

@@ -143,6 +143,46 @@ def test_a_listing_walks_along_an_index(plans: Plans, name: str) -> None:
     refuse_slow(others)
 
 
+def for_user(principal: Principal) -> Principal:
+    return replace(principal, end_user="ada")
+
+
+def in_folder(principal: Principal) -> Principal:
+    return replace(principal, key=replace(principal.key, path_prefix="d"))
+
+
+PARTS: dict[str, tuple[Asking, str]] = {
+    "an end user's newest": (
+        lambda engine, principal, file: engine.files.list_newest(for_user(principal), None, 100),
+        "files_by_end_user (organization_id=? AND end_user=?)",
+    ),
+    "an end user's by path": (
+        lambda engine, principal, file: engine.files.list_by_path(for_user(principal), None, "", None, 100),
+        "files_by_end_user (organization_id=? AND end_user=?)",
+    ),
+    "an end user's as searched": (
+        lambda engine, principal, file: engine.files.search(for_user(principal), None, Search()),
+        "files_by_end_user (organization_id=? AND end_user=?)",
+    ),
+    "a folder's by path": (
+        lambda engine, principal, file: engine.files.list_by_path(in_folder(principal), None, "", None, 100),
+        "files_by_path (workspace_id=? AND path>? AND path<?)",
+    ),
+    "a folder's as searched": (
+        lambda engine, principal, file: engine.files.search(in_folder(principal), None, Search()),
+        "files_by_path (workspace_id=? AND path>? AND path<?)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_who_sees_a_part_has_no_more_than_that_read(plans: Plans, name: str) -> None:
+    ask, index = PARTS[name]
+    found = plans.of(ask)
+    assert found
+    assert all(f"SEARCH files USING INDEX {index}" in plan.steps for plan in found), found
+
+
 GETS: dict[str, tuple[Asking, str]] = {
     "by id": (
         lambda engine, principal, file: engine.files.get(principal, file["id"]),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fileferry.app import opened
-from fileferry.db import events, jobs
+from fileferry.db import events, files, jobs
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing import MOST_ATTEMPTS, Processing
 from fileferry.model import ScanOutcome
@@ -34,9 +34,11 @@ class Scripted:
         self.away = False
         self.faults: list[Exception] = []
         self.scanned = 0
+        self.asked = 0
         self.mark = _MARK
 
     async def identify(self) -> Identity:
+        self.asked += 1
         if self.away:
             raise ScannerAway("nobody listens")
         return _IDENTITY
@@ -237,12 +239,151 @@ def test_a_file_that_no_scan_survives_ends_as_an_error(judged: Judged, fault: Ex
 def test_a_file_that_ends_every_process_is_given_up(judged: Judged) -> None:
     file = judged.service.upload(b"deadly")
     for number in range(MOST_ATTEMPTS):
-        claimed = judged.run(lambda engine, number=number: _claim(judged, engine, f"process {number}"))
-        assert len(claimed) == 1
+        (job,) = judged.run(lambda engine, number=number: _claim(judged, engine, f"process {number}"))
+        if job.is_left:
+            judged.run(
+                lambda engine, number=number: engine.database.write(jobs.begin, job.version_id, f"process {number}")
+            )
         judged.service.pass_time(minutes=2)
     judged.process()
     assert judged.file(file)["reason"] == "scan_failed"
     assert judged.scanner.scanned == 0
+
+
+def test_a_file_that_only_waited_its_turn_when_processes_died_is_judged(judged: Judged) -> None:
+    waiting = [judged.service.upload(b"harmless", f"file {number}") for number in range(4)]
+    for _ in range(2 * MOST_ATTEMPTS):
+        judged.run(lambda engine: judged.processing(engine)._claim_some())
+        judged.service.pass_time(minutes=2)
+    judged.process()
+    assert [judged.file(file)["status"] for file in waiting] == ["ready"] * 4
+
+
+def test_a_process_that_ends_in_order_leaves_its_work_to_others_at_once(judged: Judged) -> None:
+    file = judged.service.upload(b"harmless")
+
+    async def claim_and_end(engine: Engine) -> None:
+        ending = judged.processing(engine)
+        await ending._claim_some()
+        await ending.close()
+
+    for _ in range(2 * MOST_ATTEMPTS):
+        judged.run(claim_and_end)
+    judged.process()
+    assert judged.file(file)["status"] == "ready"
+
+
+def test_new_files_are_judged_before_those_that_are_scanned_again(judged: Judged) -> None:
+    for number in range(3):
+        judged.service.upload(b"old", f"old {number}")
+    judged.process()
+    judged.service.pass_time(days=8)
+    judged.service.sweep()
+    judged.service.pass_time(minutes=1)
+    new = judged.service.upload(b"new", "new")
+    first, *others = judged.run(lambda engine: _claim(judged, engine, "somebody"))
+    assert str(first.version_id) == judged.run(lambda engine: _version_id(engine, new))
+    assert [job.rules for job in others] == [None] * 3
+
+
+def test_the_scanner_is_not_asked_for_every_look_at_readiness(judged: Judged) -> None:
+    async def look(engine: Engine) -> None:
+        processing = judged.processing(engine)
+        judged.scanner.away = True
+        for _ in range(3):
+            with pytest.raises(ScannerAway):
+                await processing.check()
+        assert judged.scanner.asked == 1
+
+    judged.run(look)
+
+
+def test_judging_begins_though_the_scanner_cannot_be_tried(judged: Judged) -> None:
+    file = judged.service.upload(b"harmless")
+
+    async def work(engine: Engine) -> None:
+        judged.scanner.faults = [ValueError("more bytes than it takes")]
+        async with asyncio.timeout(30):
+            running = asyncio.create_task(judged.processing(engine).run())
+            while await engine.database.read(jobs.count):
+                assert not running.done()
+                await asyncio.sleep(0.01)
+            running.cancel()
+
+    judged.run(work)
+    assert judged.file(file)["status"] == "ready"
+
+
+def test_a_sweep_beside_another_lets_each_file_be_scanned_again_once(judged: Judged) -> None:
+    judged.service.upload(b"old")
+    judged.process()
+    judged.service.pass_time(days=8)
+
+    async def sweep_twice(engine: Engine) -> None:
+        await asyncio.gather(engine.sweeper._enqueue_rescans(), engine.sweeper._enqueue_rescans())
+
+    judged.run(sweep_twice)
+    assert judged.waiting() == 1
+
+
+def test_a_late_find_ends_the_version_it_is_in_and_not_the_good_ones_before(judged: Judged) -> None:
+    good = judged.service.upload(b"good")
+    judged.process()
+    judged.service.upload(b"not yet known")
+    judged.process()
+    judged.scanner.mark = b"not yet known"
+    judged.service.pass_time(days=8)
+    judged.service.sweep()
+    judged.process()
+    assert judged.file(good)["reason"] == "infected"
+    judged.service.pass_time(days=8)
+    judged.service.sweep()
+    assert judged.service.fetch(good["url"]).content == b"good"
+
+
+def test_a_version_that_waits_does_not_end_with_a_rejected_one_before_it(judged: Judged) -> None:
+    file = judged.service.upload(_MARK)
+    judged.process()
+    judged.service.pass_time(days=6)
+    assert judged.service.upload(b"good")["expires_at"] is None
+    _pass_without_scanner(judged, days=2)
+    assert judged.file(file)["status"] == "ready"
+
+
+def test_a_version_that_waits_does_not_end_with_the_life_of_the_one_before_it(judged: Judged) -> None:
+    first = judged.service.upload(b"one", expires_in="1h")
+    judged.process()
+    second = judged.service.upload(b"two", expires_in="1d")
+    _pass_without_scanner(judged, hours=2)
+    assert judged.service.fetch(first["url"]).status_code == 410
+    assert judged.file(first)["version_id"] == second["version_id"]
+    assert judged.file(first)["expires_at"] == second["expires_at"]
+    assert judged.told(first) == ["file.ready", "file.ready"]
+
+
+def test_a_file_ends_in_its_time_where_the_version_that_waited_is_rejected(judged: Judged) -> None:
+    first = judged.service.upload(b"one", expires_in="1h")
+    judged.process()
+    judged.service.upload(_MARK, expires_in="1d")
+    _pass_without_scanner(judged, hours=2)
+    judged.service.sweep()
+    assert judged.service.request("GET", f"/api/files/{first['id']}").status_code == 410
+    assert judged.told(first) == ["file.ready", "file.rejected", "file.expired"]
+
+
+@pytest.mark.parametrize(("next_one", "told"), [(b"two", "file.ready"), (_MARK, "file.expired")])
+def test_a_version_that_waits_does_not_end_with_the_last_fetch_of_the_one_before_it(
+    judged: Judged, next_one: bytes, told: str
+) -> None:
+    first = judged.service.upload(b"one", expires_after_fetches="1")
+    judged.process()
+    judged.service.upload(next_one)
+    assert judged.service.fetch(first["url"]).content == b"one"
+    assert judged.service.fetch(first["url"]).status_code == 410
+    judged.process()
+    assert judged.told(first)[-1] == told
+    answer = judged.service.request("GET", f"/api/files/{first['id']}/content")
+    assert answer.status_code == (200 if told == "file.ready" else 410)
 
 
 def test_what_a_dead_process_was_at_is_taken_up_by_another(judged: Judged) -> None:
@@ -410,7 +551,20 @@ async def _claim(judged: Judged, engine: Engine, holder: str) -> Any:
     return await engine.database.write(jobs.claim, holder, now, now.replace(minute=now.minute + 1), 10)
 
 
-def _scan_of(judged: Judged, file: dict[str, Any]) -> Any:
-    from fileferry.db import files
+async def _version_id(engine: Engine, file: dict[str, Any]) -> str:
+    stored = await engine.database.read(files.find, file["id"])
+    assert stored is not None
+    return stored.version.id
 
+
+def _pass_without_scanner(judged: Judged, **time: float) -> None:
+    judged.scanner.away = True
+    judged.process()
+    judged.service.pass_time(**time)
+    judged.service.sweep()
+    judged.scanner.away = False
+    judged.process()
+
+
+def _scan_of(judged: Judged, file: dict[str, Any]) -> Any:
     return judged.run(lambda engine: engine.database.read(files.find, file["id"])).version.scan

@@ -56,7 +56,7 @@ class Tenant:
         headers = {**({"user-id": user} if user else {}), **options.pop("headers", {})}
         return self.service.request(method, url, key=self.key, headers=headers, **options)
 
-    def puts(self, content: bytes, path: str = "a.txt", user: str | None = None, **options: Any) -> httpx.Response:
+    def puts(self, content: Any, path: str = "a.txt", user: str | None = None, **options: Any) -> httpx.Response:
         return self.asks("PUT", f"/api/upload/{path}", user, content=content, **options)
 
     def kept(self, whose: str) -> dict[str, int]:
@@ -157,6 +157,32 @@ def test_a_ticket_is_refused_where_there_is_no_room_and_completion_where_there_i
     assert [answer.status_code for answer in completed] == [200, 403]
     assert tenant.asks("DELETE", f"/api/files/{tickets[0]['file_id']}?permanent=true").status_code == 204
     assert tenant.asks("POST", f"/api/uploads/{tickets[1]['id']}/complete").status_code == 200
+
+
+def test_an_upload_that_completes_itself_is_sent_again_once_there_is_room(tenant: Tenant) -> None:
+    tenant.limit("workspace", max_bytes=10)
+    ticket = tenant.asks("POST", "/api/uploads", json={"path": "a.txt", "auto_complete": True}).json()
+    other = tenant.puts(b"1234567890", "b.txt").json()["id"]
+    refused = tenant.service.request("PUT", ticket["url"], key=None, content=b"1")
+    assert (refused.status_code, refused.json()["code"]) == (403, "quota_exceeded")
+    assert tenant.asks("DELETE", f"/api/files/{other}?permanent=true").status_code == 204
+    assert tenant.service.request("PUT", ticket["url"], key=None, content=b"1").status_code == 200
+    assert tenant.kept("workspace") == {"bytes": 1, "files": 1}
+
+
+def test_a_body_without_a_length_is_refused_in_the_midst(tenant: Tenant) -> None:
+    tenant.limit("organization", max_bytes=1024)
+    before, sent = tenant.service.blobs(), 0
+
+    async def body() -> Any:
+        nonlocal sent
+        for _ in range(64):
+            sent += 1
+            yield bytes(1024 * 1024)
+
+    assert tenant.puts(body(), "a.bin").status_code == 403
+    assert sent <= 32, "in MiB, what the server drains after its answer included"
+    assert tenant.service.blobs() == before
 
 
 def test_a_batch_of_tickets_is_judged_together(tenant: Tenant) -> None:
@@ -308,4 +334,3 @@ def test_what_is_counted_is_what_is_kept_after_any_history(tenant: Tenant, seed:
         assert rows == counts
         seen += len(rows)
     assert seen, "nobody was ever counted"
-

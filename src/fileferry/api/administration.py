@@ -250,7 +250,7 @@ async def create_organization(request: AnyRequest, engine: Engine, principal: Pr
         changes=changes_of(asked.limits),
         end_user_changes=changes_of(asked.end_user_limits),
     )
-    return await _organization_object(engine, made)
+    return await _organization_object(engine, principal, made)
 
 
 @get("/organizations")
@@ -260,14 +260,14 @@ async def list_organizations(
     """List the organizations that the key may act in."""
     after = decode_cursor(cursor, 1)
     page = await engine.organizations.list(principal, after[0] if after else "", parse_limit(limit))
-    objects = [await _organization_object(engine, organization) for organization in page.items]
+    objects = [await _organization_object(engine, principal, organization) for organization in page.items]
     return OrganizationPage(objects, encode_cursor(page.next_cursor) if page.next_cursor else None)
 
 
 @get("/organizations/{id_or_slug:str}")
 async def get_organization(engine: Engine, principal: Principal, id_or_slug: str) -> OrganizationObject:
     """Inspect an organization."""
-    return await _organization_object(engine, await engine.organizations.get(principal, id_or_slug))
+    return await _organization_object(engine, principal, await engine.organizations.get(principal, id_or_slug))
 
 
 @patch("/organizations/{id_or_slug:str}", operation_class=takes_json(OrganizationChanges))
@@ -278,7 +278,7 @@ async def patch_organization(
     asked = await json_body(request, engine, OrganizationChanges)
     changes, of_end_users = changes_of(asked.limits), changes_of(asked.end_user_limits)
     changed = await engine.organizations.change(principal, id_or_slug, changes=changes, end_user_changes=of_end_users)
-    return await _organization_object(engine, changed)
+    return await _organization_object(engine, principal, changed)
 
 
 @post("/workspaces", operation_class=takes_json(NewWorkspace))
@@ -293,7 +293,7 @@ async def create_workspace(request: AnyRequest, engine: Engine, principal: Princ
         keep_versions_for=_seconds(asked.keep_versions_for),
         changes=changes_of(asked.limits),
     )
-    return await _workspace_object(engine, made)
+    return await _workspace_object(engine, principal, made)
 
 
 @get("/workspaces")
@@ -303,14 +303,14 @@ async def list_workspaces(
     """List the organization's workspaces."""
     after = decode_cursor(cursor, 1)
     page = await engine.workspaces.list(principal, after[0] if after else "", parse_limit(limit))
-    objects = [await _workspace_object(engine, workspace) for workspace in page.items]
+    objects = [await _workspace_object(engine, principal, workspace) for workspace in page.items]
     return WorkspacePage(objects, encode_cursor(page.next_cursor) if page.next_cursor else None)
 
 
 @get("/workspaces/{id_or_name:str}")
 async def get_workspace(engine: Engine, principal: Principal, id_or_name: str) -> WorkspaceObject:
     """Inspect a workspace."""
-    return await _workspace_object(engine, await engine.workspaces.get(principal, id_or_name))
+    return await _workspace_object(engine, principal, await engine.workspaces.get(principal, id_or_name))
 
 
 @patch("/workspaces/{id_or_name:str}", operation_class=takes_json(WorkspaceChanges))
@@ -327,7 +327,7 @@ async def patch_workspace(
         keep_versions_for=kept_for if kept_for is msgspec.UNSET else _seconds(kept_for),
         changes=changes_of(asked.limits),
     )
-    return await _workspace_object(engine, changed)
+    return await _workspace_object(engine, principal, changed)
 
 
 router = Router(
@@ -377,7 +377,7 @@ async def _with_secret(engine: Engine, key: Key, secret: str) -> NewKeyObject:
     return NewKeyObject(**await _key_fields(engine, key), key=secret)
 
 
-async def _organization_object(engine: Engine, organization: Organization) -> OrganizationObject:
+async def _organization_object(engine: Engine, principal: Principal, organization: Organization) -> OrganizationObject:
     return OrganizationObject(
         organization.id,
         organization.slug,
@@ -386,11 +386,11 @@ async def _organization_object(engine: Engine, organization: Organization) -> Or
         format_time(organization.created_at),
         limits_object(organization.limits),
         limits_object(organization.end_user_limits),
-        usage_object(await engine.organizations.kept(organization)),
+        usage_object(await engine.organizations.kept(principal, organization)),
     )
 
 
-async def _workspace_object(engine: Engine, workspace: Workspace) -> WorkspaceObject:
+async def _workspace_object(engine: Engine, principal: Principal, workspace: Workspace) -> WorkspaceObject:
     return WorkspaceObject(
         id=workspace.id,
         name=workspace.name,
@@ -400,7 +400,7 @@ async def _workspace_object(engine: Engine, workspace: Workspace) -> WorkspaceOb
         keep_versions_for=workspace.keep_versions_for,
         created_at=format_time(workspace.created_at),
         limits=limits_object(workspace.limits),
-        usage=usage_object(await engine.workspaces.kept(workspace)),
+        usage=usage_object(await engine.workspaces.kept(principal, workspace)),
     )
 
 

@@ -49,7 +49,8 @@ def end_user_of(request: Request[Any, Any, Any]) -> str | None:
     Raises InvalidParameter for what is no name, an empty one too: who forgets it must not act for everybody. Raises BadRequest for
     two users.
     """
-    named = {value.strip() for name, value in request.headers.multi_items() if name == "user-id"}
+    # Not all that Python strips: as Latin-1, bytes of a letter such as "à" look like spaces.
+    named = {value.strip(" \t") for name, value in request.headers.multi_items() if name == "user-id"}
     if not named:
         return None
     if len(named) > 1:

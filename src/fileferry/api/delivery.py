@@ -263,8 +263,9 @@ def content_disposition(kind: str, name: str) -> str:
 
 def _cache_control(engine: Engine, stored: StoredFile) -> str:
     seconds = engine.settings.public_cache.total_seconds()
-    if stored.file.expires_at is not None:
-        seconds = min(seconds, (stored.file.expires_at - engine.clock()).total_seconds())
+    for end in (stored.file.expires_at, stored.version.expires_at):
+        if end is not None:
+            seconds = min(seconds, (end - engine.clock()).total_seconds())
     return f"public, max-age={max(0, int(seconds))}"
 
 

@@ -10,11 +10,10 @@ from litestar import Router, delete, get, patch, post
 from litestar.params import QueryParameter
 
 from fileferry.api.bodies import takes_json
-from fileferry.db.webhooks import Delivery, DeliveryState, Webhook
 from fileferry.engine.engine import Engine
 from fileferry.engine.webhooks import message_id
 from fileferry.errors import InvalidParameter, NotFound
-from fileferry.model import Principal, format_optional_time, format_time
+from fileferry.model import Delivery, DeliveryState, Principal, Webhook, format_optional_time, format_time
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,

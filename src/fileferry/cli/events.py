@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
+from fileferry.cli.files import Patience
+from fileferry.cli.outage import Outage
 from fileferry.cli.places import Org
 from fileferry.cli.session import Key, Url, json_line, session
+from fileferry.client import RetryPolicy
 
 
 def events(
@@ -19,16 +22,18 @@ def events(
     ] = None,
     file: Annotated[str | None, typer.Option(metavar="ID", help="Only what happens to this file.")] = None,
     count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many events.")] = None,
+    patience: Patience = 600,
     org: Org = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Print what happens to files, one JSON object per line, until interrupted.
 
-    A connection that breaks is made again and goes on where it was. An event "reset" says that earlier ones are not kept.
+    A connection that breaks is made again, for --patience, and goes on where it was. An event "reset" says that earlier ones
+    are no longer kept.
     """
     wanted = None if types is None else types.split(",")
-    with session(url, key) as client:
+    with session(url, key, RetryPolicy(outage=patience, on_outage=Outage().lasts)) as client:
         for number, event in enumerate(client.events(after=after, types=wanted, file=file, organization=org), 1):
             print(json_line(event), flush=True)
             if number == count:

@@ -35,7 +35,8 @@ from fileferry.errors import FerryError
 class AsyncClient:
     """A connection to one fileferry server; use it as an asynchronous context manager, from one event loop.
 
-    ``url`` and ``key`` default to FILEFERRY_URL and FILEFERRY_KEY. ``timeout`` is in seconds without any progress.
+    ``url`` and ``key`` default to FILEFERRY_URL and FILEFERRY_KEY. With ``end_user`` all is done on that user's behalf, and only
+    that user's files are there. ``timeout`` is in seconds without any progress.
     Every method raises a ``FerryError``: one of the catalogue as the server answered it, ``ConnectionFailed`` or
     ``TimedOut`` without an answer, ``NotConfigured`` without a server. What can be repeated was repeated by then.
     """
@@ -45,10 +46,11 @@ class AsyncClient:
         url: str | None = None,
         key: str | None = None,
         *,
+        end_user: str | None = None,
         timeout: float = 60.0,
         retries: RetryPolicy = PATIENT,
     ) -> None:
-        self._transport = AsyncTransport(Connection(url, key, timeout), retries)
+        self._transport = AsyncTransport(Connection(url, key, end_user, timeout), retries)
 
     def __repr__(self) -> str:
         return f"AsyncClient(url={self._transport.connection.url!r})"
@@ -210,8 +212,9 @@ class AsyncClient:
     ) -> AsyncIterator[Event]:
         """Yield what happens to the files of the organization, for ever: new events, or those after one, ``"0"`` for all.
 
-        ``types`` and ``file`` leave out the others. A connection that breaks is made again and goes on where it was. An
-        event of the type ``reset`` says that some before it may have been missed, as they are no longer kept.
+        ``types`` and ``file`` leave out the others. A connection that breaks is made again, as the ``RetryPolicy`` says, and
+        goes on where it was. An event of the type ``reset`` says that some before it may have been missed: they are no
+        longer kept.
         """
         file_id = None if file is None else calls.id_of(file)
         return self._transport.follow(Following(after, types, file_id, organization))

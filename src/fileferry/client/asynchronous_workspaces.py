@@ -92,9 +92,9 @@ class AsyncWorkspaceFiles:
         """Download the file at a path, or another version of it, as ``AsyncClient.download`` does."""
         return await self._client.download(await self.get(path, version=version), destination, progress=progress)
 
-    async def wait(self, path: str, version: Version | str, *, timeout: float = 60.0) -> File:
-        """Return the file at a path once it has this version; raise TimedOut after ``timeout`` seconds."""
-        waiting = Waiting(calls.version_id_of(version), timeout)
+    async def wait(self, path: str, version: Version | str | None = None, *, timeout: float = 60.0) -> File:
+        """Return the file at a path, or a version of it, once it is ready or rejected; raise TimedOut after ``timeout`` seconds."""
+        waiting = Waiting(None if version is None else calls.version_id_of(version), timeout)
         return await wait_for(self._transport, self._question(path, version), waiting)
 
     async def move(self, path: str, new_path: str) -> File:

@@ -13,11 +13,12 @@ CONNECT_SECONDS = 10.0
 
 
 class Connection:
-    """A server's address and a key, from arguments or FILEFERRY_URL and FILEFERRY_KEY."""
+    """A server's address and a key, from arguments or FILEFERRY_URL and FILEFERRY_KEY, and on behalf of which end user."""
 
-    def __init__(self, url: str | None, key: str | None, timeout: float) -> None:
+    def __init__(self, url: str | None, key: str | None, end_user: str | None, timeout: float) -> None:
         self.url = _address(url or os.environ.get("FILEFERRY_URL") or "")
         self._key = _usable_key(key or os.environ.get("FILEFERRY_KEY") or "")
+        self._end_user = None if end_user is None else _usable_name(end_user)
         self.timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
         self.headers = {"User-Agent": f"fileferry/{version('fileferry')}"}
 
@@ -34,8 +35,9 @@ class Connection:
         return httpx.Timeout(connect=known.connect, read=read, write=known.write, pool=known.pool)
 
     def authorization(self) -> dict[str, str]:
-        """Return the header that carries the key; empty without one. Only ever sent to this server."""
-        return {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        """Return the headers that carry the key and name the end user, where they are known. Only ever sent to this server."""
+        key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        return key if self._end_user is None else {**key, "user-id": self._end_user}
 
 
 def _address(url: str) -> str:
@@ -57,3 +59,11 @@ def _usable_key(key: str) -> str:
     if not key.isascii() or not key.isprintable() or " " in key:
         raise NotConfigured("The API key holds characters that no key has.")
     return key
+
+
+def _usable_name(end_user: str) -> str:
+    if not end_user.isascii() or not end_user.isprintable() or end_user != end_user.strip() or not end_user:
+        raise NotConfigured(
+            "An end user's name must be ASCII, without spaces at its ends and without control characters."
+        )
+    return end_user

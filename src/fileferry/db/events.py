@@ -27,7 +27,7 @@ def append(
     data: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Add a row, in the transaction of the change that it tells of."""
+    """Add an event, in the transaction of the change that it tells of."""
     conn.execute(
         _INSERT,
         {
@@ -39,6 +39,11 @@ def append(
             "created_at": now,
         },
     )
+
+
+def append_all(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add events, one at least: each has what ``Event`` has but for the id."""
+    conn.execute(_INSERT, rows)
 
 
 def first_id(conn: Connection) -> int | None:

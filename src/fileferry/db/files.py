@@ -168,6 +168,12 @@ def find_newest(conn: Connection, file_id: str) -> StoredFile | None:
     return _one(conn, query.order_by(versions.c.sequence.desc()).limit(1))
 
 
+def list_ends_of_waiting(conn: Connection, file_id: str) -> list[datetime | None]:
+    """Return when the versions of a file end that are still to be judged, one for each."""
+    waiting = and_(versions.c.file_id == file_id, versions.c.state == State.PROCESSING.value)
+    return list(conn.execute(select(versions.c.expires_at).where(waiting)).scalars())
+
+
 def find_by_path(conn: Connection, workspace_id: str, path: str) -> StoredFile | None:
     """Return the living file that owns ``path``."""
     return _first(conn, _BY_PATH, workspace=workspace_id, path=path)
@@ -191,14 +197,14 @@ def search(
     conn: Connection, workspace_id: str, asked: Search, now: datetime, reach: Reach = EVERYTHING
 ) -> list[StoredFile]:
     """Return the page of a workspace's files that ``asked`` describes, of those within reach."""
-    query = _CURRENT.where(*_asked(workspace_id, asked, now), *of_files(reach)).order_by(*_order(asked))
+    query = _CURRENT.where(*_asked(workspace_id, asked, now, reach)).order_by(*_order(asked))
     return _all(conn, query.limit(asked.limit).offset(asked.offset))
 
 
 def count(conn: Connection, workspace_id: str, asked: Search, now: datetime, reach: Reach = EVERYTHING) -> int:
     """Return how many files within reach ``asked`` describes, whatever the page."""
     query = select(func.count()).select_from(files).join(versions, versions.c.id == files.c.current_version_id)
-    total: int = conn.execute(query.where(*_asked(workspace_id, asked, now), *of_files(reach))).scalar_one()
+    total: int = conn.execute(query.where(*_asked(workspace_id, asked, now, reach))).scalar_one()
     return total
 
 
@@ -271,8 +277,8 @@ def list_by_path(
 
     They are the living ones, or else the ``deleted`` ones that can be restored.
     """
-    query = _CURRENT.where(files.c.workspace_id == workspace_id, *(_restorable(now) if deleted else _living(now)))
-    query = query.where(*of_files(reach))
+    shown = _restorable(now) if deleted else _living(now)
+    query = _CURRENT.where(_in_workspace(workspace_id, reach), *shown, *of_files(reach))
     if prefix:
         query = query.where(files.c.path >= prefix, files.c.path < _after_prefix(prefix))
     if after is not None:
@@ -449,9 +455,16 @@ _SORTED = {
 }
 
 
-def _asked(workspace_id: str, asked: Search, now: datetime) -> list[Any]:
+def _in_workspace(workspace_id: str, reach: Reach) -> Any:
+    if reach.end_user is None:
+        return files.c.workspace_id == workspace_id
+    # Of a user there are few; as a bare column it would have all of the workspace walked through for them, in their order.
+    return func.coalesce(files.c.workspace_id, "") == workspace_id
+
+
+def _asked(workspace_id: str, asked: Search, now: datetime, reach: Reach) -> list[Any]:
     shown = _restorable(now) if asked.deleted else _living(now)
-    conditions = [files.c.workspace_id == workspace_id, *shown]
+    conditions = [_in_workspace(workspace_id, reach), *shown, *of_files(reach)]
     if asked.name is not None:
         conditions.append(files.c.name.icontains(asked.name, autoescape=True))
     for column, user in (

@@ -14,12 +14,21 @@ from fileferry.model import Rules
 
 _INSERT = insert(jobs)
 _NOW = bindparam("now", type_=Instant)
-_DUE = select(jobs.c.version_id).where(jobs.c.run_at <= _NOW).order_by(jobs.c.run_at).limit(bindparam("most"))
+_DUE = select(jobs.c.version_id, jobs.c.holder).where(jobs.c.run_at <= _NOW).order_by(jobs.c.run_at)
+_DUE = _DUE.limit(bindparam("most"))
+_FIRST_DUE = _DUE.where(jobs.c.rules.is_not(None))
+_AGAIN_DUE = _DUE.where(jobs.c.rules.is_(None))
 _TAKE_UP = (
     update(jobs)
     .where(jobs.c.version_id == bindparam("version"))
-    .values(run_at=bindparam("until", type_=Instant), holder=bindparam("holder_id"), attempts=jobs.c.attempts + 1)
+    .values(run_at=bindparam("until", type_=Instant), holder=bindparam("holder_id"), attempts=jobs.c.attempts + bindparam("more"))
     .returning(jobs.c.version_id, jobs.c.rules, jobs.c.metadata, jobs.c.attempts)
+)
+_BEGIN = (
+    update(jobs)
+    .where(jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
+    .values(attempts=jobs.c.attempts + 1)
+    .returning(jobs.c.attempts)
 )
 _DROP = delete(jobs).where(jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
 _PROLONG = (
@@ -32,13 +41,15 @@ _PROLONG = (
 class Job(msgspec.Struct, frozen=True):
     """A version to be judged by ``rules``, or to be scanned again where there are none; ``attempts`` counts this one.
 
-    ``metadata`` is what the file's is to be once the version takes the place of another.
+    ``metadata`` is what the file's is to be once the version takes the place of another. One that ``is_left`` was claimed by a
+    process that died, of this or of something else: this attempt counts from ``begin`` on.
     """
 
     version_id: str
     rules: Rules | None
     metadata: dict[str, Any] | None
     attempts: int
+    is_left: bool = False
 
 
 def enqueue(
@@ -64,14 +75,32 @@ def is_due(conn: Connection, now: datetime) -> bool:
 
 
 def claim(conn: Connection, holder: str, now: datetime, until: datetime, limit: int) -> list[Job]:
-    """Take up the jobs that are longest due, until ``until``; a holder that is gone by then leaves them to others."""
-    due = list(conn.execute(_DUE, {"now": now, "most": limit}).scalars())
+    """Take up the jobs that are longest due, until ``until``; a holder that is gone by then leaves them to others.
+
+    What was never judged goes before what is scanned again: somebody waits for it.
+    """
+    due = list(conn.execute(_FIRST_DUE, {"now": now, "most": limit}))
+    due += conn.execute(_AGAIN_DUE, {"now": now, "most": limit - len(due)})
     taken = []
-    for version_id in due:
-        row = conn.execute(_TAKE_UP, {"version": version_id, "until": until, "holder_id": holder}).one()
+    for version_id, left_by in due:
+        is_left = left_by is not None
+        given = {"version": version_id, "until": until, "holder_id": holder, "more": 0 if is_left else 1}
+        row = conn.execute(_TAKE_UP, given).one()
         rules = None if row[1] is None else msgspec.convert(row[1], Rules)
-        taken.append(Job(row[0], rules, row[2], row[3]))
+        taken.append(Job(row[0], rules, row[2], row[3], is_left))
     return taken
+
+
+def begin(conn: Connection, version_id: str, holder: str) -> int | None:
+    """Count an attempt at a job that another has left, and return which it is; None where somebody else has it by now."""
+    attempts: int | None = conn.execute(_BEGIN, {"version": version_id, "holder_id": holder}).scalar_one_or_none()
+    return attempts
+
+
+def release(conn: Connection, holder: str, now: datetime) -> None:
+    """Leave what a holder has not ended to others at once, as if it had not been taken up."""
+    values = {"run_at": now, "holder": None, "attempts": jobs.c.attempts - 1}
+    conn.execute(update(jobs).where(jobs.c.holder == holder).values(**values))
 
 
 def prolong(conn: Connection, version_id: str, holder: str, until: datetime) -> bool:

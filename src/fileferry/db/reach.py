@@ -12,10 +12,14 @@ from fileferry.model import File, Upload
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """What someone sees: only what is of ``end_user``, and only what lies in the tree below ``folder``, a path. None is any."""
+    """What someone sees: only what is of ``end_user``, and only what lies in the tree below ``folder``, a path. None is any.
+
+    ``organization_id`` says for queries whose end user is meant, and so which index helps them.
+    """
 
     end_user: str | None = None
     folder: str | None = None
+    organization_id: str | None = None
 
     def has(self, thing: File | Upload) -> bool:
         """Whether a file or an upload is among what is seen."""
@@ -36,16 +40,21 @@ EVERYTHING = Reach()
 
 
 def is_in_tree(thing: File | Upload) -> bool:
-    """Whether something has a place in the tree of paths; hand-offs outside of folders have none, whatever their name."""
-    owns_path = thing.owns_path if isinstance(thing, File) else thing.at_path
-    return owns_path or thing.folder_id is not None
+    """Whether something has a place in the tree of paths; hand-offs outside of folders have none, whatever their name.
+
+    A partial upload is where the whole will be.
+    """
+    if isinstance(thing, File):
+        return thing.owns_path or thing.folder_id is not None
+    return thing.at_path or thing.folder_id is not None or thing.parent_id is not None
 
 
 def of_files(reach: Reach) -> list[Any]:
     """Return the conditions of a query of files."""
     conditions: list[Any] = []
     if reach.end_user is not None:
-        conditions += [files.c.end_user == reach.end_user, files.c.deleted_by_end_user.is_(False)]
+        of_user = and_(files.c.organization_id == reach.organization_id, files.c.end_user == reach.end_user)
+        conditions += [of_user, files.c.deleted_by_end_user.is_(False)]
     if reach.folder is not None:
         conditions += [_below(files.c.path, reach.folder), or_(files.c.owns_path, files.c.folder_id.is_not(None))]
     return conditions
@@ -55,7 +64,10 @@ def of_uploads(reach: Reach) -> list[Any]:
     """Return the conditions of a query of uploads."""
     conditions: list[Any] = [] if reach.end_user is None else [uploads.c.end_user == reach.end_user]
     if reach.folder is not None:
-        conditions += [_below(uploads.c.path, reach.folder), or_(uploads.c.at_path, uploads.c.folder_id.is_not(None))]
+        conditions += [
+            _below(uploads.c.path, reach.folder),
+            or_(uploads.c.at_path, uploads.c.folder_id.is_not(None), uploads.c.parent_id.is_not(None)),
+        ]
     return conditions
 
 
@@ -66,9 +78,10 @@ def of_folders(reach: Reach) -> list[Any]:
         inside = and_(files.c.path > folders.c.path + "/", files.c.path < folders.c.path + "0")
         own = and_(files.c.workspace_id == folders.c.workspace_id, inside, files.c.deleted_at.is_(None))
         in_tree = or_(files.c.owns_path, files.c.folder_id.is_not(None))
-        of_user = and_(files.c.end_user == reach.end_user, files.c.deleted_by_end_user.is_(False))
-        shown = and_(own, in_tree, files.c.current_version_id.is_not(None), of_user)
-        conditions.append(select(files.c.id).where(shown).exists())
+        shown = and_(own, in_tree, files.c.current_version_id.is_not(None))
+        conditions.append(
+            select(files.c.id).where(shown, *of_files(Reach(reach.end_user, None, reach.organization_id))).exists()
+        )
     if reach.folder is not None:
         conditions.append(or_(folders.c.path == reach.folder, _below(folders.c.path, reach.folder)))
     return conditions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from datetime import datetime
 from typing import Any
 
@@ -10,55 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, text, update
 
 from fileferry.db.schema import Instant, deliveries, events, webhooks
-
-
-class DeliveryState(enum.StrEnum):
-    """Where a delivery stands: to be attempted, answered with a success, or given up."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-
-
-class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom an organization wants its events sent to. ``types`` are the events it wants; None is all of them.
-
-    ``old_secret`` signs beside ``secret`` until ``old_secret_until``. A disabled one is sent nothing; ``disabled_reason`` says why.
-    """
-
-    id: str
-    organization_id: str
-    url: str
-    types: list[str] | None
-    secret: str
-    old_secret: str | None = None
-    old_secret_until: datetime | None = None
-    disabled_at: datetime | None = None
-    disabled_reason: str | None = None
-    last_event_id: int
-    created_at: datetime
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """An event on its way to a webhook; ``body`` is what is sent. ``event_id`` is negative for one that was made as a test.
-
-    ``last_status`` is the HTTP status of the last attempt, ``last_error`` what it failed for.
-    """
-
-    id: int
-    webhook_id: str
-    event_id: int
-    file_id: str
-    type: str
-    body: str
-    state: str
-    attempts: int
-    next_at: datetime
-    last_status: int | None
-    last_error: str | None
-    last_attempt_at: datetime | None
-    created_at: datetime
-
+from fileferry.model import Delivery, DeliveryState, Webhook
 
 _WEBHOOK = select(*(getattr(webhooks.c, name) for name in Webhook.__struct_fields__))
 _DELIVERY = select(*(getattr(deliveries.c, name) for name in Delivery.__struct_fields__))
@@ -205,7 +156,9 @@ def record(
 
     Later deliveries of its file become due at ``next_at``, as it does itself where it is to be attempted again.
     """
-    same = (deliveries.c.id == delivery.id, _PENDING, deliveries.c.attempts == delivery.attempts)
+    # With its webhook and event: the id of one that is gone may be another's by now.
+    identity = (deliveries.c.webhook_id == delivery.webhook_id, deliveries.c.event_id == delivery.event_id)
+    same = (deliveries.c.id == delivery.id, *identity, _PENDING, deliveries.c.attempts == delivery.attempts)
     values = {
         "state": state,
         "attempts": delivery.attempts + 1,

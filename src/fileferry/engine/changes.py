@@ -114,7 +114,7 @@ class Changing:
         path = _asked_path(file.path, changes)
         if path != file.path:
             policy.authorize_path(principal, path)
-            if file.owns_path and not versions.free_path(conn, file.workspace_id, path, now):
+            if file.owns_path and not versions.free_path(conn, file.workspace_id, path, now, principal.end_user):
                 raise Conflict("There is a file with this path already.")
             file = versions.move(conn, file, path, now)
         if changes.metadata is not msgspec.UNSET:
@@ -152,11 +152,11 @@ class Changing:
         stored = find_restorable(conn, principal, file_id, Scope.UPLOAD, now, workspace=workspace)
         if stored.file.deleted_at is None:
             return Restored(stored, moved=False)
-        path = self._free_path(conn, stored, now)
+        path = self._free_path(conn, stored, now, principal.end_user)
         file = versions.restore(conn, stored.file, path, now)
         return Restored(StoredFile(file, stored.version), moved=path != stored.file.path)
 
-    def _free_path(self, conn: Connection, stored: StoredFile, now: datetime) -> str:
+    def _free_path(self, conn: Connection, stored: StoredFile, now: datetime, end_user: str | None) -> str:
         """Return the file's path, or where that is taken the first free one of ``name (2).ext``, ``name (3).ext`` and so on."""
         file = stored.file
         folder, slash, name = file.path.rpartition("/")
@@ -164,7 +164,7 @@ class Changing:
         if not stem:
             stem, dot, extension = name, "", ""
         path, number = file.path, 1
-        while not versions.free_path(conn, file.workspace_id, path, now):
+        while not versions.free_path(conn, file.workspace_id, path, now, end_user):
             number += 1
             addition = f" ({number}){dot}{extension}"
             # A name has at most 255 bytes, a path 1,024: the stem gives way.

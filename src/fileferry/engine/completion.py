@@ -329,15 +329,15 @@ def refuse_too_long(conn: Connection, upload_id: str, now: datetime) -> None:
         "crc32c": None,
         "scan": None,
     }
-    events.append(
-        conn,
-        organization_id=upload.organization_id,
-        file_id=upload.file_id,
-        version_id=upload.version_id,
-        type="file.rejected",
-        data=data,
-        now=now,
-    )
+    event = {
+        "organization_id": upload.organization_id,
+        "file_id": upload.file_id,
+        "version_id": upload.version_id,
+        "type": "file.rejected",
+        "data": data,
+        "created_at": now,
+    }
+    events.append_all(conn, [event])
 
 
 def refuse_ended(upload: Upload) -> None:

@@ -21,11 +21,10 @@ from standardwebhooks import Webhook as Signer
 from fileferry.db import bookkeeping, events
 from fileferry.db import webhooks as stored
 from fileferry.db.database import Database
-from fileferry.db.webhooks import Delivery, DeliveryState, Webhook
 from fileferry.engine import egress
 from fileferry.engine.egress import Egress, EgressError, Resolve
 from fileferry.engine.webhooks import event_body, message_id
-from fileferry.model import Clock
+from fileferry.model import Clock, Delivery, DeliveryState, Webhook
 from fileferry.settings import Settings
 
 SCHEDULE = (
@@ -46,6 +45,7 @@ _GONE = 410
 _BUSY = {429, 502, 503, 504}
 _AT_ONCE = 32
 _AT_ONCE_EACH = 4
+_AT_ONCE_OF_ONE = 24  # organization: the rest is for others, however slow the receivers of one are
 _PAGE = 500
 _TICK = 0.5
 _LEASE = "webhooks"
@@ -90,9 +90,11 @@ class Deliveries:
         self._is_held = False
         self._ask_at = _BEFORE
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._load: Counter[str] = Counter()
+        self._load: Counter[str] = Counter()  # by webhook and by organization
+        self._turns: dict[str, int] = {}
+        self._turn = 0
         self._troubled: set[str] = set()
-        self._left_alone: dict[str, datetime] = {}
+        self._left_alone: dict[tuple[str, str], datetime] = {}  # by webhook and URL: another address has said nothing
 
     async def run(self) -> None:
         """Deliver until cancelled; a failed round is logged and the next one tried."""
@@ -148,23 +150,33 @@ class Deliveries:
 
     async def _begin_due(self, sender: Egress) -> None:
         now = self._clock()
-        # Those with the least under way first: nobody waits for the slots of others longer than one attempt takes.
-        for webhook in sorted(await self._database.read(stored.list_with_due, now), key=lambda w: self._load[w.id]):
+        waiting = await self._database.read(stored.list_with_due, now)
+        self._turns = {webhook.id: self._turns.get(webhook.id, 0) for webhook in waiting}
+        for webhook in sorted(waiting, key=self._precedence):
             room = self._room_for(webhook, now)
             if room <= 0:
                 continue
             under_way = set(self._running)  # what ends while the database is read may be read as still due
             due = await self._database.read(stored.list_due, webhook.id, now, room + self._load[webhook.id])
             for delivery in [delivery for delivery in due if delivery.id not in under_way][:room]:
-                self._load[webhook.id] += 1
+                self._load.update((webhook.id, webhook.organization_id))
+                self._turns[webhook.id] = self._turn = self._turn + 1
                 self._running[delivery.id] = asyncio.create_task(self._deliver(sender, webhook, delivery))
+
+    def _precedence(self, webhook: Webhook) -> tuple[int, int, int]:
+        """Return what sorts webhooks: least under way for their organization, then for them, then by whose turn is longest ago.
+
+        So nobody waits for the slots of others longer than one attempt takes, however many webhooks they have.
+        """
+        return self._load[webhook.organization_id], self._load[webhook.id], self._turns[webhook.id]
 
     def _room_for(self, webhook: Webhook, now: datetime) -> int:
         """How many deliveries to a webhook may be begun."""
-        if self._left_alone.get(webhook.id, now) > now:
+        if self._left_alone.get((webhook.id, webhook.url), now) > now:
             return 0
         most = 1 if webhook.id in self._troubled else _AT_ONCE_EACH
-        return min(most - self._load[webhook.id], _AT_ONCE - len(self._running))
+        of_organization = _AT_ONCE_OF_ONE - self._load[webhook.organization_id]
+        return min(most - self._load[webhook.id], of_organization, _AT_ONCE - len(self._running))
 
     async def _deliver(self, sender: Egress, webhook: Webhook, delivery: Delivery) -> None:
         try:
@@ -177,7 +189,7 @@ class Deliveries:
             self._ask_at = _BEFORE
         finally:
             del self._running[delivery.id]
-            self._load[webhook.id] -= 1
+            self._load.subtract((webhook.id, webhook.organization_id))
 
     async def _attempt(self, sender: Egress, webhook: Webhook, delivery: Delivery) -> _Outcome:
         now = self._clock()
@@ -205,11 +217,11 @@ class Deliveries:
         """Send less to a receiver in trouble. It is forgotten with the process, which does no harm."""
         if outcome.is_success:
             self._troubled.discard(webhook.id)
-            self._left_alone.pop(webhook.id, None)
+            self._left_alone.pop((webhook.id, webhook.url), None)
             return
         self._troubled.add(webhook.id)
         if outcome.retry_after:
-            self._left_alone[webhook.id] = self._clock() + outcome.retry_after
+            self._left_alone[webhook.id, webhook.url] = self._clock() + outcome.retry_after
 
     def _record(self, conn: Connection, webhook: Webhook, delivery: Delivery, outcome: _Outcome, chance: float) -> None:
         now = self._clock()

@@ -6,18 +6,16 @@ Those of a limited version are recorded one by one, before they end; the others 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Connection
 
 from fileferry.db.database import Database
 from fileferry.engine import versions
 from fileferry.model import Clock, StoredFile
 
-BATCHED = timedelta(seconds=1)
+BATCHED = timedelta(milliseconds=500)
 """How long fetches of versions without a limit are gathered to be written together; a process that dies takes them along."""
 _MOST_WAITING = 50_000
 _BATCH = 1000
@@ -66,13 +64,10 @@ class Fetches:
 
     async def _write(self) -> None:
         try:
-            while batch := self._waiting[:_BATCH]:
-                await self._database.write(_record, batch)
+            # What comes meanwhile is for the next time: else there would be a commit for every few.
+            for end in range(len(self._waiting), 0, -_BATCH):
+                batch = self._waiting[: min(end, _BATCH)]
+                await self._database.write(versions.fetched_without_limit, batch)
                 del self._waiting[: len(batch)]
         except Exception:
             _log.exception("fetches_not_recorded", waiting=len(self._waiting))
-
-
-def _record(conn: Connection, batch: Sequence[tuple[StoredFile, datetime]]) -> None:
-    for stored, at in batch:
-        versions.fetched(conn, stored, at)

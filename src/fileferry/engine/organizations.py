@@ -114,9 +114,9 @@ class Organizations:
 
         return await self._database.write(store)
 
-    async def kept(self, organization: Organization) -> Usage | None:
-        """Return what an organization keeps, where its limits say anything of that."""
-        if not quotas.has_quota(organization.limits):
+    async def kept(self, principal: Principal, organization: Organization) -> Usage | None:
+        """Return what an organization keeps, where its limits say anything of that and the principal sees all of it."""
+        if policy.is_confined(principal) or not quotas.has_quota(organization.limits):
             return None
         return await self._database.read(quotas.kept, usage.of_organization(organization.id), organization.limits)
 

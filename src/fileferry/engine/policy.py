@@ -49,7 +49,9 @@ def authorize_path(principal: Principal, path: str | None) -> None:
 
 def reach(principal: Principal) -> Reach:
     """Return what of its organization the principal sees."""
-    return Reach(principal.end_user, principal.key.path_prefix)
+    return Reach(
+        principal.end_user, principal.key.path_prefix, None if principal.end_user is None else principal.organization.id
+    )
 
 
 def sees(principal: Principal, thing: File | Upload) -> bool:

@@ -28,6 +28,7 @@ from fileferry.engine.media_types import SHOWN_TYPES
 from fileferry.engine.versions import Judgement
 from fileferry.errors import Gone, InternalError
 from fileferry.model import Clock, Rules, Scan, ScanOutcome, State, StoredFile
+from fileferry.scanners.probe import hides_limits
 from fileferry.scanners.scanner import ScanFailed, Scanner, ScannerAway
 from fileferry.settings import Settings
 from fileferry.telemetry import PROCESSED
@@ -58,6 +59,10 @@ class Processing:
         self._clock = clock
         self._holder = str(uuid.uuid4())
         self._held: set[str] = set()
+        self._has_claimed = False
+        self._left = asyncio.Lock()
+        self._found_away: str | None = None
+        self._check_again_at = 0.0
         self._is_scanner_away = False
 
     async def run(self) -> None:
@@ -68,6 +73,7 @@ class Processing:
             for _ in range(concurrency):
                 group.create_task(self._work(waiting))
             group.create_task(self._keep_claims())
+            await self._try_scanner()
             while True:
                 claimed = await self._claim_some()
                 for job in claimed:
@@ -81,12 +87,24 @@ class Processing:
             await asyncio.gather(*(self._take_up(job) for job in claimed))
 
     async def check(self) -> None:
-        """Return if files can be scanned now, or need not be; raises ScannerAway."""
-        if self._scanner is not None:
-            await self._scanner.identify()
+        """Return if files can be scanned now, or need not be; raises ScannerAway.
+
+        Anybody may ask, and as often as they like: the scanner is asked once in a while, and not waited for long.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._scanner is not None and now >= self._check_again_at:
+            self._check_again_at = now + _PATIENCE
+            self._found_away = await _why_away(self._scanner)
+        if self._found_away is not None:
+            raise ScannerAway(self._found_away)
 
     async def close(self) -> None:
         """Let go of the scanner, and of claims that are not settled."""
+        if self._has_claimed:
+            try:
+                await self._database.write(jobs.release, self._holder, self._clock())
+            except Exception:
+                _log.exception("releasing_failed")
         if self._scanner is not None:
             await self._scanner.close()
 
@@ -108,12 +126,24 @@ class Processing:
         except Exception:
             _log.exception("claiming_failed")
             return []
+        self._has_claimed = True
         self._held.update(job.version_id for job in claimed)
         return claimed
 
+    async def _try_scanner(self) -> None:
+        """Warn of a scanner that calls clean what it did not look into: no verdict of it can be told from a true one."""
+        if self._scanner is None:
+            return
+        try:
+            if await hides_limits(self._scanner):
+                _log.warning("scanner_hides_limits", remedy="set AlertExceedsMax yes in clamd.conf")
+        except Exception as error:
+            _log.warning("scanner_not_tried", error=str(error))
+
     async def _is_scanner_back(self) -> bool:
         try:
-            await self.check()
+            if self._scanner is not None:
+                await self._scanner.identify()
         except ScannerAway:
             return False
         self._is_scanner_away = False
@@ -136,12 +166,22 @@ class Processing:
 
     async def _take_up(self, job: Job) -> None:
         try:
-            await self._judge_or_put_off(job)
+            if job.is_left:
+                await self._take_up_left(job)
+            else:
+                await self._judge_or_put_off(job)
         except Exception:
             # The row stays claimed, and is taken up again when that lapses.
             _log.exception("processing_failed", version=job.version_id)
         finally:
             self._held.discard(job.version_id)
+
+    async def _take_up_left(self, job: Job) -> None:
+        """Judge what a dead process has left, one at a time: if one ends this process too, the others are not to answer for it."""
+        async with self._left:
+            attempts = await self._database.write(jobs.begin, job.version_id, self._holder)
+            if attempts is not None:
+                await self._judge_or_put_off(msgspec.structs.replace(job, attempts=attempts))
 
     async def _judge_or_put_off(self, job: Job) -> None:
         stored = await self._database.read(files.find_by_version, job.version_id)
@@ -274,6 +314,17 @@ class Processing:
     async def _read(self, stored: StoredFile, start: int, length: int) -> bytes:
         async with aclosing(self._files.read(stored, start, length)) as blocks:
             return b"".join([block async for block in blocks])
+
+
+async def _why_away(scanner: Scanner) -> str | None:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await scanner.identify()
+    except TimeoutError:
+        return "The scanner does not answer."
+    except ScannerAway as error:
+        return str(error)
+    return None
 
 
 class _Passage:

@@ -74,9 +74,13 @@ def refuse_full(conn: Connection, principal: Principal, workspace: Workspace, si
 
     It saves sending them in vain; ``enforce`` decides. Where a new version makes others go, only that can tell.
     """
-    if workspace.keep_versions is not None:
-        return
-    for quota in quotas_of(principal, workspace):
+    if workspace.keep_versions is None:
+        refuse_more(conn, quotas_of(principal, workspace), size, files)
+
+
+def refuse_more(conn: Connection, quotas: Sequence[Quota], size: int, files: int = 1) -> None:
+    """Raise QuotaExceeded where so many bytes and files would be too many by now."""
+    for quota in quotas:
         kept = usage.find(conn, quota.subject) or usage.count(conn, quota.subject)
         quota.refuse(Usage(kept.bytes + size, kept.files + files))
 

@@ -163,12 +163,12 @@ class Sweeper:
         """Let ready files be scanned whose time for it has come, some at a time: new ones must not wait for them all."""
         if self._settings.clamd is None or await self._database.read(jobs.count) > _PAGE:
             return
-        due = await self._database.read(jobs.list_to_rescan, self._clock(), _PAGE)
-        if due:
-            await self._database.write(self._enqueue, due)
+        if await self._database.read(jobs.list_to_rescan, self._clock(), 1):
+            await self._database.write(self._enqueue)
 
-    def _enqueue(self, conn: Connection, version_ids: list[str]) -> None:
-        for version_id in version_ids:
+    def _enqueue(self, conn: Connection) -> None:
+        # Listed in the transaction that takes them off the list: another sweep may be at it, and they may have ended.
+        for version_id in jobs.list_to_rescan(conn, self._clock(), _PAGE):
             versions.rescanned(conn, version_id, None, None)
             jobs.enqueue(conn, version_id, None, self._clock())
 

@@ -19,7 +19,7 @@ from fileferry.engine import limits, media_types, policy, versions
 from fileferry.engine.digests import Algorithm, Hasher
 from fileferry.engine.intake import Intake
 from fileferry.engine.keys import renewed
-from fileferry.engine.quotas import quotas_of, refuse_full
+from fileferry.engine.quotas import quotas_of, refuse_full, refuse_more
 from fileferry.engine.rates import Rates, Toll
 from fileferry.engine.room import Room
 from fileferry.engine.versions import Content, Placement, Preconditions, Received
@@ -30,6 +30,8 @@ from fileferry.settings import Settings
 
 # What is judged by the limits of its workspace, and by quotas, only once it is there: bytes, fewer than asking before is worth.
 _SMALL = 64 * 1024
+# How many bytes of a body that nobody announced the length of may come before quotas are looked at again.
+_STRETCH = 16 * 1024 * 1024
 # A request that took longer is judged by the rights that its key has by its end.
 _LONG = timedelta(seconds=1)
 
@@ -173,6 +175,8 @@ class Incoming:
         self._principal = principal
         self._allowed = allowed
         self._began = uploads.clock()
+        self._quotas = quotas_of(principal)
+        self._judged = 0
         self._declared = declared
         self._blob_key = new_id(uploads.clock())
         writer = uploads.store.open_write(self._blob_key)
@@ -195,8 +199,11 @@ class Incoming:
         await self._intake.close()
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes; raises FileTooLarge as soon as they exceed the limit."""
+        """Take the next bytes; raises FileTooLarge as soon as they exceed the limit, and QuotaExceeded soon after."""
         await self._intake.write(chunk)
+        if self._announced is None and self._quotas and self._intake.size >= self._judged + _STRETCH:
+            self._judged = self._intake.size
+            await self._uploads.database.lookup(refuse_more, self._quotas, self._judged)
 
     async def finish(self, new: NewFile) -> Received:
         """Verify what was received, make it durable, record it, and only then return.

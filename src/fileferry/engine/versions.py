@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -116,6 +116,8 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
         files.insert_inline(conn, version.id, content.inline)
     if target is not None and (current is None or place.rules is None):
         file = _make_current(conn, file, version, place.metadata, now)
+    elif current is not None:
+        file = _outlast(conn, current)
     if current is None:
         workspaces.count_files(conn, file.workspace_id, living=1)
     elif place.rules is None:
@@ -163,7 +165,7 @@ def conclude(
     )
     if judged.reason is not None:
         reject(conn, StoredFile(stored.file, version), judged.reason, now)
-        _end_rejected(conn, stored, told_until)
+        _end_rejected(conn, stored.file.id, now, told_until)
         return
     version = msgspec.structs.replace(version, state=State.READY)
     files.update_version(conn, version.id, state=State.READY.value, rescan_at=judged.rescan_at)
@@ -194,7 +196,7 @@ def recall(conn: Connection, stored: StoredFile, scan: Scan, now: datetime, told
     files.update_version(conn, version.id, scan=msgspec.to_builtins(scan))
     files.reject_version(conn, version.id, "infected")
     _announce(conn, "file.recalled", stored.file, now, _rejected(version, "infected"))
-    _end_rejected(conn, stored, told_until)
+    _end_rejected(conn, stored.file.id, now, told_until)
 
 
 def _of_current(version: Version, metadata: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -300,10 +302,14 @@ def extents_within(extents: tuple[Extent, ...] | None, size: int, start: int, le
         position += extent.length
 
 
-def free_path(conn: Connection, workspace_id: str, path: str, now: datetime) -> bool:
-    """Whether no file is at a path; one whose first version is still to come gives way, and that becomes a version of the next."""
+def free_path(conn: Connection, workspace_id: str, path: str, now: datetime, end_user: str | None) -> bool:
+    """Whether no file is at a path; one whose first version is still to come gives way, and that becomes a version of the next.
+
+    For an end user only one that is the user's own does.
+    """
     owner = find_owner(conn, workspace_id, path, now)
-    if owner is not None and files.find(conn, owner.id) is None:
+    is_foreign = owner is not None and end_user is not None and owner.end_user != end_user
+    if owner is not None and not is_foreign and files.find(conn, owner.id) is None:
         files.delete_file(conn, owner.id)
         return True
     return owner is None
@@ -395,14 +401,28 @@ def _rejected(version: Version, reason: str) -> Version:
     return msgspec.structs.replace(version, state=State.REJECTED, reason=reason)
 
 
-def _end_rejected(conn: Connection, rejected: StoredFile, until: datetime) -> None:
-    """Let a file whose current version was rejected end at ``until``, or before where it would."""
-    current = files.find(conn, rejected.file.id)
-    if current is None or current.version.id != rejected.version.id:
+def _outlast(conn: Connection, current: StoredFile) -> File:
+    """Let a file live as long as its current version and those that wait to take its place: none of them ends for another."""
+    ends = [current.version.expires_at, *files.list_ends_of_waiting(conn, current.file.id)]
+    expires_at = None if None in ends else max(end for end in ends if end is not None)
+    if expires_at != current.file.expires_at:
+        files.update_file(conn, current.file.id, expires_at=expires_at)
+    return msgspec.structs.replace(current.file, expires_at=expires_at)
+
+
+def _end_rejected(conn: Connection, file_id: str, now: datetime, until: datetime) -> None:
+    """Let a file of which nothing but rejected versions is left end at ``until``, or before where it would."""
+    current = files.find(conn, file_id)
+    if current is None:
         return
-    until = min(until, current.file.expires_at or until)
-    files.update_file(conn, current.file.id, expires_at=until)
-    files.update_version(conn, current.version.id, expires_at=until)
+    if current.version.state is not State.READY and files.find_newest(conn, file_id) is None:
+        if current.version.state is State.EXPIRED and current.file.deleted_at is None:
+            expire(conn, current.file, now)  # it has only waited for the version that is rejected now
+            return
+        until = min(until, current.version.expires_at or until)
+        files.update_version(conn, current.version.id, expires_at=until)
+        current = files.find(conn, file_id) or current
+    _outlast(conn, current)
 
 
 def fetched(conn: Connection, stored: StoredFile, now: datetime) -> None:
@@ -413,15 +433,25 @@ def fetched(conn: Connection, stored: StoredFile, now: datetime) -> None:
     if left is None or left > 0:
         return
     current = files.find(conn, file.id)
-    if current is not None and current.version.id == version.id:
+    is_current = current is not None and current.version.id == version.id
+    if current is not None and is_current and not files.list_ends_of_waiting(conn, file.id):
         if current.file.deleted_at is None:
             expire(conn, current.file, now)
     else:
         files.end_some_versions(conn, [version.id], State.EXPIRED)
 
 
+def fetched_without_limit(conn: Connection, fetches: Sequence[tuple[StoredFile, datetime]]) -> None:
+    """Record when versions that may be fetched any number of times were fetched whole."""
+    events.append_all(conn, [_event("file.fetched", stored.file, at, stored.version) for stored, at in fetches])
+
+
 def _announce(conn: Connection, type: str, file: File, now: datetime, version: Version | None = None) -> None:
     """Append an event; ``version`` is as it is after the move."""
+    events.append_all(conn, [_event(type, file, now, version)])
+
+
+def _event(type: str, file: File, now: datetime, version: Version | None) -> dict[str, Any]:
     data: dict[str, Any] = {
         "file_id": file.id,
         "name": file.name,
@@ -440,12 +470,11 @@ def _announce(conn: Connection, type: str, file: File, now: datetime, version: V
             "crc32c": version.digests.crc32c,
             "scan": None if version.scan is None else version.scan.outcome.value,
         }
-    events.append(
-        conn,
-        organization_id=file.organization_id,
-        file_id=file.id,
-        version_id=version.id if version else None,
-        type=type,
-        data=data,
-        now=now,
-    )
+    return {
+        "organization_id": file.organization_id,
+        "file_id": file.id,
+        "version_id": version.id if version else None,
+        "type": type,
+        "data": data,
+        "created_at": now,
+    }

@@ -19,10 +19,9 @@ from sqlalchemy import Connection
 from fileferry.db import events
 from fileferry.db import webhooks as stored
 from fileferry.db.database import Database
-from fileferry.db.webhooks import Delivery, DeliveryState, Webhook
 from fileferry.engine import policy
 from fileferry.errors import Conflict, InvalidParameter, NotFound
-from fileferry.model import Clock, Event, Page, Principal, Scope, format_time, new_id
+from fileferry.model import Clock, Delivery, DeliveryState, Event, Page, Principal, Scope, Webhook, format_time, new_id
 
 TYPES = (
     "file.ready",

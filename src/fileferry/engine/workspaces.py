@@ -113,9 +113,9 @@ class Workspaces:
 
         return await self._database.write(store)
 
-    async def kept(self, workspace: Workspace) -> Usage | None:
-        """Return what a workspace keeps, where its limits say anything of that."""
-        if not quotas.has_quota(workspace.limits):
+    async def kept(self, principal: Principal, workspace: Workspace) -> Usage | None:
+        """Return what a workspace keeps, where its limits say anything of that and the principal sees all of it."""
+        if policy.is_confined(principal) or not quotas.has_quota(workspace.limits):
             return None
         return await self._database.read(quotas.kept, usage.of_workspace(workspace.id), workspace.limits)
 

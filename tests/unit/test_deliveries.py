@@ -180,6 +180,24 @@ def test_a_delivery_is_given_up_after_about_a_day_of_attempts(service: Service, 
     assert len(receiver.received) == len(SCHEDULE) + 1
 
 
+def test_what_waited_for_days_behind_others_is_given_up_with_them(service: Service, receiver: Receiver) -> None:
+    receiver.answer = always(500)
+    webhook = hook(service, receiver)
+    for _ in range(5):
+        file = service.upload()
+    service.deliver()
+    for wait in 3 * SCHEDULE:
+        service.now += wait
+        service.deliver()
+        if len(log(service, webhook)) == 5:
+            service.request("DELETE", f"/api/files/{file['id']}")
+    *attempted, fourth, fifth, deleted = log(service, webhook)
+    assert [delivery["attempts"] for delivery in attempted] == [len(SCHEDULE) + 1] * 3
+    for delivery in (fourth, fifth):
+        assert (delivery["state"], delivery["attempts"], delivery["next_attempt_at"]) == ("failed", 0, None)
+    assert (deleted["state"], deleted["attempts"]) == ("pending", 1)
+
+
 def test_chance_makes_a_wait_up_to_a_fifth_longer(service: Service, receiver: Receiver) -> None:
     receiver.answer = always(500)
     webhook = hook(service, receiver)

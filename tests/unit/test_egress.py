@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import ssl
 from collections.abc import Iterator, Sequence
@@ -204,6 +205,23 @@ def test_a_receiver_that_does_not_speak_http_is_a_failure() -> None:
         port = server.sockets[0].getsockname()[1]
         async with server, Egress(HERE) as sender:
             with pytest.raises(EgressError):
+                await sender.post(f"http://127.0.0.1:{port}/", {}, b"")
+
+    asyncio.run(run())
+
+
+def test_interim_answers_without_end_are_not_read() -> None:
+    async def run() -> None:
+        async def promise(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+                    await writer.drain()
+
+        server = await asyncio.start_server(promise, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, Egress(HERE) as sender:
+            with pytest.raises(EgressError, match="more than"):
                 await sender.post(f"http://127.0.0.1:{port}/", {}, b"")
 
     asyncio.run(run())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,11 +240,7 @@ def test_a_file_that_no_scan_survives_ends_as_an_error(judged: Judged, fault: Ex
 def test_a_file_that_ends_every_process_is_given_up(judged: Judged) -> None:
     file = judged.service.upload(b"deadly")
     for number in range(MOST_ATTEMPTS):
-        (job,) = judged.run(lambda engine, number=number: _claim(judged, engine, f"process {number}"))
-        if job.is_left:
-            judged.run(
-                lambda engine, number=number: engine.database.write(jobs.begin, job.version_id, f"process {number}")
-            )
+        judged.run(partial(_claim_and_begin, judged, f"process {number}"))
         judged.service.pass_time(minutes=2)
     judged.process()
     assert judged.file(file)["reason"] == "scan_failed"
@@ -497,6 +494,21 @@ def test_another_scan_that_fails_takes_nothing_back(judged: Judged) -> None:
     assert judged.waiting() == 1, "it is due again"
 
 
+def test_a_scan_stays_on_record_where_there_is_no_scanner_for_the_next(judged: Judged) -> None:
+    file = judged.service.upload(b"fine")
+    judged.process()
+    judged.service.pass_time(days=8)
+    judged.service.sweep()
+
+    async def settle_without(engine: Engine) -> None:
+        given = (engine.database, engine.files, None, judged.service.settings, judged.service.clock)
+        await Processing(*given).settle()
+
+    judged.run(settle_without)
+    assert judged.waiting() == 0
+    assert _scan_of(judged, file).outcome is ScanOutcome.CLEAN
+
+
 def test_files_from_before_there_was_a_scanner_are_scanned_once_there_is_one(tmp_path: Path) -> None:
     before = Service(tmp_path)
     file = before.upload(_MARK)
@@ -549,6 +561,12 @@ def test_the_workspaces_flow_shows_a_file_once_it_has_passed(judged: Judged) -> 
 async def _claim(judged: Judged, engine: Engine, holder: str) -> Any:
     now = judged.service.now
     return await engine.database.write(jobs.claim, holder, now, now.replace(minute=now.minute + 1), 10)
+
+
+async def _claim_and_begin(judged: Judged, holder: str, engine: Engine) -> None:
+    (job,) = await _claim(judged, engine, holder)
+    if job.is_left:
+        await engine.database.write(jobs.begin, job.version_id, holder)
 
 
 async def _version_id(engine: Engine, file: dict[str, Any]) -> str:

@@ -21,7 +21,11 @@ _AGAIN_DUE = _DUE.where(jobs.c.rules.is_(None))
 _TAKE_UP = (
     update(jobs)
     .where(jobs.c.version_id == bindparam("version"))
-    .values(run_at=bindparam("until", type_=Instant), holder=bindparam("holder_id"), attempts=jobs.c.attempts + bindparam("more"))
+    .values(
+        run_at=bindparam("until", type_=Instant),
+        holder=bindparam("holder_id"),
+        attempts=jobs.c.attempts + bindparam("more"),
+    )
     .returning(jobs.c.version_id, jobs.c.rules, jobs.c.metadata, jobs.c.attempts)
 )
 _BEGIN = (

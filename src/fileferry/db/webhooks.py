@@ -174,6 +174,13 @@ def record(
     return True
 
 
+def give_up_following(conn: Connection, delivery: Delivery, made_before: datetime) -> None:
+    """Give up what waited behind ``delivery``, and was made before ``made_before``."""
+    following = (deliveries.c.webhook_id == delivery.webhook_id, deliveries.c.file_id == delivery.file_id, _PENDING)
+    old = update(deliveries).where(*following, deliveries.c.id > delivery.id, deliveries.c.created_at <= made_before)
+    conn.execute(old.values(state=DeliveryState.FAILED, last_error="Given up with what happened to the file before."))
+
+
 def find_delivery(conn: Connection, webhook_id: str, delivery_id: int) -> Delivery | None:
     """Return a delivery of a webhook."""
     query = _DELIVERY.where(deliveries.c.id == delivery_id, deliveries.c.webhook_id == webhook_id)

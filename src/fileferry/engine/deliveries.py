@@ -37,6 +37,8 @@ SCHEDULE = (
     timedelta(hours=10),
 )
 """How long after each failed attempt the next one is made, a day in all; each wait is up to a fifth longer by chance."""
+LONGEST_QUEUE = 3 * sum(SCHEDULE, timedelta(0))
+"""How long events of a file wait behind one another for a receiver that fails; older ones are given up with the one before."""
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 """How long a receiver may put an attempt off."""
 
@@ -237,6 +239,9 @@ class Deliveries:
         )
         if moved and outcome.status == _GONE:
             self._disable(conn, webhook, now)
+        elif moved and state == DeliveryState.FAILED:
+            # Each would be attempted for a day of its own after the one before, and there may be thousands.
+            stored.give_up_following(conn, delivery, made_before=now - LONGEST_QUEUE)
 
     def _disable(self, conn: Connection, webhook: Webhook, now: datetime) -> None:
         present = stored.find(conn, webhook.id)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -33,6 +34,10 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _MOST_ADDRESSES = 4
 _LARGEST_ANSWER = 16 * 1024
+# All that may come in answer to a request, interim answers, headers and the framing of the body too, and what is read of it
+# before others have their turn: parsing costs far more than sending.
+_MOST_READ = 64 * 1024
+_READ_AT_ONCE = 4 * 1024
 # Receivers commonly close an idle connection after five seconds or more; one that was just closed would fail the next request.
 _IDLE_SECONDS = 2.0
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
@@ -155,8 +160,8 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         *others, last = await self._permitted_addresses(host, port)
         for address in others:
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-        return await self._backend.connect_tcp(last, port, timeout, local_address, socket_options)
+                return _Bounded(await self._backend.connect_tcp(address, port, timeout, local_address, socket_options))
+        return _Bounded(await self._backend.connect_tcp(last, port, timeout, local_address, socket_options))
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -176,6 +181,36 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
             _log.warning("address_refused", host=host, addresses=list(found))
             raise AddressRefused(f"Refused: {host} is not on the public Internet, nor in FILEFERRY_WEBHOOK_NETWORKS.")
         return permitted[:_MOST_ADDRESSES]
+
+
+class _Bounded(httpcore.AsyncNetworkStream):
+    """A connection on which no request is answered at great length."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._came = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._came >= _MOST_READ:
+            raise httpcore.RemoteProtocolError(f"it has more than {_MOST_READ} bytes")
+        read = await self._stream.read(min(max_bytes, _READ_AT_ONCE), timeout)
+        self._came += len(read)
+        return read
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._came = 0
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _Bounded(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 # Threads of their own: a name server that does not answer must not hold up others who need a thread.

@@ -255,7 +255,8 @@ class Processing:
             versions.recall(conn, stored, judged.scan, now, told_until)
             return
         # A later scan that failed says nothing against a file that has passed one: it is tried again in its time.
-        is_failed = judged.scan is None or judged.scan.outcome is ScanOutcome.ERROR
+        # The same goes for one that there was no scanner for any more.
+        is_failed = judged.scan is None or judged.scan.outcome in (ScanOutcome.ERROR, ScanOutcome.SKIPPED_DISABLED)
         versions.rescanned(conn, stored.version.id, None if is_failed else judged.scan, self._next_scan(now))
 
     async def _judge(self, stored: StoredFile, rules: Rules) -> Judgement:

@@ -17,6 +17,7 @@ from types import FrameType
 from fileferry.engine.keys import new_secret
 
 HOST = "127.0.0.1"
+LAST_PORT = 65535
 START_SECONDS = 30.0
 GREETING = "Hello! fileferry handed this file over.\n"
 
@@ -24,27 +25,35 @@ GREETING = "Hello! fileferry handed this file over.\n"
 def main() -> None:
     """Run the server in the foreground until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--port", default="8080")
     parser.add_argument("--data", type=Path, default=Path("data"))
     options = parser.parse_args()
 
-    refuse_a_used_port(options.port)
+    port = port_of(options.port)
+    refuse_a_used_port(port)
     options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = os.environ.get("FILEFERRY_ROOT_KEY") or kept_key(options.data / "root-key")
     sample = options.data / "hello.txt"
     sample.write_text(GREETING)
 
     signal.signal(signal.SIGTERM, interrupt)
-    server = start_server(options.port, options.data, key)
+    server = start_server(port, options.data, key)
     try:
-        wait_until_ready(server, options.port)
-        url = hand_over(sample, options.port, key)
-        print(instructions(sample, options.port, key, url), flush=True)
+        wait_until_ready(server, port)
+        url = hand_over(sample, port, key)
+        print(instructions(sample, port, key, url), flush=True)
         sys.exit(server.wait())
     except KeyboardInterrupt:
         sys.exit(stopped(server))
     finally:
         server.kill()
+
+
+def port_of(text: str) -> int:
+    """Return the port that ``text`` says; exit with a message where it is none."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= LAST_PORT):
+        sys.exit(f"{text!r} is no port: choose one from 1 to {LAST_PORT}, as in make run PORT=8081")
+    return int(text)
 
 
 def refuse_a_used_port(port: int) -> None:
@@ -54,7 +63,7 @@ def refuse_a_used_port(port: int) -> None:
         try:
             trial.bind((HOST, port))
             trial.listen()
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             sys.exit(f"Cannot listen on {HOST}:{port}: {error}. Choose another port: make run PORT=8081")
 
 

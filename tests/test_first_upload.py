@@ -91,6 +91,16 @@ def test_the_key_stays_the_same_and_private(first_run: Callable[[], FirstRun], t
     assert (tmp_path / "data" / "root-key").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("port", ["0", "80000", "-1", "abc", ""])
+def test_what_is_no_port_is_said_in_one_line(tmp_path: Path, port: str) -> None:
+    command = [sys.executable, str(SCRIPT), "--port", port, "--data", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (result.returncode, result.stderr.splitlines()) == (
+        1,
+        [f"{port!r} is no port: choose one from 1 to 65535, as in make run PORT=8081"],
+    )
+
+
 def test_a_used_port_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = str(occupied.getsockname()[1])

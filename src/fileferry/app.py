@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import multiprocessing
 import os
 import signal
 import tempfile
@@ -57,6 +59,7 @@ from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
 from fileferry.wire import dispatch
 
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _log = structlog.get_logger(__name__)
 
 
@@ -72,6 +75,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with opened(settings, clock) as engine:
             app.state.engine = engine
+            _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
             async with _running(engine.sweeper.run(), engine.deliveries.run(), *judging):
                 with _on_signals(engine.events.end):
@@ -244,10 +248,25 @@ async def work() -> None:
         await stopped.wait()
 
 
+def _end_with_parent() -> None:
+    """Let a worker process end with the one that started it, killed or not: orphans would go on serving with old settings."""
+    if multiprocessing.parent_process() is not None:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _end_with(task: asyncio.Task[None]) -> None:
+    """End this process in an orderly way with a loop that has failed: whoever runs it starts it anew."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("loop_failed", loop=repr(task.get_coro()), exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 @contextlib.asynccontextmanager
 async def _running(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run what never ends by itself, and end it in the end."""
+    """Run what never ends by itself, and end it in the end; where one ends by a fault, this process ends too."""
     at_work = [asyncio.create_task(loop) for loop in loops]
+    for task in at_work:
+        task.add_done_callback(_end_with)
     try:
         yield
     finally:

@@ -300,6 +300,13 @@ class IdempotencyMismatch(FerryError):
     title = "This Idempotency-Key was used for a different request; use a new key for a new file."
 
 
+class Rejected(FerryError):
+    """The file came whole and was judged, and will never be served; ``reason`` says why."""
+
+    code, status, retry = "rejected", 422, Retry.NEVER
+    title = "The file was checked and rejected: it is not served."
+
+
 class RateLimited(FerryError):
     """Too many requests."""
 

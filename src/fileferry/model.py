@@ -97,8 +97,9 @@ NO_LIMITS = Limits()
 
 
 class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a version must be to become ready, as policy said when its bytes came."""
+    """What a version must be to become ready, as policy said when its bytes came; ``scan`` says that it must be scanned."""
 
+    scan: bool = False
     types: tuple[str, ...] | None = None
     refuse_empty: bool = False
     serve_unscanned: bool = False

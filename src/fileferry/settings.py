@@ -88,7 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clamd: str | None = None
     """The virus scanner, clamd: ``tcp://HOST:PORT`` or ``unix:///PATH``. Without it no file is scanned, and its scan says so."""
     clamd_max_size: Bytes = Bytes(25 * 1024**2)
-    """Largest file that is scanned: the least of clamd's own StreamMaxLength, MaxFileSize and MaxScanSize."""
+    """Largest file that is scanned: the least of clamd's own StreamMaxLength, MaxFileSize and MaxScanSize. With clamd larger ones
+    are refused, unless they may be served unscanned."""
     scan_timeout: Duration = Duration(minutes=5)
     """How long one scan may take."""
     serve_unscanned: bool = False

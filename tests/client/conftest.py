@@ -18,6 +18,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     monkeypatch.delenv("FILEFERRY_URL", raising=False)
     monkeypatch.delenv("FILEFERRY_KEY", raising=False)
+    monkeypatch.delenv("FILEFERRY_END_USER", raising=False)
 
 
 @pytest.fixture(params=[Blocking, Awaiting], ids=["Client", "AsyncClient"])

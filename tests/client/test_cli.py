@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import signal
@@ -125,6 +126,17 @@ def test_keys_are_made_renewed_and_revoked(shell: Shell) -> None:
     assert renewed not in said
 
 
+def test_all_is_done_on_behalf_of_the_end_user_of_the_environment(shell: Shell) -> None:
+    key = shell.out("keys", "create", "web", "--scope", "upload", "--scope", "read", "--on-behalf-of", "*").strip()
+    status, said = shell.refused("ls", "--key", key)
+    assert (status, "FILEFERRY_END_USER" in said) == (1, True)
+    shell.environment["FILEFERRY_END_USER"] = "ada"
+    file = json.loads(shell.out("put", "-", "--json", "--key", key, stdin=b"hers"))
+    assert file["end_user"] == "ada"
+    shell.environment["FILEFERRY_END_USER"] = "bob"
+    assert file["file_id"] not in shell.out("ls", "--key", key)
+
+
 def test_an_organization_has_the_id_that_was_fixed(shell: Shell) -> None:
     chosen = "0190a000-0000-7000-8000-00000000abcd"
     assert shell.out("orgs", "create", "fixed", "--id", chosen, "--name", "Fixed").strip() == chosen
@@ -237,6 +249,12 @@ def test_doctor_finds_lost_bytes_and_mends_what_it_finds(make_server: Any, tmp_p
     assert file["status"] == "ready"
 
 
+def test_a_worker_makes_no_folder_where_no_server_was(shell: Shell) -> None:
+    status, said = shell.refused("worker", "--data", str(shell.folder / "typo"))
+    assert (status, "There is no database" in said) == (1, True)
+    assert not (shell.folder / "typo").exists()
+
+
 def test_a_setting_that_cannot_be_used_is_one_line(shell: Shell) -> None:
     shell.environment["FILEFERRY_MAX_FILE_SIZE"] = "much"
     for command in ("doctor", "serve"):
@@ -307,6 +325,10 @@ def test_ctrl_c_has_status_130_and_no_traceback(shell: Shell) -> None:
         said = process.stderr.read() if process.stderr else b""
         assert process.wait(30) == 130
     assert b"Traceback" not in said
+
+
+def test_the_version_is_that_of_the_package(shell: Shell) -> None:
+    assert shell.out("--version") == f"fileferry {importlib.metadata.version('fileferry')}\n"
 
 
 def test_the_module_is_the_installed_command(shell: Shell) -> None:

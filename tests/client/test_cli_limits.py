@@ -73,6 +73,22 @@ def test_a_keys_limits_are_changed_and_lifted(shell: Shell) -> None:
     assert "quota_exceeded" in shell.refused("put", "large.txt", "--key", secret)[1]
     assert shown(shell.out("keys", "limits", id))["kept"] == "2000 bytes, 1 files"
     assert shell.out("keys", "limits", id, "--type", "none", "--max-files", "none") == ""
+    judged = shown(shell.out("keys", "limits", id, "--refuse-empty", "--no-serve-unscanned"))
+    assert judged == {"refuse_empty": "yes", "serve_unscanned": "no"}
+
+
+def test_what_a_key_is_confined_to_is_shown_and_changed(shell: Shell) -> None:
+    name = f"a key {uuid.uuid4()}"
+    shell.out("keys", "create", name, "--scope", "read", "--path-prefix", "reports")
+    listed = [json.loads(line) for line in shell.out("keys", "list", "--json").splitlines()]
+    (id,) = [key["key_id"] for key in listed if key["name"] == name]
+    made = {"name": name, "scopes": "read", "path_prefix": "reports", "on_behalf_of": "-"}
+    assert shown(shell.out("keys", "show", id)) == made
+    changed = shown(
+        shell.out("keys", "update", id, "--path-prefix", "none", "--on-behalf-of", "a", "--on-behalf-of", "b")
+    )
+    assert changed == {**made, "path_prefix": "-", "on_behalf_of": "a,b"}
+    assert shown(shell.out("keys", "update", id, "--on-behalf-of", "none"))["on_behalf_of"] == "-"
 
 
 def test_an_organizations_limits_and_those_of_its_end_users(shell: Shell, slug: str) -> None:
@@ -108,4 +124,6 @@ def test_the_client_changes_what_a_key_may_do(server: LiveServer, connect: Any) 
     assert named.on_behalf_of == ("*",)
     freed = client.update_key(made.key_id, on_behalf_of=None, limits={"max_files": 2})
     assert client.get_key(made.key_id) == freed
+    small = client.create_workspace(f"small-{uuid.uuid4()}", limits={"max_files": 2})
+    assert small.limits == {"max_files": 2}
     assert (freed.on_behalf_of, freed.limits, freed.usage.files) == (None, {"max_files": 2}, 0)

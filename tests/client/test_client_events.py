@@ -151,11 +151,16 @@ def test_the_command_line_prints_events_one_per_line(make_server: MakeServer, tm
 def test_put_waits_and_says_when_a_file_is_refused(waiting_shell: Shell, held: LiveServer) -> None:
     late = waiting_shell.run("put", "-", "--name", "late.txt", "--wait", "1s", stdin=TEXT)
     assert (late.returncode, late.stdout.count(b"\n")) == (75, 1)
+    unknown = waiting_shell.run("put", "-", "--name", "c.txt", stdin=TEXT)
+    assert (unknown.returncode, unknown.stdout.count(b"\n")) == (0, 1)
+    assert unknown.stderr == b"c.txt is still being checked; --wait 60s waits for the outcome.\n"
     with LiveWorker(held):
         url = waiting_shell.out("put", "-", "--name", "a.txt", "--wait", "50s", stdin=TEXT).strip()
         assert httpx.get(url, trust_env=False).content == TEXT
         refused = waiting_shell.run("put", "-", "--name", "b.txt", "--wait", "50s", stdin=DISGUISED)
-        assert (refused.returncode, b"type_not_allowed" in refused.stderr) == (1, True)
+        assert (refused.returncode, refused.stderr) == (1, b"fileferry: b.txt is rejected: type_not_allowed\n")
+    listed = [line.split("\t") for line in waiting_shell.out("ls", "-l").splitlines()]
+    assert [fields[2] for fields in listed if fields[5] == "b.txt"] == ["rejected: type_not_allowed"]
 
 
 def test_put_limits_how_often_a_file_may_be_fetched(shell: Shell) -> None:

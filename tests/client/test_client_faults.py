@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from faces import Awaiting, Blocking
 from faulty_server import FaultyServer, Handler, accepted, content, file_object, lost, plain, refused, refused_early
+from shell import Shell
 
 import fileferry
 from fileferry import RetryPolicy
@@ -85,6 +86,33 @@ def test_retry_after_is_waited_for(connect: Any, written: str) -> None:
         began = time.monotonic()
         connect(server.url).upload(b"abc", name="a.txt")
     assert 0.9 <= time.monotonic() - began < 5
+
+
+def test_a_wait_is_told_before_it_begins(connect: Any) -> None:
+    told: list[tuple[str, float]] = []
+    policy = RetryPolicy(first_delay=0.001, on_wait=lambda error, seconds: told.append((error.code, seconds)))
+    script = [refused(429, "rate_limited", {"Retry-After": "1"}), refused(404, "not_found")]
+    with FaultyServer(script) as server, pytest.raises(fileferry.NotFound):
+        connect(server.url, retries=policy).get("f1")
+    assert told == [("rate_limited", 1.0)]
+
+
+def test_the_command_line_tells_what_it_waits_for(tmp_path: Path) -> None:
+    script = [refused(429, "rate_limited", {"Retry-After": "3"}), refused(404, "not_found")]
+    with FaultyServer(script) as server:
+        status, said = Shell(tmp_path, server.url, "ff_test").refused("versions", "f1")
+    assert (status, said.splitlines()[0]) == (1, "rate limited: waiting 3 s")
+
+
+def test_the_command_line_tells_what_the_scanner_found(tmp_path: Path) -> None:
+    scan = dict.fromkeys(("engine", "signatures", "signatures_at", "started_at", "ended_at"))
+    found = {"outcome": "infected", "detail": "Eicar-Test-Signature", **scan}
+    with FaultyServer([accepted(status="rejected", reason="infected", scan=found)]) as server:
+        result = Shell(tmp_path, server.url, "ff_test").run("put", "-", "--name", "a.txt", "--wait", "9s", stdin=b"abc")
+    assert (result.returncode, result.stderr) == (
+        1,
+        b"fileferry: a.txt is rejected: infected (Eicar-Test-Signature)\n",
+    )
 
 
 def test_a_retry_after_beyond_patience_is_the_callers_to_wait_for(connect: Any) -> None:

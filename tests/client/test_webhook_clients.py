@@ -117,7 +117,7 @@ def test_the_command_line_shows_the_log_and_sends_again_what_failed(
     receiver.wait_for(1)
     while (fields := shell.out("webhooks", "deliveries", webhook_id).strip().split("\t"))[4] == "pending":
         pass
-    assert fields[2:] == ["webhook.test", "-", "failed", "1", "Answered 410."]
+    assert fields[2:] == ["webhook.test", "-", "failed", "1", "Answered 410.", "-"]
     found = json.loads(shell.out("webhooks", "deliveries", webhook_id, "--state", "failed", "--json"))
     assert (found["last_status"], found["attempts"]) == (410, 1)
     receiver.answer = lambda _message: Reply()
@@ -125,6 +125,28 @@ def test_the_command_line_shows_the_log_and_sends_again_what_failed(
     since = datetime.fromisoformat(found["created_at"]).isoformat()
     shell.out("webhooks", "replay", webhook_id, "--failed-since", since)
     assert len(receiver.wait_for(2)) == 2
+
+
+def test_the_command_line_tells_at_once_that_an_address_is_private(shell: Shell) -> None:
+    for address, is_told in (("http://127.0.0.1:9/hook", True), ("http://[fd00::1]/", True), (URL, False)):
+        made = shell.run("webhooks", "create", address)
+        assert (made.returncode, b"FILEFERRY_WEBHOOK_NETWORKS" in made.stderr) == (0, is_told)
+
+
+def test_the_command_line_tells_when_the_next_attempt_is(
+    make_server: MakeServer, receiver: Receiver, tmp_path: Any
+) -> None:
+    server = make_server(webhook_networks="127.0.0.0/8")
+    shell = Shell(tmp_path, server.url, server.root_key)
+    receiver.answer = lambda _message: Reply(302)
+    shell.out("webhooks", "create", receiver.url)
+    webhook_id = shell.out("webhooks", "ls").split("\t")[0]
+    shell.out("webhooks", "test", webhook_id)
+    receiver.wait_for(1)
+    while (fields := shell.out("webhooks", "deliveries", webhook_id).strip().split("\t"))[5] == "0":
+        pass
+    assert fields[4:7] == ["pending", "1", "Answered 302: redirects are not followed."]
+    assert datetime.fromisoformat(fields[7]) > datetime.fromisoformat(fields[1])
 
 
 @pytest.mark.parametrize(

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import functools
 import logging
 import sys
+import tempfile
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.events import SimpleEventEmitter
 
 from fileferry.app import create_app, opened, prepare
 from fileferry.blobs.local import LocalStore
 from fileferry.db import bookkeeping
+from fileferry.db.database import SqliteDatabase
+from fileferry.db.migration import migrate
 from fileferry.engine.deliveries import Deliveries
 from fileferry.engine.sweeper import Findings
 from fileferry.settings import Settings, load
 
 ROOT_KEY = "ff_of_this_test"
+_registered: list[Litestar] = []
 
 
 class Service:
@@ -33,10 +43,13 @@ class Service:
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
         self._loop = asyncio.new_event_loop()
         self._handlers = logging.getLogger().handlers[:]
+        database = folder / "fileferry.db"
+        if not database.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            database.write_bytes(_empty_database())
         self._run(prepare(self.settings, self.clock))
         self._run(self._keep_sweeper_away())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
+        with mock.patch("fileferry.app.Litestar", _routed):
             self._app: Any = create_app(self.settings, self.clock)
         self._messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
@@ -137,10 +150,13 @@ class Service:
 
     async def _keep_sweeper_away(self) -> None:
         """Take the lease that the service's own sweeper would, so that nothing is swept but by a test's word."""
-        async with opened(self.settings, self.clock) as engine:
+        database = SqliteDatabase(self.settings.resolved_database_url())
+        try:
             until = self.now + timedelta(days=36500)
             for name in ("sweeper", "webhooks"):
-                assert await engine.database.write(bookkeeping.take_lease, name, "the test", self.now, until)
+                assert await database.write(bookkeeping.take_lease, name, "the test", self.now, until)
+        finally:
+            await database.close()
 
     async def _start(self) -> None:
         ready = asyncio.Event()
@@ -158,3 +174,31 @@ class Service:
         assert self._running is not None
         await self._messages.put({"type": "lifespan.shutdown"})
         await self._running
+
+
+@functools.cache
+def _empty_database() -> bytes:
+    """Return a migrated database without a row: migrating takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "empty.db")
+        migrate(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+def _routed(**options: Any) -> Litestar:
+    """Return the application of these options, which are the same for every service but for the lifespan.
+
+    The framework takes longer to register the routes than most tests take; so it does it once, and every service has a copy
+    with a state and a lifespan of its own.
+    """
+    if not _registered:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            _registered.append(Litestar(**options))
+    application = copy.copy(_registered[0])
+    application.state = State()
+    application.event_emitter = SimpleEventEmitter(listeners=[])
+    application._lifespan_managers = options["lifespan"]
+    application.asgi_router = copy.copy(application.asgi_router)
+    application.asgi_router.app = application
+    return application

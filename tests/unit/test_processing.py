@@ -19,7 +19,7 @@ from fileferry.db import events, files, jobs
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing import MOST_ATTEMPTS, Processing
 from fileferry.model import ScanOutcome
-from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, Verdict
+from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, ScannerTroubled, Verdict
 from unit.service import Service
 
 _IDENTITY = Identity("Scripted 1.0", "7", datetime(2029, 12, 31, tzinfo=UTC))
@@ -494,19 +494,114 @@ def test_another_scan_that_fails_takes_nothing_back(judged: Judged) -> None:
     assert judged.waiting() == 1, "it is due again"
 
 
-def test_a_scan_stays_on_record_where_there_is_no_scanner_for_the_next(judged: Judged) -> None:
-    file = judged.service.upload(b"fine")
+def test_a_process_without_a_scanner_leaves_what_must_be_scanned_to_others(judged: Judged) -> None:
+    scanned = judged.service.upload(b"fine")
     judged.process()
     judged.service.pass_time(days=8)
     judged.service.sweep()
+    new = judged.service.upload(_MARK, "new")
 
     async def settle_without(engine: Engine) -> None:
         given = (engine.database, engine.files, None, judged.service.settings, judged.service.clock)
         await Processing(*given).settle()
 
     judged.run(settle_without)
-    assert judged.waiting() == 0
-    assert _scan_of(judged, file).outcome is ScanOutcome.CLEAN
+    assert judged.waiting() == 2
+    assert judged.file(new)["status"] == "processing"
+    assert _scan_of(judged, scanned).outcome is ScanOutcome.CLEAN
+
+
+def test_readiness_says_that_nobody_is_at_the_files_that_wait(judged: Judged) -> None:
+    judged.service.upload(b"a")
+    judged.service.pass_time(seconds=50)
+    assert "processing_behind" not in judged.service.request("GET", "/readyz").text
+    judged.service.pass_time(seconds=20)
+    assert "processing_behind" in judged.service.request("GET", "/readyz").text
+
+
+def test_a_change_made_while_a_version_waits_outlives_it(judged: Judged) -> None:
+    file = judged.service.upload(b"one", metadata='{"n": 1}')
+    judged.process()
+    judged.service.upload(b"two", metadata='{"n": 2}')
+    changes = {"metadata": {"mine": 1}, "expires_in": "48h"}
+    changed = judged.service.request("PATCH", f"/api/files/{file['id']}", json=changes).json()
+    judged.process()
+    now = judged.file(file)
+    assert now["version_id"] != file["version_id"]
+    assert (now["metadata"], now["expires_at"]) == ({"mine": 1}, changed["expires_at"])
+
+
+def test_a_scanner_that_can_take_nothing_is_no_fault_of_the_files(judged: Judged) -> None:
+    file = judged.service.upload(b"patient")
+    judged.scanner.faults = [ScannerTroubled("its disk is full")] * 4 * MOST_ATTEMPTS
+    for _ in range(4 * MOST_ATTEMPTS + 1):
+        judged.process()
+        judged.service.pass_time(minutes=1)
+    assert judged.file(file)["status"] == "ready"
+
+
+def test_files_wait_a_day_for_a_store_that_is_away(judged: Judged) -> None:
+    judged.scanner.max_size = 100_000
+    file = judged.service.upload(b"y" * 40_000)
+    (blob,) = judged.service.blobs()
+    blob.rename(blob.with_suffix(".away"))
+    for _ in range(23):
+        judged.process()
+        judged.service.pass_time(hours=1)
+    assert judged.file(file)["status"] == "processing"
+    blob.with_suffix(".away").rename(blob)
+    judged.process()
+    assert judged.file(file)["status"] == "ready"
+
+
+def test_what_stays_lost_for_a_day_is_told_as_lost(judged: Judged) -> None:
+    judged.scanner.max_size = 100_000
+    file = judged.service.upload(b"y" * 40_000)
+    (blob,) = judged.service.blobs()
+    blob.unlink()
+    for _ in range(26):
+        judged.process()
+        judged.service.pass_time(hours=1)
+    assert judged.file(file)["reason"] == "bytes_missing"
+
+
+def test_a_link_to_a_deleted_file_ends_when_it_is_recalled(judged: Judged) -> None:
+    file = judged.service.upload(b"late one", "docs/a.txt")
+    judged.process()
+    judged.service.request("DELETE", f"/api/files/{file['id']}")
+    url = f"/file/v2/orgs/{file['organization_id']}/workspaces/{file['workspace_id']}/files/{file['id']}?deleted=true"
+    link = judged.service.request("GET", url).json()["download"]
+    assert judged.service.fetch(link).content == b"late one"
+    judged.scanner.mark = b"late one"
+    judged.service.pass_time(days=8)
+    renewed = judged.service.request("GET", url).json()["download"]
+    judged.service.sweep()
+    judged.process()
+    assert judged.service.fetch(renewed).status_code == 410
+
+
+def test_a_new_name_must_be_of_an_allowed_type_too(tmp_path: Path) -> None:
+    service = Service(tmp_path, allowed_types="text/plain")
+    file = service.upload(b"words", "a.txt")
+    service.process()
+    renamed = service.request("PATCH", f"/api/files/{file['id']}", json={"name": "a.exe"})
+    assert (renamed.status_code, renamed.json()["code"]) == (415, "unsupported_type")
+    service.close()
+
+
+def test_what_cannot_be_scanned_for_its_size_is_refused_before_it_comes(tmp_path: Path) -> None:
+    service = Service(tmp_path, clamd="tcp://127.0.0.1:9", clamd_max_size="10KiB")
+    refused = service.request("PUT", "/api/upload/a", content=bytes(10_241))
+    assert (refused.status_code, refused.json()["limit"]) == (413, 10_240)
+    service.close()
+
+
+def test_whoever_waits_for_the_url_alone_is_told_of_a_rejection(judged: Judged) -> None:
+    service = Service(judged.service.data.parent / "judging", allowed_types="text/plain", processing="server")
+    headers = {"Accept": "text/plain", "Prefer": "wait=30"}
+    answer = service.request("POST", "/api/upload/a.txt", content=b"MZ" + bytes(100), headers=headers)
+    assert (answer.status_code, answer.json()["code"], answer.json()["reason"]) == (422, "rejected", "type_not_allowed")
+    service.close()
 
 
 def test_files_from_before_there_was_a_scanner_are_scanned_once_there_is_one(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ _FORM = {"type": "object", "required": ["file"], "properties": {"file": BINARY, 
 
 
 class DirectFile(msgspec.Struct, kw_only=True, omit_defaults=False):
-    """A file as this flow shows it. ``expires_at`` is null for a file that is kept."""
+    """A file as this flow shows it. ``expires_at`` is null for a file that is kept, ``reason`` unless it was rejected."""
 
     url: str
     file_id: str
@@ -71,6 +71,7 @@ class DirectFile(msgspec.Struct, kw_only=True, omit_defaults=False):
     created_at: str
     expires_at: str | None
     status: str
+    reason: str | None
 
 
 class DirectPage(msgspec.Struct):
@@ -234,4 +235,5 @@ def _file(request: AnyRequest, engine: Engine, stored: StoredFile) -> DirectFile
         created_at=format_time(file.created_at),
         expires_at=format_optional_time(file.expires_at),
         status=version.state,
+        reason=version.reason,
     )

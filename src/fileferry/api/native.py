@@ -29,8 +29,8 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.tickets import Promise
 from fileferry.engine.uploads import NewFile
 from fileferry.engine.versions import Received
-from fileferry.errors import InvalidName, InvalidParameter
-from fileferry.model import Principal, StoredFile, Upload, UploadState, clean_name, clean_path
+from fileferry.errors import InvalidName, InvalidParameter, Rejected
+from fileferry.model import Principal, State, StoredFile, Upload, UploadState, clean_name, clean_path
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -495,5 +495,7 @@ def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Respon
     status = 201 if received.is_new_file else 200
     headers = {"Location": f"/api/files/{answer.id}", "ETag": answer.etag}
     if request.headers.get("accept", "").split(";")[0].strip() == "text/plain":
+        if answer.status == State.REJECTED:
+            raise Rejected(f"The file was rejected: {answer.reason}.", reason=answer.reason, id=answer.id)
         return Response(f"{answer.url}\n", status_code=status, media_type="text/plain", headers=headers)
     return Response(answer, status_code=status, headers=headers)

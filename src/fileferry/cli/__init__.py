@@ -6,6 +6,11 @@ interrupted. Results go to stdout, everything said about them to stderr.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated, Any
+
 import typer
 
 from fileferry.cli import events, files, folders, keys, organizations, server, versions, webhooks, workspaces
@@ -15,27 +20,44 @@ app = typer.Typer(
     help="Hand files to other systems by URL.",
     epilog=(
         "Exit status: 0 done, 1 failed for good, 2 used wrongly, 75 failed for now (may succeed later), "
-        "130 interrupted. FILEFERRY_URL and FILEFERRY_KEY name the server and the API key."
+        "130 interrupted. FILEFERRY_URL and FILEFERRY_KEY name the server and the API key, FILEFERRY_END_USER the end user "
+        "on whose behalf all is done, if any."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("put")(files.put)
-app.command("get")(files.get)
-app.command("ls")(files.ls)
-app.command("rm")(files.rm)
-app.command("mv")(versions.mv)
-app.command("versions")(versions.versions)
-app.command("restore")(versions.restore)
-app.command("events")(events.events)
+
+
+def _add(*commands: Callable[..., Any]) -> None:
+    for command in commands:
+        # Paragraphs without their line breaks, which are the source's and not the terminal's.
+        paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+        app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fileferry {version('fileferry')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version of fileferry."),
+    ] = False,
+) -> None:
+    """Take the options of the command itself."""
+
+
+_add(files.put, files.get, files.ls, files.rm, versions.mv, versions.versions, versions.restore, events.events)
 app.add_typer(folders.app, name="folders")
 app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(keys.app, name="keys")
 app.add_typer(organizations.app, name="orgs")
 app.add_typer(webhooks.app, name="webhooks")
-app.command("serve")(server.serve)
-app.command("worker")(server.worker)
-app.command("doctor")(server.doctor)
+_add(server.serve, server.worker, server.doctor)
 
 
 def main() -> None:

@@ -7,10 +7,8 @@ from typing import Annotated
 import typer
 
 from fileferry.cli.files import Patience
-from fileferry.cli.outage import Outage
 from fileferry.cli.places import Org
 from fileferry.cli.session import Key, Url, json_line, session
-from fileferry.client import RetryPolicy
 
 
 def events(
@@ -33,7 +31,7 @@ def events(
     are no longer kept.
     """
     wanted = None if types is None else types.split(",")
-    with session(url, key, RetryPolicy(outage=patience, on_outage=Outage().lasts)) as client:
+    with session(url, key, patience) as client:
         for number, event in enumerate(client.events(after=after, types=wanted, file=file, organization=org), 1):
             print(json_line(event), flush=True)
             if number == count:

@@ -14,10 +14,9 @@ import typer
 
 from fileferry.cli.folders import folder_id_of
 from fileferry.cli.meter import metered
-from fileferry.cli.outage import Outage
 from fileferry.cli.places import Org, file_place_of, is_folder, place_of, target_place
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
-from fileferry.client import Client, File, RetryPolicy, TimedOut
+from fileferry.client import Client, File, TimedOut
 from fileferry.client.journal import state_folder
 from fileferry.client.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
 from fileferry.client.waiting import LONGEST_WAIT
@@ -49,7 +48,9 @@ PartSize = Annotated[
 ]
 Threshold = Annotated[
     int,
-    typer.Option(parser=_size, metavar="64MiB", help="Files from this size on go in parts."),
+    typer.Option(
+        parser=_size, metavar="64MiB", show_default=False, help="Files from this size on go in parts; 64MiB by default."
+    ),
 ]
 
 Patience = Annotated[
@@ -57,7 +58,8 @@ Patience = Annotated[
     typer.Option(
         parser=_seconds,
         metavar="10m",
-        help="How long a server that cannot be reached is tried again, without progress.",
+        show_default=False,
+        help="How long a server that cannot be reached is tried again, without progress; 10m by default.",
     ),
 ]
 
@@ -122,7 +124,7 @@ def put(
             "for many files it must be a folder: end it with /", param_hint="--path" if to is None else "--to"
         )
     metadata = _metadata(meta or [])
-    with session(url, key, RetryPolicy(outage=patience, on_outage=Outage().lasts)) as client:
+    with session(url, key, patience) as client:
         folder_id = folder_id_of(client, folder, org) if folder else None
         resumes = resume and _keeps_state()
         for source in sources:
@@ -147,8 +149,10 @@ def put(
                     progress=progress,
                 )
             print(json_line(file) if as_json else file.url, flush=True)
-            if wait is not None:
-                _see_ready(client, file, wait, org)
+            if file.is_under_way and wait is None:
+                note(f"{file.name} is still being checked; --wait 60s waits for the outcome.")
+            else:
+                _see_ready(client, file, wait or 0, org)
 
 
 def get(
@@ -172,7 +176,7 @@ def get(
     at = file_place_of(source)
     if version is not None and "://" in source:
         raise typer.BadParameter("a URL is for one version: name the file by id or path", param_hint="--version")
-    with session(url, key, RetryPolicy(outage=patience, on_outage=Outage().lasts)) as client:
+    with session(url, key, patience) as client:
         known = at.files(client, org).get(at.path, version=version) if at else None
         options = {"version": None if known else version, "organization": org}
         if output == "-":
@@ -193,7 +197,7 @@ def ls(
         typer.Argument(metavar="PREFIX|WORKSPACE:/PREFIX", help="Only files whose path starts so."),
     ] = None,
     as_json: Json = False,
-    long: Annotated[bool, typer.Option("--long", "-l", help="Print size, times, status and URL as well.")] = False,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Print size, status, times and URL as well.")] = False,
     workspace: Annotated[str | None, typer.Option(help="Another workspace than the default one.")] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Only deleted files that can be restored.")] = False,
     org: Org = None,
@@ -243,7 +247,18 @@ def _see_ready(client: Client, file: File, wait: float, org: str | None) -> None
     if file.is_under_way:
         file = client.wait(file, file.version_id, timeout=wait - LONGEST_WAIT, organization=org)
     if file.status != "ready":
-        fail(f"{file.name} is {file.status}{f': {file.reason}' if file.reason else ''}", FAILED)
+        fail(f"{file.name} is {_standing(file)}{_found(file)}", FAILED)
+
+
+def _standing(file: File) -> str:
+    return f"{file.status}: {file.reason}" if file.status == "rejected" and file.reason else file.status
+
+
+def _found(file: File) -> str:
+    """Return what a scan says of why a file is rejected, in brackets; nothing where that is not the reason."""
+    if file.scan is None or file.reason not in {"infected", "not_scanned", "scan_failed"}:
+        return ""
+    return f" ({file.scan.detail or file.scan.outcome})"
 
 
 def _keeps_state() -> bool:
@@ -296,4 +311,4 @@ def _short_line(file: File) -> str:
 
 def _long_line(file: File) -> str:
     created, expires = moment_text(file.created_at), moment_text(file.expires_at)
-    return "\t".join([file.file_id, str(file.size), file.status, created, expires, printable(file.path), file.url])
+    return "\t".join([file.file_id, str(file.size), _standing(file), created, expires, printable(file.path), file.url])

@@ -7,20 +7,29 @@ from typing import Annotated
 import typer
 
 from fileferry.cli.limits import (
+    LIFTED,
     ByteRate,
     MaxBytes,
     MaxFiles,
     MaxRetention,
     MaxSize,
+    RefuseEmpty,
     Requests,
+    ServeUnscanned,
     Tickets,
     Types,
     limits_of,
     print_limits,
 )
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, note, printable, session
+from fileferry.client import UNCHANGED
+from fileferry.client.nouns import ApiKey
 
-app = typer.Typer(help="Make, list, renew and revoke API keys.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Make, list, change and revoke API keys.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, not its secret.")]
 
@@ -49,6 +58,8 @@ def create(
     max_retention: MaxRetention = None,
     max_bytes: MaxBytes = None,
     max_files: MaxFiles = None,
+    refuse_empty: RefuseEmpty = None,
+    serve_unscanned: ServeUnscanned = None,
     requests: Requests = None,
     byte_rate: ByteRate = None,
     tickets: Tickets = None,
@@ -62,6 +73,8 @@ def create(
         max_retention=max_retention,
         max_bytes=max_bytes,
         max_files=max_files,
+        refuse_empty=refuse_empty,
+        serve_unscanned=serve_unscanned,
         requests=requests,
         byte_rate=byte_rate,
         tickets=tickets,
@@ -94,6 +107,42 @@ def list_keys(as_json: Json = False, url: Url = None, key: Key = None) -> None:
 
 
 @app.command()
+def show(key_id: KeyId, url: Url = None, key: Key = None) -> None:
+    """Print what a key may do, and what confines it."""
+    with session(url, key) as client:
+        _print_rights(client.get_key(key_id))
+
+
+@app.command()
+def update(
+    key_id: KeyId,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What the key is for.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(metavar="upload|read|delete|admin", help="A right that it has from now on; may be repeated."),
+    ] = None,
+    path_prefix: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Confine the key to a folder of the tree; 'none' frees it.")
+    ] = None,
+    on_behalf_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="USER", help="An end user that it may act for; may be repeated; '*' is any, 'none' frees it."
+        ),
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Change what a key may do, at once, and print it."""
+    folder = UNCHANGED if path_prefix is None else None if path_prefix == LIFTED else path_prefix
+    users = None if on_behalf_of == [LIFTED] else on_behalf_of or UNCHANGED
+    with session(url, key) as client:
+        _print_rights(
+            client.update_key(key_id, name=name, scopes=scope or None, path_prefix=folder, on_behalf_of=users)
+        )
+
+
+@app.command()
 def limits(
     key_id: KeyId,
     max_size: MaxSize = None,
@@ -101,6 +150,8 @@ def limits(
     max_retention: MaxRetention = None,
     max_bytes: MaxBytes = None,
     max_files: MaxFiles = None,
+    refuse_empty: RefuseEmpty = None,
+    serve_unscanned: ServeUnscanned = None,
     requests: Requests = None,
     byte_rate: ByteRate = None,
     tickets: Tickets = None,
@@ -114,6 +165,8 @@ def limits(
         max_retention=max_retention,
         max_bytes=max_bytes,
         max_files=max_files,
+        refuse_empty=refuse_empty,
+        serve_unscanned=serve_unscanned,
         requests=requests,
         byte_rate=byte_rate,
         tickets=tickets,
@@ -140,3 +193,10 @@ def rotate(
     """Give a key a new secret and print it, which is shown only now."""
     with session(url, key) as client:
         print(client.rotate_key(key_id, grace=grace).secret, flush=True)
+
+
+def _print_rights(found: ApiKey) -> None:
+    print(f"name\t{printable(found.name)}")
+    print(f"scopes\t{','.join(found.scopes)}")
+    print(f"path_prefix\t{'-' if found.path_prefix is None else printable(found.path_prefix)}")
+    print(f"on_behalf_of\t{'-' if found.on_behalf_of is None else printable(','.join(found.on_behalf_of))}")

@@ -24,6 +24,15 @@ MaxFiles = Annotated[str | None, typer.Option(metavar="N", help="How many versio
 Requests = Annotated[str | None, typer.Option(metavar="100/minute", help="Requests in a time; 'none': any number.")]
 ByteRate = Annotated[str | None, typer.Option("--bytes", metavar="1000000000/hour", help="Bytes uploaded in a time.")]
 Tickets = Annotated[str | None, typer.Option(metavar="100/minute", help="Upload tickets in a time.")]
+RefuseEmpty = Annotated[
+    bool | None, typer.Option("--refuse-empty/--accept-empty", help="Whether files without bytes are rejected.")
+]
+ServeUnscanned = Annotated[
+    bool | None,
+    typer.Option(
+        "--serve-unscanned/--no-serve-unscanned", help="Whether files are served that the scanner cannot look into."
+    ),
+]
 
 
 def limits_of(
@@ -33,6 +42,8 @@ def limits_of(
     max_retention: str | None,
     max_bytes: str | None,
     max_files: str | None,
+    refuse_empty: bool | None,
+    serve_unscanned: bool | None,
     requests: str | None = None,
     byte_rate: str | None = None,
     tickets: str | None = None,
@@ -43,6 +54,8 @@ def limits_of(
         "max_retention": max_retention,
         "max_bytes": max_bytes,
         "max_files": max_files,
+        "refuse_empty": refuse_empty,
+        "serve_unscanned": serve_unscanned,
         "requests": requests,
         "bytes": byte_rate,
         "tickets": tickets,
@@ -58,9 +71,15 @@ def limits_of(
 def print_limits(limits: Mapping[str, Any], usage: Usage | None = None) -> None:
     """Print one limit per line, and what is kept where that is limited."""
     for name, value in limits.items():
-        print(f"{name}\t{','.join(value) if isinstance(value, list) else value}")
+        print(f"{name}\t{_text(value)}")
     if usage is not None:
         print(f"kept\t{usage.bytes} bytes, {usage.files} files")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def _number(text: str) -> int:

@@ -12,7 +12,9 @@ from fileferry.cli.limits import (
     MaxFiles,
     MaxRetention,
     MaxSize,
+    RefuseEmpty,
     Requests,
+    ServeUnscanned,
     Tickets,
     Types,
     limits_of,
@@ -20,7 +22,9 @@ from fileferry.cli.limits import (
 )
 from fileferry.cli.session import Json, Key, Url, json_line, printable, session
 
-app = typer.Typer(help="Make and list organizations.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Make and list organizations, and set their limits.", no_args_is_help=True, pretty_exceptions_enable=False
+)
 
 
 @app.command()
@@ -56,6 +60,8 @@ def limits(
     max_retention: MaxRetention = None,
     max_bytes: MaxBytes = None,
     max_files: MaxFiles = None,
+    refuse_empty: RefuseEmpty = None,
+    serve_unscanned: ServeUnscanned = None,
     requests: Requests = None,
     byte_rate: ByteRate = None,
     tickets: Tickets = None,
@@ -69,6 +75,8 @@ def limits(
         max_retention=max_retention,
         max_bytes=max_bytes,
         max_files=max_files,
+        refuse_empty=refuse_empty,
+        serve_unscanned=serve_unscanned,
         requests=requests,
         byte_rate=byte_rate,
         tickets=tickets,

@@ -1,4 +1,4 @@
-"""``serve`` and ``doctor``: the commands that run the server's own code, which is loaded only for them."""
+"""``serve``, ``worker`` and ``doctor``: the commands that run the server's own code, which is loaded only for them."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ def worker(data: Data = None) -> None:
     from fileferry import app
 
     with _usable_settings(data) as settings:
+        _refuse_no_database(settings)
         note(f"fileferry worker: data in {settings.data.absolute()}, scanner {settings.clamd or 'none'}")
         asyncio.run(app.work())
 
@@ -75,10 +76,7 @@ def doctor(
     from fileferry import app
 
     with _usable_settings(data) as settings:
-        # Only a server's first start makes a database: it is what shows the root key.
-        database = Path(settings.resolved_database_url().removeprefix("sqlite:///"))
-        if not database.exists():
-            fail(f"There is no database at {database}: name the server's folder with --data.", FAILED)
+        _refuse_no_database(settings)
         findings = asyncio.run(app.doctor(fix=fix))
     found = msgspec.to_builtins(findings)
     if as_json:
@@ -96,6 +94,13 @@ def doctor(
             print("Mended.")
     if not findings.is_clean and not fix:
         raise typer.Exit(FAILED)
+
+
+def _refuse_no_database(settings: Settings) -> None:
+    # Only a server's first start makes a database: it is what shows the root key.
+    database = Path(settings.resolved_database_url().removeprefix("sqlite:///"))
+    if not database.exists():
+        fail(f"There is no database at {database}: name the server's folder with --data.", FAILED)
 
 
 def _counted(count: int, meaning: str) -> str:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from fileferry.cli.outage import Outage
 from fileferry.client import Client, RetryPolicy
-from fileferry.client.retrying import PATIENT
-from fileferry.errors import FerryError, Retry
+from fileferry.errors import FerryError, Forbidden, Retry
 
 FAILED = 1
 MISUSED = 2
@@ -33,8 +33,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per li
 
 
 @contextlib.contextmanager
-def session(url: str | None, key: str | None, retries: RetryPolicy = PATIENT) -> Iterator[Client]:
-    """Open a client; end the command with one line on stderr and its exit status when something expected goes wrong."""
+def session(url: str | None, key: str | None, patience: float = 0.0) -> Iterator[Client]:
+    """Open a client; end the command with one line on stderr and its exit status when something expected goes wrong.
+
+    A server that cannot be reached is tried again for ``patience`` seconds without progress.
+    """
+    outage = Outage(note)
+    retries = RetryPolicy(outage=patience, on_outage=outage.lasts, on_wait=outage.waits)
     try:
         with Client(url, key, retries=retries) as client:
             yield client
@@ -83,7 +88,8 @@ def _line_of(error: FerryError) -> str:
         known.append(f"retry after {error.retry_after:g} s")
     if error.request_id:
         known.append(f"request {error.request_id}")
-    return f"{error.detail} [{', '.join(known)}]"
+    hint = " FILEFERRY_END_USER names one here." if isinstance(error, Forbidden) and "user-id" in error.detail else ""
+    return f"{error.detail}{hint} [{', '.join(known)}]"
 
 
 def _json_value(value: object) -> str:

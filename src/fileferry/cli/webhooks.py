@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -33,6 +35,10 @@ def create(
         made = client.webhooks(organization=org).create(target, types=types or None)
         print(made.secret, flush=True)
         note(f"Webhook {made.webhook_id} for {', '.join(made.types or ['all events'])}")
+        if _is_private(target):
+            note(
+                "Its address is private: nothing is sent there unless the server's FILEFERRY_WEBHOOK_NETWORKS allows it."
+            )
 
 
 @app.command("ls")
@@ -99,12 +105,15 @@ def deliveries(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List what was sent and what waits, newest first: id, created, type, file, state, attempts and how the last one ended."""
+    """List what was sent or waits, newest first: id, created, type, file, state, attempts, how the last ended, when the next is."""
     with session(url, key) as client:
         for found in client.webhooks(organization=org).deliveries(webhook_id, state=state):
             ended = found.last_error or (str(found.last_status) if found.last_status else "-")
+            following = moment_text(found.next_attempt_at)
             fields = [found.delivery_id, moment_text(found.created_at), found.type, found.file_id or "-", found.state]
-            print(json_line(found) if as_json else "\t".join([*fields, str(found.attempts), printable(ended)]))
+            print(
+                json_line(found) if as_json else "\t".join([*fields, str(found.attempts), printable(ended), following])
+            )
 
 
 @app.command()
@@ -138,6 +147,15 @@ def send_test(webhook_id: WebhookId, org: Org = None, url: Url = None, key: Key 
     """Send an event of the type webhook.test and print the id of its delivery."""
     with session(url, key) as client:
         print(client.webhooks(organization=org).test(webhook_id).delivery_id)
+
+
+def _is_private(target: str) -> bool:
+    """Return whether an address names no host of the public Internet; of a name only the server knows."""
+    try:
+        host = urlsplit(target).hostname or ""
+        return host == "localhost" or not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def _moment(text: str) -> datetime:

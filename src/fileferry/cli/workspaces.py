@@ -6,11 +6,23 @@ from typing import Annotated
 
 import typer
 
-from fileferry.cli.limits import MaxBytes, MaxFiles, MaxRetention, MaxSize, Types, limits_of, print_limits
+from fileferry.cli.limits import (
+    MaxBytes,
+    MaxFiles,
+    MaxRetention,
+    MaxSize,
+    RefuseEmpty,
+    ServeUnscanned,
+    Types,
+    limits_of,
+    print_limits,
+)
 from fileferry.cli.places import Org
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, printable, session
 
-app = typer.Typer(help="Make and list workspaces.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Make and list workspaces, and set their limits.", no_args_is_help=True, pretty_exceptions_enable=False
+)
 
 
 @app.command()
@@ -57,12 +69,20 @@ def limits(
     max_retention: MaxRetention = None,
     max_bytes: MaxBytes = None,
     max_files: MaxFiles = None,
+    refuse_empty: RefuseEmpty = None,
+    serve_unscanned: ServeUnscanned = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Change a workspace's limits, at once, and print them with what is kept of what they limit."""
     changes = limits_of(
-        max_size=max_size, types=types, max_retention=max_retention, max_bytes=max_bytes, max_files=max_files
+        max_size=max_size,
+        types=types,
+        max_retention=max_retention,
+        max_bytes=max_bytes,
+        max_files=max_files,
+        refuse_empty=refuse_empty,
+        serve_unscanned=serve_unscanned,
     )
     with session(url, key) as client:
         if changes:

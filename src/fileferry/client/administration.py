@@ -33,11 +33,12 @@ def create_workspace(
     workspace_id: str | None,
     keep_versions: int | None,
     keep_versions_for: Lifetime | None,
+    limits: Mapping[str, object] | None,
     organization: str | None,
 ) -> Call[Workspace]:
     """Return the making of a workspace."""
     body: dict[str, object] = {"name": name, **given(id=workspace_id)}
-    body |= _retention(keep_versions, keep_versions_for)
+    body |= _retention(keep_versions, keep_versions_for) | _said(limits=limits)
     path = with_query("/api/workspaces", given(organization=organization))
     return Call(method="POST", path=path, read=_workspace, json=body, repeatable=False)
 

@@ -35,8 +35,8 @@ from fileferry.errors import FerryError
 class AsyncClient:
     """A connection to one fileferry server; use it as an asynchronous context manager, from one event loop.
 
-    ``url`` and ``key`` default to FILEFERRY_URL and FILEFERRY_KEY. With ``end_user`` all is done on that user's behalf, and only
-    that user's files are there. ``timeout`` is in seconds without any progress.
+    ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER. With an end user all is done
+    on that user's behalf, and only that user's files are there. ``timeout`` is in seconds without any progress.
     Every method raises a ``FerryError``: one of the catalogue as the server answered it, ``ConnectionFailed`` or
     ``TimedOut`` without an answer, ``NotConfigured`` without a server. What can be repeated was repeated by then.
     """
@@ -333,15 +333,20 @@ class AsyncClient:
         workspace_id: str | None = None,
         keep_versions: int | None = None,
         keep_versions_for: Lifetime | None = None,
+        limits: Mapping[str, object] | None = None,
         organization: str | None = None,
     ) -> Workspace:
-        """Make a workspace that keeps all versions, or so many of each file, or replaced ones for so long."""
+        """Make a workspace that keeps all versions, or so many of each file, or replaced ones for so long.
+
+        ``limits`` are set by the names of the native API.
+        """
         return await self._transport.run(
             administration.create_workspace(
                 name,
                 workspace_id=workspace_id,
                 keep_versions=keep_versions,
                 keep_versions_for=keep_versions_for,
+                limits=limits,
                 organization=organization,
             )
         )

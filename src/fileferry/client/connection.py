@@ -13,12 +13,13 @@ CONNECT_SECONDS = 10.0
 
 
 class Connection:
-    """A server's address and a key, from arguments or FILEFERRY_URL and FILEFERRY_KEY, and on behalf of which end user."""
+    """A server's address, a key and an end user, from arguments or FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER."""
 
     def __init__(self, url: str | None, key: str | None, end_user: str | None, timeout: float) -> None:
         self.url = _address(url or os.environ.get("FILEFERRY_URL") or "")
         self._key = _usable_key(key or os.environ.get("FILEFERRY_KEY") or "")
-        self._end_user = None if end_user is None else _usable_name(end_user)
+        named = end_user if end_user is not None else os.environ.get("FILEFERRY_END_USER") or None
+        self._end_user = None if named is None else _usable_name(named)
         self.timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
         self.headers = {"User-Agent": f"fileferry/{version('fileferry')}"}
 

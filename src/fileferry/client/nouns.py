@@ -58,6 +58,8 @@ class File:
     organization_id: str | None = None
     workspace_id: str | None = None
     folder_id: str | None = None
+    end_user: str | None = None
+    """The end user whose file it is."""
     created_by: str | None = None
     """Id of the user who made the file."""
     modified_at: datetime | None = None
@@ -295,6 +297,7 @@ def file_from(said: Mapping[str, Any]) -> File:
         organization_id=said.get("organization_id"),
         workspace_id=said.get("workspace_id"),
         folder_id=said.get("folder_id"),
+        end_user=said.get("end_user"),
         created_by=said.get("created_by"),
         modified_at=_moment(said.get("modified_at")),
         modified_by=said.get("modified_by"),

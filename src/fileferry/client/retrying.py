@@ -35,6 +35,8 @@ class RetryPolicy:
     """Seconds without progress for which a server that cannot be reached is tried again, however many attempts that takes."""
     on_outage: Callable[[float], object] | None = None
     """Called before each wait of an outage with the seconds that it may still last; by any thread."""
+    on_wait: Callable[[FerryError, float], object] | None = None
+    """Called before every other wait with what failed and the seconds to the next attempt; by any thread."""
 
     def begin(self) -> Attempts:
         """Return the attempts of one call."""
@@ -89,6 +91,8 @@ class Attempts:
         self._waited += delay
         if self._made >= self._policy.attempts or self._waited > self._policy.patience:
             raise error
+        if self._policy.on_wait:
+            self._policy.on_wait(error, delay)
         return delay
 
     def _count_cut(self, error: FerryError) -> None:

@@ -137,6 +137,12 @@ def update_version(conn: Connection, version_id: str, **values: Any) -> None:
     conn.execute(update(versions).where(versions.c.id == version_id).values(**values))
 
 
+def update_waiting(conn: Connection, file_id: str, **values: Any) -> None:
+    """Change columns of the versions of a file that are still to be judged."""
+    waiting = and_(versions.c.file_id == file_id, versions.c.state == State.PROCESSING.value)
+    conn.execute(update(versions).where(waiting).values(**values))
+
+
 def find(conn: Connection, file_id: str, number: int | None = None) -> StoredFile | None:
     """Return the file with its current version, or with the one of this number."""
     if number is None:

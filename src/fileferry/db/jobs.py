@@ -7,14 +7,16 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Boolean, Connection, and_, bindparam, delete, func, insert, or_, select, text, update
 
 from fileferry.db.schema import Instant, jobs, versions
 from fileferry.model import Rules
 
 _INSERT = insert(jobs)
 _NOW = bindparam("now", type_=Instant)
-_DUE = select(jobs.c.version_id, jobs.c.holder).where(jobs.c.run_at <= _NOW).order_by(jobs.c.run_at)
+# What must be scanned is due only for those who can.
+_SUITABLE = or_(jobs.c.needs_scanner.is_(False), bindparam("can_scan", type_=Boolean).is_(True))
+_DUE = select(jobs.c.version_id, jobs.c.holder).where(jobs.c.run_at <= _NOW, _SUITABLE).order_by(jobs.c.run_at)
 _DUE = _DUE.limit(bindparam("most"))
 _FIRST_DUE = _DUE.where(jobs.c.rules.is_not(None))
 _AGAIN_DUE = _DUE.where(jobs.c.rules.is_(None))
@@ -26,7 +28,7 @@ _TAKE_UP = (
         holder=bindparam("holder_id"),
         attempts=jobs.c.attempts + bindparam("more"),
     )
-    .returning(jobs.c.version_id, jobs.c.rules, jobs.c.metadata, jobs.c.attempts)
+    .returning(jobs.c.version_id, jobs.c.rules, jobs.c.created_at, jobs.c.attempts)
 )
 _BEGIN = (
     update(jobs)
@@ -45,13 +47,12 @@ _PROLONG = (
 class Job(msgspec.Struct, frozen=True):
     """A version to be judged by ``rules``, or to be scanned again where there are none; ``attempts`` counts this one.
 
-    ``metadata`` is what the file's is to be once the version takes the place of another. One that ``is_left`` was claimed by a
-    process that died, of this or of something else: this attempt counts from ``begin`` on.
+    One that ``is_left`` was claimed by a process that died, of this or of something else: this attempt counts from ``begin`` on.
     """
 
     version_id: str
     rules: Rules | None
-    metadata: dict[str, Any] | None
+    created_at: datetime
     attempts: int
     is_left: bool = False
 
@@ -65,6 +66,7 @@ def enqueue(
         {
             "version_id": version_id,
             "rules": None if rules is None else msgspec.to_builtins(rules),
+            "needs_scanner": rules is None or rules.scan,
             "metadata": metadata,
             "run_at": now,
             "attempts": 0,
@@ -73,18 +75,28 @@ def enqueue(
     )
 
 
-def is_due(conn: Connection, now: datetime) -> bool:
-    """Whether there is a job to take up."""
-    return conn.execute(_DUE, {"now": now, "most": 1}).first() is not None
+def is_due(conn: Connection, now: datetime, can_scan: bool) -> bool:
+    """Whether there is a job to take up, for somebody who has a scanner or has none."""
+    return conn.execute(_DUE, {"now": now, "most": 1, "can_scan": can_scan}).first() is not None
 
 
-def claim(conn: Connection, holder: str, now: datetime, until: datetime, limit: int) -> list[Job]:
+def waits_since(conn: Connection) -> datetime | None:
+    """Return since when the job that is longest due has waited to be taken up, or to be taken up again."""
+    since: datetime | None = conn.execute(select(func.min(jobs.c.run_at))).scalar_one()
+    return since
+
+
+def claim(
+    conn: Connection, holder: str, now: datetime, until: datetime, limit: int, can_scan: bool = True
+) -> list[Job]:
     """Take up the jobs that are longest due, until ``until``; a holder that is gone by then leaves them to others.
 
-    What was never judged goes before what is scanned again: somebody waits for it.
+    What was never judged goes before what is scanned again: somebody waits for it. What must be scanned is left to those
+    who can.
     """
-    due = list(conn.execute(_FIRST_DUE, {"now": now, "most": limit}))
-    due += conn.execute(_AGAIN_DUE, {"now": now, "most": limit - len(due)})
+    asked = {"now": now, "can_scan": can_scan}
+    due = list(conn.execute(_FIRST_DUE, {**asked, "most": limit}))
+    due += conn.execute(_AGAIN_DUE, {**asked, "most": limit - len(due)})
     taken = []
     for version_id, left_by in due:
         is_left = left_by is not None
@@ -125,6 +137,21 @@ def put_off(
     again = jobs.c.attempts if attempted else jobs.c.attempts - 1
     values = {"run_at": until, "holder": None, "last_error": error[:255], "attempts": again}
     conn.execute(update(jobs).where(jobs.c.version_id == version_id, jobs.c.holder == holder).values(**values))
+
+
+def change_metadata(conn: Connection, file_id: str, metadata: dict[str, Any]) -> None:
+    """Let a file's metadata be this whichever of its waiting versions takes the place of another."""
+    of_file = select(versions.c.id).where(versions.c.file_id == file_id)
+    waiting = and_(jobs.c.rules.is_not(None), jobs.c.version_id.in_(of_file))
+    conn.execute(update(jobs).where(waiting).values(metadata=metadata))
+
+
+def find_metadata(conn: Connection, version_id: str) -> dict[str, Any] | None:
+    """Return what the file's metadata is to be, as the job says now."""
+    found: dict[str, Any] | None = conn.execute(
+        select(jobs.c.metadata).where(jobs.c.version_id == version_id)
+    ).scalar_one_or_none()
+    return found
 
 
 def cancel(conn: Connection, version_ids: Sequence[str]) -> None:

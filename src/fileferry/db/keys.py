@@ -15,6 +15,7 @@ from fileferry.model import Key, Limits, Organization, Scope
 
 _NAMES = keys.c.keys()
 _NOW = bindparam("now", type_=Instant)
+_BY_ID = select(*keys.c).where(keys.c.id == bindparam("key"))
 _BY_DIGEST = (
     select(*keys.c, *organizations.c)
     .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
@@ -66,7 +67,7 @@ def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, O
 
 def find(conn: Connection, key_id: str) -> Key | None:
     """Return a key by its id, revoked or not."""
-    row = conn.execute(select(*keys.c).where(keys.c.id == key_id)).first()
+    row = conn.execute(_BY_ID, {"key": key_id}).first()
     return None if row is None else key_of(row)
 
 

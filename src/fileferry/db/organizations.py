@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, insert, or_, select, update
 
 from fileferry.db.schema import keys, organizations, users
 from fileferry.model import Limits, Organization, User
 
+_NAMED: BindParameter[str] = bindparam("name")
+_BY_ID_OR_SLUG = select(*organizations.c).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED))
 _DEFAULT = select(*organizations.c).where(organizations.c.is_default)
 
 
@@ -23,9 +25,7 @@ def insert_organization(conn: Connection, organization: Organization) -> None:
 
 def find_organization(conn: Connection, id_or_slug: str) -> Organization | None:
     """Return the organization with this id or slug."""
-    row = conn.execute(
-        select(*organizations.c).where(or_(organizations.c.id == id_or_slug, organizations.c.slug == id_or_slug))
-    ).first()
+    row = conn.execute(_BY_ID_OR_SLUG, {"name": id_or_slug}).first()
     return None if row is None else organization_of(row)
 
 

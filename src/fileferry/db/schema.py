@@ -363,6 +363,8 @@ jobs = Table(
     Column("version_id", ForeignKey("versions.id"), primary_key=True),
     # The model's Rules in JSON; null for a version that is ready and scanned again.
     Column("rules", JSON(none_as_null=True)),
+    # Whether only a process that has a scanner may take it up.
+    Column("needs_scanner", Boolean, nullable=False, server_default=false()),
     # What the file's metadata is to be once the version takes the place of another.
     Column("metadata", JSON(none_as_null=True)),
     Column("run_at", Instant, nullable=False, index=True),

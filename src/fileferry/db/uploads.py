@@ -147,6 +147,11 @@ def narrow(conn: Connection, upload_id: str, largest: int) -> None:
     update_upload(conn, upload_id, max_size=largest)
 
 
+def touch(conn: Connection, upload_id: str, now: datetime) -> None:
+    """Note that something came, or is coming, for an upload."""
+    update_upload(conn, upload_id, touched_at=now)
+
+
 def begin_part(conn: Connection, upload_id: str, number: int, block_id: str | None = None) -> bool:
     """Note that a part is being sent; True for the first time, when nothing else can be writing in its place."""
     if conn.execute(_BEGIN_AGAIN, {"upload": upload_id, "part": number}).rowcount:

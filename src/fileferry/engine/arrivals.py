@@ -86,6 +86,8 @@ class Arrivals:
         _refuse_size(upload, announced)
         self.room.refuse_full(announced or 0)
         toll = await self.rates.admit(upload, announced)
+        if upload.end_user is not None:  # whoever asks how far the file is learns that bytes are coming
+            await self.database.write(uploads.touch, upload.id, self.clock())
         stated = upload.content_type if upload.content_type is not None else content_type
         return WholeArrival(self, upload, agreed(promised_digests(upload), declared), stated, toll)
 
@@ -389,7 +391,9 @@ def _refuse_size(upload: Upload, announced: int | None) -> None:
     if announced is None:
         return
     if announced > upload.max_size:
-        raise FileTooLarge(f"The body has {announced} bytes; {upload.max_size} were promised.", limit=upload.max_size)
+        raise FileTooLarge(
+            f"The body has {announced} bytes; at most {upload.max_size} may come.", limit=upload.max_size
+        )
     if upload.promised_size is not None and announced != upload.promised_size:
         raise SizeMismatch(
             f"The body has {announced} bytes; {upload.promised_size} were promised.", expected=upload.promised_size

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.db import files, workspaces
+from fileferry.db import files, jobs, workspaces
 from fileferry.db.database import Database
 from fileferry.engine import limits, policy, references, versions
 from fileferry.engine.files import find_living, find_restorable
@@ -18,6 +18,8 @@ from fileferry.model import (
     MAX_NAME_BYTES,
     MAX_PATH_BYTES,
     Clock,
+    File,
+    Limits,
     Principal,
     Scope,
     State,
@@ -114,22 +116,28 @@ class Changing:
         path = _asked_path(file.path, changes)
         if path != file.path:
             policy.authorize_path(principal, path)
+            limits.refuse_type(self._allowed(conn, principal, file), path, version.content_type)
             if file.owns_path and not versions.free_path(conn, file.workspace_id, path, now, principal.end_user):
                 raise Conflict("There is a file with this path already.")
             file = versions.move(conn, file, path, now)
         if changes.metadata is not msgspec.UNSET:
             policy.check_metadata(self._settings, changes.metadata)
             values["metadata"] = changes.metadata
+            # A version that is still judged must not bring back what was said before.
+            jobs.change_metadata(conn, file_id, changes.metadata)
         if changes.expires_in is not None or changes.expires_at is not msgspec.UNSET:
             asked = None if changes.expires_at is msgspec.UNSET else changes.expires_at
-            workspace = workspaces.find_by_id(conn, file.workspace_id)
-            allowed = limits.in_force(self._settings, principal, workspace)
+            allowed = self._allowed(conn, principal, file)
             expires_at = limits.expiry(allowed, now, changes.expires_in, asked)
             values["expires_at"] = expires_at
             files.update_version(conn, version.id, expires_at=expires_at)
+            files.update_waiting(conn, file_id, expires_at=expires_at)
             version = msgspec.structs.replace(version, expires_at=expires_at)
         files.update_file(conn, file_id, **values)
         return StoredFile(msgspec.structs.replace(file, **values), version)
+
+    def _allowed(self, conn: Connection, principal: Principal, file: File) -> Limits:
+        return limits.in_force(self._settings, principal, workspaces.find_by_id(conn, file.workspace_id))
 
     def _delete(
         self, conn: Connection, principal: Principal, file_id: str, permanent: bool, workspace: str | None

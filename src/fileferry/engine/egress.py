@@ -116,13 +116,13 @@ class Egress:
             if answer is None:
                 raise EgressError(f"No answer within {SECONDS:.0f} seconds.") from None
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            raise EgressError(f"No connection: {error or 'no answer'}.") from error
+            raise EgressError(f"No connection: {str(error).rstrip('.') or 'no answer'}.") from error
         except (httpcore.NetworkError, OSError) as error:
             if answer is None:
                 raise EgressError("The connection broke.") from error
         except httpcore.ProtocolError as error:
             if answer is None:
-                raise EgressError(f"No HTTP answer: {error}.") from error
+                raise EgressError(f"No HTTP answer: {str(error).rstrip('.')}.") from error
         assert answer is not None
         return answer
 

@@ -93,6 +93,8 @@ class Engine:
             await self.processing.check()
         except ScannerAway:
             found.append("scanner_away")
+        if await self.processing.is_behind():
+            found.append("processing_behind")
         if not await self.rates.are_shared():
             found.append("rates_not_shared")
         return found

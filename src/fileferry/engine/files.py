@@ -198,7 +198,7 @@ class Files:
         if key is None or not policy.may(key, Scope.READ, stored.file):
             raise LinkRefused()
         until = stored.file.restorable_until
-        if with_deleted and until is not None and until > now:
+        if with_deleted and until is not None and until > now and stored.version.state is State.READY:
             return _readable(stored, now, stored.version.number)
         return self._servable(stored)
 

@@ -19,7 +19,7 @@ from fileferry.db import organizations, usage
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
 from fileferry.engine import limits, policy, quotas
-from fileferry.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unauthorized
+from fileferry.errors import Conflict, Forbidden, InvalidExpiry, InvalidParameter, NotFound, Unauthorized
 from fileferry.model import (
     NO_LIMITS,
     Clock,
@@ -129,15 +129,15 @@ class Keys:
     ) -> tuple[Key, str]:
         """Make a key of the principal's organization; return it and its secret, which is not kept and cannot be shown again.
 
-        Raises InvalidParameter without a scope, for a user's id that is no UUID and for bounds that cannot be, and Conflict for a
-        user of another organization.
+        It ends with the key that makes it, or before; InvalidExpiry for a later end. Raises InvalidParameter without a scope, for a
+        user's id that is no UUID and for bounds that cannot be, and Conflict for a user of another organization.
         """
         _authorize_keys(principal)
         _refuse_scopes(scopes)
         bounds = bounds or KeyBounds()
         now = self._clock()
         secret = new_secret()
-        expires_at = None if expires_in is None else now + expires_in
+        expires_at = _end_of(principal.key, None if expires_in is None else now + expires_in)
         author = None if user is None else _user(user, principal.organization.id, name, now)
         key = Key(
             id=new_id(now),
@@ -196,6 +196,7 @@ class Keys:
             before = stored.find(conn, key_id)
             if before is None or before.organization_id != principal.organization.id or before.revoked_at is not None:
                 raise NotFound("There is no living key with this id in the organization.")
+            _refuse_outliving(principal, before)
             values = bounds.values(before.limits)
             if name is not None:
                 values["name"] = name
@@ -216,6 +217,7 @@ class Keys:
 
     async def revoke(self, principal: Principal, key_id: str) -> None:
         """End a key at once. Revoking twice is not an error."""
+        _authorize_keys(principal)
         key = await self.get(principal, key_id)
 
         def store(conn: Connection) -> None:
@@ -230,6 +232,7 @@ class Keys:
         key = await self.get(principal, key_id)
         if key.revoked_at is not None:
             raise NotFound("The key was revoked; create a new one.")
+        _refuse_outliving(principal, key)
         secret = new_secret()
 
         def store(conn: Connection) -> Key:
@@ -255,6 +258,22 @@ def _authorize_keys(principal: Principal) -> None:
     policy.authorize(principal, Scope.ADMIN)
     if principal.key.limits != NO_LIMITS:
         raise Forbidden("A key with limits of its own makes no keys and changes none.")
+
+
+def _end_of(maker: Key, asked: datetime | None) -> datetime | None:
+    """Return when a new key ends: as asked, and no later than the one that makes it; raises InvalidExpiry for a later end."""
+    if maker.expires_at is None:
+        return asked
+    if asked is not None and asked > maker.expires_at:
+        raise InvalidExpiry("A key may not outlive the one that makes it.")
+    return asked or maker.expires_at
+
+
+def _refuse_outliving(principal: Principal, key: Key) -> None:
+    """Raise Forbidden for a key that outlives the principal's own: renewed or widened, it would be a way around that end."""
+    ends_at = principal.key.expires_at
+    if ends_at is not None and (key.expires_at is None or key.expires_at > ends_at):
+        raise Forbidden("This key ends before that one does, and may not change it or give it a new secret.")
 
 
 def _refuse_scopes(scopes: tuple[Scope, ...]) -> None:

@@ -58,17 +58,22 @@ def of_server(settings: Settings) -> Limits:
     )
 
 
-def of_end_users(settings: Settings) -> Limits:
-    """Return what the settings allow each end user."""
-    return Limits(max_size=int(settings.end_user_max_size), types=settings.end_user_types, refuse_empty=True)
+def of_end_users(settings: Settings, told: Limits) -> Limits:
+    """Return what each end user is allowed: what their organization has ``told``, and the settings where it says nothing."""
+    return msgspec.structs.replace(
+        told,
+        max_size=int(settings.end_user_max_size) if told.max_size is None else told.max_size,
+        types=settings.end_user_types if told.types is None else told.types,
+        refuse_empty=True if told.refuse_empty is None else told.refuse_empty,
+    )
 
 
 def at_use(settings: Settings, usable: Usable) -> Limits:
     """Return what is allowed now to the one who asked for an upload."""
     several = [of_server(settings), *usable.limits, usable.key.limits]
     if usable.upload.end_user is not None:
-        several += [of_end_users(settings), usable.end_user_limits]
-    return intersect(*several)
+        several.append(of_end_users(settings, usable.end_user_limits))
+    return _together(settings, several)
 
 
 def in_force(settings: Settings, principal: Principal, workspace: Workspace | None) -> Limits:
@@ -78,8 +83,16 @@ def in_force(settings: Settings, principal: Principal, workspace: Workspace | No
     if workspace is not None:
         several.append(workspace.limits)
     if principal.end_user is not None:
-        several += [of_end_users(settings), organization.end_user_limits]
-    return intersect(*several)
+        several.append(of_end_users(settings, organization.end_user_limits))
+    return _together(settings, several)
+
+
+def _together(settings: Settings, several: Sequence[Limits]) -> Limits:
+    allowed = intersect(*several)
+    if settings.clamd is None or allowed.serve_unscanned:
+        return allowed
+    # What the scanner cannot take would be rejected once it is here.
+    return msgspec.structs.replace(allowed, max_size=min(largest(allowed), int(settings.clamd_max_size)))
 
 
 def asker(conn: Connection, upload: Upload) -> tuple[Principal, Workspace]:
@@ -120,7 +133,7 @@ def expiry(limits: Limits, now: datetime, expires_in: timedelta | None, expires_
     latest, asked = _latest(limits, now), _asked(now, expires_in, expires_at)
     if latest is not None and asked is not None and asked > latest:
         allowed = timedelta(seconds=limits.max_retention or 0)
-        raise InvalidExpiry(f"Files may be kept for at most {allowed} here; ask for a shorter life.")
+        raise InvalidExpiry(f"Files may be kept for at most {_spoken(allowed)} here; ask for a shorter life.")
     return latest if asked is None else asked
 
 
@@ -167,7 +180,7 @@ def rules(settings: Settings, limits: Limits) -> Rules | None:
     """Return what a version must be under these limits; None where there is nothing to judge, and it is ready at once."""
     if settings.clamd is None and limits.types is None and not limits.refuse_empty:
         return None
-    return Rules(limits.types, bool(limits.refuse_empty), bool(limits.serve_unscanned))
+    return Rules(settings.clamd is not None, limits.types, bool(limits.refuse_empty), bool(limits.serve_unscanned))
 
 
 def _latest(limits: Limits, now: datetime) -> datetime | None:
@@ -195,3 +208,9 @@ def _common(several: list[tuple[str, ...]]) -> tuple[str, ...] | None:
 
 def _agreed(several: list[bool]) -> bool | None:
     return all(several) if several else None
+
+
+def _spoken(life: timedelta) -> str:
+    """Write a life as a client may ask for one: in days, or else in seconds."""
+    seconds = int(life.total_seconds())
+    return f"{seconds // 86400}d" if seconds % 86400 == 0 else f"{seconds}s"

@@ -29,7 +29,7 @@ from fileferry.engine.versions import Judgement
 from fileferry.errors import Gone, InternalError
 from fileferry.model import Clock, Rules, Scan, ScanOutcome, State, StoredFile
 from fileferry.scanners.probe import hides_limits
-from fileferry.scanners.scanner import ScanFailed, Scanner, ScannerAway
+from fileferry.scanners.scanner import ScanFailed, Scanner, ScannerAway, ScannerTroubled
 from fileferry.settings import Settings
 from fileferry.telemetry import PROCESSED
 
@@ -38,6 +38,10 @@ _POLL = 0.1  # seconds
 _PATIENCE = 1.0  # seconds between looking whether the scanner is back
 _AHEAD = 4  # claimed for each at work, so that a claim's commit serves several
 _LONGEST_DELAY = timedelta(minutes=10)
+_TROUBLE = timedelta(seconds=10)
+_STORE_DELAY = timedelta(minutes=1)
+_STORE_PATIENCE = timedelta(days=1)
+_BEHIND = timedelta(minutes=1)
 _UNSCANNED = (ScanOutcome.SKIPPED_TOO_LARGE, ScanOutcome.SKIPPED_ENCRYPTED)
 _log = structlog.get_logger(__name__)
 
@@ -98,6 +102,11 @@ class Processing:
         if self._found_away is not None:
             raise ScannerAway(self._found_away)
 
+    async def is_behind(self) -> bool:
+        """Whether files wait that nobody takes up, as where no worker runs."""
+        since = await self._database.lookup(jobs.waits_since)
+        return since is not None and self._clock() - since > _BEHIND
+
     async def close(self) -> None:
         """Let go of the scanner, and of claims that are not settled."""
         if self._has_claimed:
@@ -117,12 +126,12 @@ class Processing:
             if self._is_scanner_away and not await self._is_scanner_back():
                 return []
             now = self._clock()
-            if not await self._database.lookup(jobs.is_due, now):
+            if not await self._database.lookup(jobs.is_due, now, self._scanner is not None):
                 return []
             most = self._settings.processing_concurrency * _AHEAD
-            claimed = await self._database.write(
-                jobs.claim, self._holder, now, now + self._settings.processing_lease, most
-            )
+            until = now + self._settings.processing_lease
+            can_scan = self._scanner is not None
+            claimed = await self._database.write(jobs.claim, self._holder, now, until, most, can_scan)
         except Exception:
             _log.exception("claiming_failed")
             return []
@@ -196,6 +205,8 @@ class Processing:
             judged = await self._judge(stored, job.rules or Rules(serve_unscanned=True))
         except ScannerAway as error:
             await self._wait_for_scanner(job, error)
+        except (InternalError, OSError) as error:
+            await self._wait_for_store(job, stored, error)
         except Gone:
             await self._database.write(jobs.finish, job.version_id, self._holder)
         except Corrupted as error:
@@ -205,6 +216,8 @@ class Processing:
         else:
             await self._database.write(self._conclude, job, judged)
             PROCESSED.labels(judged.reason or State.READY).inc()
+            if judged.reason is not None:
+                _told(stored, judged)
 
     async def _wait_for_scanner(self, job: Job, error: ScannerAway) -> None:
         """Leave a file until the scanner is back: that it is away is not the file's fault. Nothing more is claimed until then."""
@@ -212,13 +225,23 @@ class Processing:
             _log.warning("scanner_away", error=str(error))
         self._is_scanner_away = True
         put_off = partial(jobs.put_off, attempted=False)
-        await self._database.write(put_off, job.version_id, self._holder, self._clock(), str(error))
+        until = self._clock() + (_TROUBLE if isinstance(error, ScannerTroubled) else timedelta())
+        await self._database.write(put_off, job.version_id, self._holder, until, str(error))
+
+    async def _wait_for_store(self, job: Job, stored: StoredFile, error: Exception) -> None:
+        """Leave a file whose bytes cannot be read for a day: a disk may come back, and what is rejected does not."""
+        now = self._clock()
+        if now - job.created_at > _STORE_PATIENCE:
+            await self._give_up(job, stored, "bytes_missing", str(error))
+            return
+        _log.error("bytes_unreadable", version=job.version_id, error=repr(error))
+        put_off = partial(jobs.put_off, attempted=False)
+        await self._database.write(put_off, job.version_id, self._holder, now + _STORE_DELAY, repr(error))
 
     async def _try_again(self, job: Job, stored: StoredFile, error: Exception) -> None:
         _log.warning("processing_setback", version=job.version_id, attempt=job.attempts, error=repr(error))
         if job.attempts >= MOST_ATTEMPTS:
-            reason = "bytes_missing" if isinstance(error, InternalError) else "scan_failed"
-            await self._give_up(job, stored, reason, str(error))
+            await self._give_up(job, stored, "scan_failed", str(error))
             return
         delay = min(timedelta(seconds=2 * 4**job.attempts), _LONGEST_DELAY)
         await self._database.write(jobs.put_off, job.version_id, self._holder, self._clock() + delay, repr(error))
@@ -233,8 +256,10 @@ class Processing:
         )
         await self._database.write(self._conclude, job, judged)
         PROCESSED.labels(reason).inc()
+        _told(stored, judged)
 
     def _conclude(self, conn: Connection, job: Job, judged: Judgement) -> None:
+        metadata = jobs.find_metadata(conn, job.version_id)
         # Where the claim has lapsed, it is for the one who has it now to say what the version comes to.
         if not jobs.finish(conn, job.version_id, self._holder):
             return
@@ -246,7 +271,7 @@ class Processing:
         if job.rules is None and stored.version.state is State.READY:
             self._conclude_rescan(conn, stored, judged, now, told_until)
         elif job.rules is not None and stored.version.state is State.PROCESSING:
-            versions.conclude(conn, stored, judged, job.metadata, now, told_until)
+            versions.conclude(conn, stored, judged, metadata, now, told_until)
 
     def _conclude_rescan(
         self, conn: Connection, stored: StoredFile, judged: Judgement, now: datetime, told_until: datetime
@@ -289,6 +314,8 @@ class Processing:
             passage = _Passage(blocks)
             try:
                 scan = await self._scan_passage(passage, stored.version.size, examined)
+            except ScannerTroubled:
+                raise
             except ScannerAway as error:
                 if passage.is_begun:  # a file that ends the scanner must not do so for ever
                     raise ScanFailed(f"The scanner went away in the middle: {error}") from error
@@ -300,7 +327,8 @@ class Processing:
         scanner, started = self._scanner, self._clock()
         if scanner is None or size > scanner.max_size:
             skipped = ScanOutcome.SKIPPED_DISABLED if scanner is None else ScanOutcome.SKIPPED_TOO_LARGE
-            return Scan(outcome=skipped, started_at=started)
+            detail = None if scanner is None else f"Files of up to {scanner.max_size} bytes are scanned here."
+            return Scan(outcome=skipped, detail=detail, started_at=started)
         verdict = await scanner.scan(passage.blocks())
         is_hidden = verdict.outcome is ScanOutcome.CLEAN and examined.is_encrypted
         return Scan(
@@ -315,6 +343,18 @@ class Processing:
     async def _read(self, stored: StoredFile, start: int, length: int) -> bytes:
         async with aclosing(self._files.read(stored, start, length)) as blocks:
             return b"".join([block async for block in blocks])
+
+
+def _told(stored: StoredFile, judged: Judgement) -> None:
+    """Log what was rejected, recalled, or found spoiled where it is served."""
+    _log.warning(
+        "file_refused",
+        file=stored.file.id,
+        version=stored.version.id,
+        reason=judged.reason,
+        was=stored.version.state.value,
+        detail=None if judged.scan is None else judged.scan.detail,
+    )
 
 
 async def _why_away(scanner: Scanner) -> str | None:

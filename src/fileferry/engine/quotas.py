@@ -33,7 +33,7 @@ class Quota(msgspec.Struct, frozen=True):
             if most is not None and has > most:
                 raise QuotaExceeded(
                     f"{_SAID[self.whose]} may keep at most {most} {limit[4:]} together, and would have more with this: "
-                    "delete files, or have the limit raised.",
+                    "delete files for good, or have the limit raised.",
                     limit=limit,
                     subject=self.whose,
                     maximum=most,

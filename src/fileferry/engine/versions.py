@@ -181,7 +181,8 @@ def _admit(conn: Connection, ready: StoredFile, metadata: dict[str, Any], now: d
             _supersede(conn, current, now)
         else:
             _supersede(conn, ready, now)
-    _announce(conn, "file.ready", file, now, version)
+    if file.deleted_at is None:  # nobody may fetch it, and its deletion was told of already
+        _announce(conn, "file.ready", file, now, version)
 
 
 def rescanned(conn: Connection, version_id: str, scan: Scan | None, rescan_at: datetime | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fileferry.model import ScanOutcome
-from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, Verdict
+from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, ScannerTroubled, Verdict
 
 CEILING = 2**31 - 3
 """The most bytes that any clamd looks into, whatever its settings say; measured with 1.4.6."""
@@ -219,7 +219,7 @@ def _verdict(reply: str, scanner: Identity) -> Verdict:
         detail = "clamd's own StreamMaxLength is lower than FILEFERRY_CLAMD_MAX_SIZE."
         return Verdict(ScanOutcome.SKIPPED_TOO_LARGE, scanner, detail)
     if _AWAY.search(reply):
-        raise ScannerAway(f"clamd could not take the bytes: {reply[:200]}")
+        raise ScannerTroubled(f"clamd could not take the bytes: {reply[:200]}")
     raise ScanFailed(f"clamd answered {reply[:200]!r}.")
 
 

@@ -15,6 +15,10 @@ class ScannerAway(Exception):
     """The scanner cannot be reached or went away before it answered: it says nothing of the bytes, which are to be sent again."""
 
 
+class ScannerTroubled(ScannerAway):
+    """The scanner answered that it can scan nothing at the moment, for a reason that lies with it."""
+
+
 class ScanFailed(Exception):
     """The scanner answered that it could not scan these bytes; the message says why."""
 
@@ -48,7 +52,7 @@ class Scanner(Protocol):
     async def scan(self, blocks: AsyncIterable[bytes]) -> Verdict:
         """Send bytes, at most ``max_size``, and return the verdict, never a guess; holds no more than a block of them.
 
-        Raises ScannerAway, ScanFailed, and whatever ``blocks`` raises.
+        Raises ScannerAway, ScannerTroubled, ScanFailed, and whatever ``blocks`` raises.
         """
         ...
 

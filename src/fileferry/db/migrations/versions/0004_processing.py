@@ -95,6 +95,7 @@ def upgrade() -> None:
         "jobs",
         sa.Column("version_id", sa.String(length=36), nullable=False),
         sa.Column("rules", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("needs_scanner", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("metadata", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("run_at", sa.BigInteger(), nullable=False),
         sa.Column("holder", sa.String(length=36), nullable=True),

@@ -104,6 +104,13 @@ def exchange(server: LiveServer, request: bytes, *, finish: bool = True, seconds
         return answer
 
 
+def first_words(server: LiveServer, request: bytes) -> bytes:
+    """Send raw bytes, more of which the server may wait for, and return what it answers first; our side stays open meanwhile."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request)
+        return connection.recv(65536)
+
+
 def head_of(server: LiveServer, method: str, target: str, *lines: str, key: str | None = None) -> bytes:
     """Return the head of a raw request that carries a key, the root key unless told otherwise."""
     own = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", f"X-API-Key: {key or server.root_key}"]

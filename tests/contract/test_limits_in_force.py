@@ -11,44 +11,32 @@ from typing import Any
 import httpx
 import pytest
 
-from contract.edge import exchange, head_of
+from contract.edge import first_words, head_of
 from fileferry.db import events
 from fileferry.db.database import SqliteDatabase
 from support.live_server import LiveServer
 from unit.service import Service
 
-SLUG = "limited"
 LIMIT = 10
 
 
-@pytest.fixture
-def service(make_service: Callable[..., Service]) -> Service:
-    return make_service()
-
-
-@pytest.fixture
-def make_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
-    made: list[Service] = []
-
-    def make(**settings: str) -> Service:
-        made.append(Service(tmp_path_factory.mktemp("limits"), **settings))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    found = Service(tmp_path_factory.mktemp("limits"))
+    yield found
+    found.close()
 
 
 class Tenant:
-    """An organization with a workspace and a key, whose limits a test sets."""
+    """A new organization with a workspace and a key, whose limits a test sets."""
 
     def __init__(self, service: Service) -> None:
-        self.service = service
-        self.organization = service.request("POST", "/api/organizations", json={"slug": SLUG}).json()["id"]
+        self.service, self.slug = service, f"o{uuid.uuid4().hex[:12]}"
+        self.organization = service.request("POST", "/api/organizations", json={"slug": self.slug}).json()["id"]
         made = service.request(
             "POST",
             "/api/keys",
-            params={"organization": SLUG},
+            params={"organization": self.slug},
             json={"name": "a key", "scopes": ["upload", "read", "delete"]},
         ).json()
         self.key_id, self.key = made["id"], made["key"]
@@ -56,10 +44,10 @@ class Tenant:
     def limit(self, whose: str, **limits: Any) -> dict[str, Any]:
         """Set limits of one of those who have some."""
         address = {
-            "organization": f"/api/organizations/{SLUG}",
-            "end_user": f"/api/organizations/{SLUG}",
-            "workspace": f"/api/workspaces/default?organization={SLUG}",
-            "key": f"/api/keys/{self.key_id}?organization={SLUG}",
+            "organization": f"/api/organizations/{self.slug}",
+            "end_user": f"/api/organizations/{self.slug}",
+            "workspace": f"/api/workspaces/default?organization={self.slug}",
+            "key": f"/api/keys/{self.key_id}?organization={self.slug}",
         }[whose]
         member = "end_user_limits" if whose == "end_user" else "limits"
         answer = self.service.request("PATCH", address, json={member: limits})
@@ -117,7 +105,7 @@ ONE_CALL: dict[str, Callable[[Tenant, bytes], httpx.Response]] = {
         "POST", "/v1/files", json={"filename": "a.txt", "base64": base64.b64encode(content).decode()}, headers=USER
     ),
     "organizations form": lambda t, content: t.asks(
-        "POST", f"/v1/organizations/{SLUG}/files/upload", files={"file": ("a.txt", content)}, headers=USER
+        "POST", f"/v1/organizations/{t.slug}/files/upload", files={"file": ("a.txt", content)}, headers=USER
     ),
 }
 # Every way that a size is promised by.
@@ -131,7 +119,7 @@ TICKETS: dict[str, Callable[[Tenant, int], httpx.Response]] = {
     ),
     "organizations": lambda t, size: t.asks(
         "POST",
-        f"/v1/organizations/{SLUG}/files/upload-url",
+        f"/v1/organizations/{t.slug}/files/upload-url",
         json={"filename": "a.txt", "file_size": size, "mime_type": "text/plain"},
         headers=USER,
     ),
@@ -143,10 +131,11 @@ WHOSE = ["organization", "workspace", "key", "end_user"]
 @pytest.mark.parametrize("way", ONE_CALL)
 def test_a_file_over_the_limit_is_refused_and_one_within_is_not(tenant: Tenant, way: str, whose: str) -> None:
     tenant.limit(whose, max_size=LIMIT)
+    before = tenant.service.blobs()
     refused = ONE_CALL[way](tenant, b"x" * (LIMIT + 1))
     assert refused.status_code == 413, refused.text
     assert ONE_CALL[way](tenant, b"x" * LIMIT).status_code in (200, 201)
-    assert tenant.service.blobs() == []
+    assert tenant.service.blobs() == before
 
 
 @pytest.mark.parametrize("whose", WHOSE)
@@ -165,7 +154,7 @@ def test_a_large_body_over_the_limit_is_refused_before_it_comes(
     assert http.patch(address, json={member: {"max_size": LIMIT}}).status_code == 200
     words = (f"Content-Length: {1024 * 1024}", "user-id: alice", "Content-Type: text/plain")
     head = head_of(server, "PUT", "/api/upload/a.txt", *words, key=made["key"])
-    assert exchange(server, head, finish=False).startswith(b"HTTP/1.1 413 ")
+    assert first_words(server, head).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("whose", WHOSE)
@@ -181,7 +170,7 @@ def test_a_ticket_tells_the_limit_in_force(tenant: Tenant) -> None:
     tenant.limit("organization", max_size=LIMIT)
     assert tenant.ticket()["max_size"] == LIMIT
     asked = {"filename": "a.txt", "file_size": 1, "mime_type": "text/plain"}
-    told = tenant.asks("POST", f"/v1/organizations/{SLUG}/files/upload-url", json=asked).json()
+    told = tenant.asks("POST", f"/v1/organizations/{tenant.slug}/files/upload-url", json=asked).json()
     assert told["max_file_size"] == LIMIT
 
 
@@ -312,12 +301,12 @@ def test_a_key_that_was_revoked_while_its_request_went_on_brings_nothing(tenant:
 
     answer = tenant.asks("PUT", "/api/upload/a.txt", content=body())
     assert answer.status_code == 401
-    assert tenant.service.request("GET", f"/api/files?organization={SLUG}").json()["files"] == []
+    assert tenant.service.request("GET", f"/api/files?organization={tenant.slug}").json()["files"] == []
 
 
 async def _revoke(app: Any, tenant: Tenant) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
-        url = f"/api/keys/{tenant.key_id}?organization={SLUG}"
+        url = f"/api/keys/{tenant.key_id}?organization={tenant.slug}"
         assert (await client.delete(url, headers={"X-API-Key": "ff_of_this_test"})).status_code == 204
 
 
@@ -325,18 +314,18 @@ def test_limits_are_shown_and_merged(tenant: Tenant) -> None:
     assert tenant.limit("key", max_size="10MiB", types=["text/csv"])["limits"]["max_size"] == 10 * 1024**2
     shown = tenant.limit("key", max_size=None)["limits"]
     assert (shown["max_size"], shown["types"]) == (None, ["text/csv"])
-    read = tenant.service.request("GET", f"/api/keys/{tenant.key_id}?organization={SLUG}").json()
+    read = tenant.service.request("GET", f"/api/keys/{tenant.key_id}?organization={tenant.slug}").json()
     assert read["limits"] == shown
 
 
 def test_who_may_set_limits(tenant: Tenant) -> None:
     admin = {"name": "admin", "scopes": ["admin"]}
-    key = tenant.service.request("POST", f"/api/keys?organization={SLUG}", json=admin).json()["key"]
+    key = tenant.service.request("POST", f"/api/keys?organization={tenant.slug}", json=admin).json()["key"]
 
     def status(url: str, changes: dict[str, Any]) -> int:
         return tenant.service.request("PATCH", url, key=key, json=changes).status_code
 
-    own = f"/api/organizations/{SLUG}"
+    own = f"/api/organizations/{tenant.slug}"
     assert status(own, {"limits": {"max_size": None}}) == 403
     assert status(own, {"end_user_limits": {"max_size": 5}}) == 200
     assert status("/api/organizations/default", {"end_user_limits": {"max_size": 5}}) == 404
@@ -350,5 +339,5 @@ def test_who_may_set_limits(tenant: Tenant) -> None:
     [{"max_size": -1}, {"max_size": "big"}, {"max_retention": "soon"}, {"types": "a/b"}, {"requests": "x"}, {"no": 1}],
 )
 def test_limits_that_cannot_be_are_refused(tenant: Tenant, limits: dict[str, Any]) -> None:
-    url = f"/api/keys/{tenant.key_id}?organization={SLUG}"
+    url = f"/api/keys/{tenant.key_id}?organization={tenant.slug}"
     assert tenant.service.request("PATCH", url, json={"limits": limits}).status_code == 400

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import functools
 import logging
+import ssl
 import sys
 import tempfile
 import warnings
@@ -146,7 +147,8 @@ class Service:
         logging.getLogger().handlers = self._handlers
 
     def _run(self, awaited: Any) -> Any:
-        return self._loop.run_until_complete(awaited)
+        with mock.patch("httpx.create_ssl_context", _trusted):
+            return self._loop.run_until_complete(awaited)
 
     async def _keep_sweeper_away(self) -> None:
         """Take the lease that the service's own sweeper would, so that nothing is swept but by a test's word."""
@@ -183,6 +185,15 @@ def _empty_database() -> bytes:
         path = Path(folder, "empty.db")
         migrate(f"sqlite:///{path}")
         return path.read_bytes()
+
+
+_read_certificates = httpx.create_ssl_context
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Return what webhooks are sent with: reading all certificates takes longer than sending."""
+    return _read_certificates()
 
 
 def _routed(**options: Any) -> Litestar:

@@ -18,12 +18,13 @@ from standardwebhooks import WebhookVerificationError
 from fileferry.app import opened
 from fileferry.db import events, webhooks
 from fileferry.db.webhooks import DeliveryState
-from fileferry.engine import egress
+from fileferry.engine import deliveries, egress
 from fileferry.engine.deliveries import SCHEDULE, Deliveries
 from support.receiver import Message, Receiver, Reply, receiving
 from unit.service import ROOT_KEY, Service
 
-BACKLOG = 1200
+PAGE = 20
+BACKLOG = 5 * PAGE // 2
 
 
 @pytest.fixture
@@ -116,7 +117,10 @@ def test_only_the_types_that_are_wanted_are_sent(service: Service, receiver: Rec
     assert [told(message) for message in receiver.received][1:] == [("file.ready", "b")]
 
 
-def test_every_event_of_a_long_backlog_is_sent_once_and_in_order_per_file(service: Service, receiver: Receiver) -> None:
+def test_every_event_of_a_long_backlog_is_sent_once_and_in_order_per_file(
+    service: Service, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "_PAGE", PAGE)
     hook(service, receiver)
     organization = service.upload()["organization_id"]
 
@@ -126,7 +130,7 @@ def test_every_event_of_a_long_backlog_is_sent_once_and_in_order_per_file(servic
 
     def many(conn: Any) -> None:
         for number in range(1, BACKLOG):
-            file_id = f"file {number % 100}"
+            file_id = f"file {number % 10}"
             told_of = {"path": file_id, "number": number}
             event = {"version_id": None, "type": "file.fetched", "data": told_of, "now": service.now}
             events.append(conn, organization_id=organization, file_id=file_id, **event)

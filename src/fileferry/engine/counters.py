@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import structlog
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from prometheus_client import Gauge
-from redis import exceptions
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from fileferry.settings import SettingsError
+
+if TYPE_CHECKING:
+    from redis.asyncio import BlockingConnectionPool
 
 _PREFIX = "fileferry"
 _MOST_CONNECTIONS = 50
@@ -36,6 +36,7 @@ class Counters:
 
     def __init__(self, redis_url: str | None) -> None:
         self._own = Memory()
+        self._failures = _failures() if redis_url is not None else ()
         self._pool = None if redis_url is None else _connections(redis_url)
         self._shared = None if self._pool is None else _storage(self._pool)
         self._is_alone = False
@@ -68,7 +69,7 @@ class Counters:
             self._next_try = time.monotonic() + _PAUSE  # one tries, and the others need not wait for it
         try:
             answer = await question(self._shared)
-        except (exceptions.RedisError, OSError) as error:
+        except self._failures as error:
             self._go_alone(error)
             return await question(self._own)
         if self._is_alone:
@@ -107,7 +108,19 @@ class Memory(MemoryStorage):
             del self.storage[key], self.expirations[key]
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    from redis.exceptions import RedisError
+
+    return RedisError, OSError
+
+
 def _connections(url: str) -> BlockingConnectionPool:
+    # Loaded where it is used only: it would make every start slower.
+    from redis.asyncio import BlockingConnectionPool
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as Lost
+
     try:
         return BlockingConnectionPool.from_url(
             url,
@@ -116,7 +129,7 @@ def _connections(url: str) -> BlockingConnectionPool:
             socket_timeout=_PATIENCE,
             socket_connect_timeout=_PATIENCE,
             # Redis may have closed, or lost with its end, a connection that waits here: the second attempt opens another.
-            retry=Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
+            retry=Retry(NoBackoff(), 1, supported_errors=(Lost,)),
         )
     except ValueError as error:
         raise SettingsError("FILEFERRY_REDIS_URL: write it as redis://HOST:PORT/0, rediss:// or unix://.") from error

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
+import certifi
 import httpcore
-import httpx
 import msgspec
 import structlog
 
@@ -90,7 +90,7 @@ class Egress:
 
     def __init__(self, networks: Sequence[Network], resolve: Resolve = resolve) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=_trusting(),
             max_connections=None,
             max_keepalive_connections=32,
             keepalive_expiry=_IDLE_SECONDS,
@@ -129,6 +129,8 @@ class Egress:
     def _request(
         self, url: str, headers: Mapping[str, str], body: bytes
     ) -> contextlib.AbstractAsyncContextManager[httpcore.Response]:
+        import httpx  # loaded with the first delivery: it would make every start slower
+
         parsed = httpx.URL(url)
         target = httpcore.URL(scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path)
         # httpcore adds a Host header; it keeps no cookies, follows nothing, and knows no proxies of the environment.
@@ -139,6 +141,13 @@ class Egress:
             content=body,
             extensions={"timeout": {"connect": CONNECT_SECONDS}},
         )
+
+
+def _trusting() -> ssl.SSLContext:
+    """Trust what the system trusts (``SSL_CERT_FILE`` included), and the public authorities where it knows none."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):

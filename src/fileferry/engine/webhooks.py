@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-import httpx
 import msgspec
 from sqlalchemy import Connection
 
@@ -255,6 +254,8 @@ def _checked_types(types: Sequence[str] | None) -> list[str] | None:
 
 def _check_url(url: str) -> None:
     """Raise InvalidParameter for what is no plain HTTP address. Where it leads is checked whenever it is connected to."""
+    import httpx  # loaded where it is used only: it would make every start slower
+
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:

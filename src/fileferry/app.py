@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import structlog
 import uvicorn
-from litestar import Litestar, Response
+from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -110,13 +110,17 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             title="fileferry",
             version=version("fileferry"),
             description="Hand files to other systems by URL.",
-            path="/docs",
+            openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, before_request=_described),
             render_plugins=[ReferencePage()],
             use_handler_docstrings=True,
         ),
     )
-    bodies.describe(application.openapi_schema)
     return Telemetry(Lingering(RateHeaders(cast(Application, application))))
+
+
+async def _described(request: AnyRequest) -> None:
+    """Make the API's description when it is first asked for, in a thread: that takes longer than all the rest of a start."""
+    await asyncio.to_thread(lambda: bodies.describe(request.app.openapi_schema))
 
 
 def _engine_of(state: State) -> Engine:

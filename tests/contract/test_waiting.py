@@ -122,6 +122,8 @@ def test_a_file_that_is_rejected_ends_the_wait(held: LiveServer) -> None:
     with held.client() as http, LiveWorker(held):
         file = put(http, "disguised.txt", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n", **WAIT)
         assert (file["status"], file["reason"]) == ("rejected", "type_not_allowed")
+        of_one_call = http.get(f"/v1/files/{file['id']}").json()
+        assert (of_one_call["status"], of_one_call["reason"]) == ("rejected", "type_not_allowed")
 
 
 def test_what_is_settled_is_answered_at_once(server: LiveServer) -> None:

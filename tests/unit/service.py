@@ -26,6 +26,7 @@ from fileferry.db import bookkeeping
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
 from fileferry.engine.deliveries import Deliveries
+from fileferry.engine.engine import Engine
 from fileferry.engine.sweeper import Findings
 from fileferry.settings import Settings, load
 
@@ -50,7 +51,8 @@ class Service:
             database.write_bytes(_empty_database())
         self._run(prepare(self.settings, self.clock))
         self._run(self._keep_sweeper_away())
-        with mock.patch("fileferry.app.Litestar", _routed):
+        self._state = State()
+        with mock.patch("fileferry.app.Litestar", functools.partial(_routed, self._state)):
             self._app: Any = create_app(self.settings, self.clock)
         self._messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
@@ -89,30 +91,18 @@ class Service:
     def process(self) -> None:
         """Judge what is due."""
 
-        async def run() -> None:
-            async with opened(self.settings, self.clock) as engine:
-                await engine.processing.settle()
-
-        self._run(run())
+        self._run(self._engine.processing.settle())
 
     def deliver(self, **seams: Any) -> None:
         """Send what is due to webhooks, without the chance that retries wait longer."""
 
-        async def run() -> None:
-            async with opened(self.settings, self.clock) as engine:
-                given = {"chance": lambda: 0.0, **seams}
-                await Deliveries(engine.database, self.settings, self.clock, **given).settle()
-
-        self._run(run())
+        given = {"chance": lambda: 0.0, **seams}
+        self._run(Deliveries(self._engine.database, self.settings, self.clock, **given).settle())
 
     def sweep(self) -> None:
         """Sweep once."""
 
-        async def run() -> None:
-            async with opened(self.settings, self.clock) as engine:
-                await engine.sweeper.sweep()
-
-        self._run(run())
+        self._run(self._engine.sweeper.sweep())
 
     def scan(self, *, fix: bool) -> Findings:
         """Compare store and database, as ``fileferry doctor`` does."""
@@ -145,6 +135,11 @@ class Service:
         self._run(self._stop())
         self._loop.close()
         logging.getLogger().handlers = self._handlers
+
+    @property
+    def _engine(self) -> Engine:
+        engine: Engine = self._state.engine
+        return engine
 
     def _run(self, awaited: Any) -> Any:
         with mock.patch("httpx.create_ssl_context", _trusted):
@@ -196,7 +191,7 @@ def _trusted() -> ssl.SSLContext:
     return _read_certificates()
 
 
-def _routed(**options: Any) -> Litestar:
+def _routed(state: State, **options: Any) -> Litestar:
     """Return the application of these options, which are the same for every service but for the lifespan.
 
     The framework takes longer to register the routes than most tests take; so it does it once, and every service has a copy
@@ -207,7 +202,7 @@ def _routed(**options: Any) -> Litestar:
             warnings.simplefilter("ignore", DeprecationWarning)
             _registered.append(Litestar(**options))
     application = copy.copy(_registered[0])
-    application.state = State()
+    application.state = state
     application.event_emitter = SimpleEventEmitter(listeners=[])
     application._lifespan_managers = options["lifespan"]
     application.asgi_router = copy.copy(application.asgi_router)

@@ -194,17 +194,19 @@ def test_a_certificate_must_be_that_of_the_host(
         assert len(receiver.received) == int(trusted)
 
 
-def test_a_receiver_that_does_not_speak_http_is_a_failure() -> None:
+@pytest.mark.parametrize("said", [b"220 smtp.example ESMTP\r\n", b""], ids=["other words", "nothing"])
+def test_a_receiver_that_does_not_speak_http_is_a_failure(said: bytes) -> None:
     async def run() -> None:
-        async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b"220 smtp.example ESMTP\r\n")
+        async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(said)
             await writer.drain()
             writer.close()
 
         server = await asyncio.start_server(babble, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server, Egress(HERE) as sender:
-            with pytest.raises(EgressError):
+            with pytest.raises(EgressError, match=r"^No HTTP answer: .*[^.]\.$"):
                 await sender.post(f"http://127.0.0.1:{port}/", {}, b"")
 
     asyncio.run(run())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # at run time each folder has a module of this name
     from support.live_server import MakeServer
 
 TEXT = b"some text"
+PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 WAIT = {"Prefer": "wait=50"}
 MANY = 1000
 
@@ -120,10 +121,17 @@ def test_every_flow_waits_until_a_file_is_judged(held: LiveServer) -> None:
 
 def test_a_file_that_is_rejected_ends_the_wait(held: LiveServer) -> None:
     with held.client() as http, LiveWorker(held):
-        file = put(http, "disguised.txt", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n", **WAIT)
+        file = put(http, "disguised.txt", PDF, **WAIT)
         assert (file["status"], file["reason"]) == ("rejected", "type_not_allowed")
         of_one_call = http.get(f"/v1/files/{file['id']}").json()
         assert (of_one_call["status"], of_one_call["reason"]) == ("rejected", "type_not_allowed")
+        plain = {"Accept": "text/plain", **WAIT}
+        answer = http.put("/api/upload/again.txt", content=PDF, headers=plain)
+        assert (answer.status_code, answer.json()["code"], answer.json()["reason"]) == (
+            422,
+            "rejected",
+            "type_not_allowed",
+        )
 
 
 def test_what_is_settled_is_answered_at_once(server: LiveServer) -> None:

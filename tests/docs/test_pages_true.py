@@ -71,7 +71,9 @@ def test_every_method_of_the_client_is_described(client: type) -> None:
     assert not unnamed(methods, DOCS / "python-client.md")
 
 
-@pytest.mark.parametrize("noun", [ApiKey, Delivery, Event, File, Folder, Organization, Scan, Version, Webhook, Workspace])
+@pytest.mark.parametrize(
+    "noun", [ApiKey, Delivery, Event, File, Folder, Organization, Scan, Version, Webhook, Workspace]
+)
 def test_every_field_of_the_clients_nouns_is_described(noun: type) -> None:
     assert not unnamed(list(inspect.signature(noun).parameters), DOCS / "python-client.md")
 

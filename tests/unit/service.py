@@ -6,7 +6,6 @@ import asyncio
 import copy
 import functools
 import logging
-import ssl
 import sys
 import tempfile
 import warnings
@@ -25,6 +24,7 @@ from fileferry.blobs.local import LocalStore
 from fileferry.db import bookkeeping
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
+from fileferry.engine import egress
 from fileferry.engine.deliveries import Deliveries
 from fileferry.engine.engine import Engine
 from fileferry.engine.sweeper import Findings
@@ -32,6 +32,7 @@ from fileferry.settings import Settings, load
 
 ROOT_KEY = "ff_of_this_test"
 _registered: list[Litestar] = []
+_trusting = functools.cache(egress._trusting)  # reading all certificates takes longer than most tests
 
 
 class Service:
@@ -142,7 +143,7 @@ class Service:
         return engine
 
     def _run(self, awaited: Any) -> Any:
-        with mock.patch("httpx.create_ssl_context", _trusted):
+        with mock.patch.object(egress, "_trusting", _trusting):
             return self._loop.run_until_complete(awaited)
 
     async def _keep_sweeper_away(self) -> None:
@@ -180,15 +181,6 @@ def _empty_database() -> bytes:
         path = Path(folder, "empty.db")
         migrate(f"sqlite:///{path}")
         return path.read_bytes()
-
-
-_read_certificates = httpx.create_ssl_context
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """Return what webhooks are sent with: reading all certificates takes longer than sending."""
-    return _read_certificates()
 
 
 def _routed(state: State, **options: Any) -> Litestar:

@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from fileferry.db import usage
-from fileferry.db.database import SqliteDatabase
 from fileferry.db.usage import Usage
 from unit.service import Service
 
@@ -80,12 +79,9 @@ def rows_and_counts(service: Service) -> tuple[dict[str, Usage], dict[str, Usage
     """Return what is recorded, and what counting anew finds."""
 
     async def read() -> tuple[dict[str, Usage], dict[str, Usage]]:
-        database = SqliteDatabase(service.settings.resolved_database_url())
-        try:
-            rows = await database.read(usage.list_all)
-            return rows, {subject: await database.read(usage.count, subject) for subject in rows}
-        finally:
-            await database.close()
+        database = service._engine.database
+        rows = await database.read(usage.list_all)
+        return rows, {subject: await database.read(usage.count, subject) for subject in rows}
 
     found: tuple[dict[str, Usage], dict[str, Usage]] = service._run(read())
     return found

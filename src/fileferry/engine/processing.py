@@ -35,6 +35,8 @@ from fileferry.telemetry import PROCESSED
 
 MOST_ATTEMPTS = 5
 _POLL = 0.1  # seconds
+_SELDOM = 0.3  # seconds, where nothing came for a while
+_ATTENTION = 50  # times
 _PATIENCE = 1.0  # seconds between looking whether the scanner is back
 _AHEAD = 4  # claimed for each at work, so that a claim's commit serves several
 _LONGEST_DELAY = timedelta(minutes=10)
@@ -78,12 +80,20 @@ class Processing:
                 group.create_task(self._work(waiting))
             group.create_task(self._keep_claims())
             await self._try_scanner()
+            idle = 0
             while True:
                 claimed = await self._claim_some()
                 for job in claimed:
                     await waiting.put(job)
+                idle = 0 if claimed else idle + 1
                 if not claimed:
-                    await asyncio.sleep(_PATIENCE if self._is_scanner_away else _POLL)
+                    await asyncio.sleep(self._pause(idle))
+
+    def _pause(self, idle: int) -> float:
+        """Return how long to wait before looking again, after looking in vain ``idle`` times."""
+        if self._is_scanner_away:
+            return _PATIENCE
+        return _POLL if idle < _ATTENTION else _SELDOM
 
     async def settle(self) -> None:
         """Judge everything that is due now, and return."""

@@ -343,7 +343,7 @@ def test_the_limits_told_and_enforced_are_those_of_the_organization_too(http: ht
     with server.client(answered(made, 201)["key"]) as client:
         user = EndUser(client)
         ticket = user.ask("a.txt")
-        assert ticket["file_limits"] == {"allowed_types": ["text/plain"], "max_size": 1000}
+        assert ticket["file_limits"] == {"allowed_types": ["text/plain", "image/png"], "max_size": 1000}
         assert send(ticket["file_url"], bytes(1001)).status_code == 413
         assert refusal(user.asks("a.pdf")) == REFUSED
         user.upload(b"a" * 1000, "a.txt")

@@ -12,6 +12,13 @@ from support.live_server import LiveServer, MakeServer
 pytest_plugins = ["pytester", "support.clamd", "support.skips"]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a case of binary bytes by its argument: an archive holds the time it was made, and xdist's processes must agree."""
+    if isinstance(val, bytes) and not val.decode("latin-1").isprintable():
+        return argname
+    return None
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The server with default settings that all tests of a process share: never stop it, never assume it is empty."""

@@ -6,21 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fileferry.cli.limits import (
-    LIFTED,
-    ByteRate,
-    MaxBytes,
-    MaxFiles,
-    MaxRetention,
-    MaxSize,
-    RefuseEmpty,
-    Requests,
-    ServeUnscanned,
-    Tickets,
-    Types,
-    limits_of,
-    print_limits,
-)
+from fileferry.cli.limits import LIFTED, Changes, of_files, of_rates, print_limits, takes_limits
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, note, printable, session
 from fileferry.client import UNCHANGED
 from fileferry.client.nouns import ApiKey
@@ -35,6 +21,7 @@ KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, not its 
 
 
 @app.command()
+@takes_limits(of_files, of_rates)
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[list[str], typer.Option(metavar="upload|read|delete|admin", help="A right; may be repeated.")],
@@ -53,32 +40,12 @@ def create(
         list[str] | None,
         typer.Option(metavar="USER", help="An end user that it may act for; may be repeated; '*' is any."),
     ] = None,
-    max_size: MaxSize = None,
-    types: Types = None,
-    max_retention: MaxRetention = None,
-    max_bytes: MaxBytes = None,
-    max_files: MaxFiles = None,
-    refuse_empty: RefuseEmpty = None,
-    serve_unscanned: ServeUnscanned = None,
-    requests: Requests = None,
-    byte_rate: ByteRate = None,
-    tickets: Tickets = None,
+    *,
+    limits: Changes,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Make a key and print its secret, which is shown only now."""
-    limits = limits_of(
-        max_size=max_size,
-        types=types,
-        max_retention=max_retention,
-        max_bytes=max_bytes,
-        max_files=max_files,
-        refuse_empty=refuse_empty,
-        serve_unscanned=serve_unscanned,
-        requests=requests,
-        byte_rate=byte_rate,
-        tickets=tickets,
-    )
     with session(url, key) as client:
         made = client.create_key(
             name,
@@ -142,37 +109,18 @@ def update(
         )
 
 
-@app.command()
-def limits(
+@app.command("limits")
+@takes_limits(of_files, of_rates)
+def change_limits(
     key_id: KeyId,
-    max_size: MaxSize = None,
-    types: Types = None,
-    max_retention: MaxRetention = None,
-    max_bytes: MaxBytes = None,
-    max_files: MaxFiles = None,
-    refuse_empty: RefuseEmpty = None,
-    serve_unscanned: ServeUnscanned = None,
-    requests: Requests = None,
-    byte_rate: ByteRate = None,
-    tickets: Tickets = None,
+    *,
+    limits: Changes,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Change a key's limits, at once, and print them with what is kept of what they limit."""
-    changes = limits_of(
-        max_size=max_size,
-        types=types,
-        max_retention=max_retention,
-        max_bytes=max_bytes,
-        max_files=max_files,
-        refuse_empty=refuse_empty,
-        serve_unscanned=serve_unscanned,
-        requests=requests,
-        byte_rate=byte_rate,
-        tickets=tickets,
-    )
     with session(url, key) as client:
-        found = client.update_key(key_id, limits=changes) if changes else client.get_key(key_id)
+        found = client.update_key(key_id, limits=limits) if limits else client.get_key(key_id)
         print_limits(found.limits, found.usage)
 
 

@@ -6,20 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fileferry.cli.limits import (
-    ByteRate,
-    MaxBytes,
-    MaxFiles,
-    MaxRetention,
-    MaxSize,
-    RefuseEmpty,
-    Requests,
-    ServeUnscanned,
-    Tickets,
-    Types,
-    limits_of,
-    print_limits,
-)
+from fileferry.cli.limits import Changes, of_files, of_rates, print_limits, takes_limits
 from fileferry.cli.session import Json, Key, Url, json_line, printable, session
 
 app = typer.Typer(
@@ -49,43 +36,24 @@ def list_organizations(as_json: Json = False, url: Url = None, key: Key = None) 
             print(json_line(found) if as_json else line)
 
 
-@app.command()
-def limits(
+@app.command("limits")
+@takes_limits(of_files, of_rates)
+def change_limits(
     organization: Annotated[str, typer.Argument(metavar="ORG", help="Id or slug of the organization.")],
     end_users: Annotated[
         bool, typer.Option("--end-users", help="The limits of each of its end users, instead of those of all it has.")
     ] = False,
-    max_size: MaxSize = None,
-    types: Types = None,
-    max_retention: MaxRetention = None,
-    max_bytes: MaxBytes = None,
-    max_files: MaxFiles = None,
-    refuse_empty: RefuseEmpty = None,
-    serve_unscanned: ServeUnscanned = None,
-    requests: Requests = None,
-    byte_rate: ByteRate = None,
-    tickets: Tickets = None,
+    *,
+    limits: Changes,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Change an organization's limits, at once, and print them with what is kept of what they limit."""
-    changes = limits_of(
-        max_size=max_size,
-        types=types,
-        max_retention=max_retention,
-        max_bytes=max_bytes,
-        max_files=max_files,
-        refuse_empty=refuse_empty,
-        serve_unscanned=serve_unscanned,
-        requests=requests,
-        byte_rate=byte_rate,
-        tickets=tickets,
-    )
     with session(url, key) as client:
-        if not changes:
+        if not limits:
             found = client.get_organization(organization)
         elif end_users:
-            found = client.update_organization(organization, end_user_limits=changes)
+            found = client.update_organization(organization, end_user_limits=limits)
         else:
-            found = client.update_organization(organization, limits=changes)
+            found = client.update_organization(organization, limits=limits)
         print_limits(found.end_user_limits if end_users else found.limits, None if end_users else found.usage)

@@ -6,17 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fileferry.cli.limits import (
-    MaxBytes,
-    MaxFiles,
-    MaxRetention,
-    MaxSize,
-    RefuseEmpty,
-    ServeUnscanned,
-    Types,
-    limits_of,
-    print_limits,
-)
+from fileferry.cli.limits import Changes, of_files, print_limits, takes_limits
 from fileferry.cli.places import Org
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, printable, session
 
@@ -60,33 +50,20 @@ def list_workspaces(org: Org = None, as_json: Json = False, url: Url = None, key
             print(json_line(found) if as_json else line)
 
 
-@app.command()
-def limits(
+@app.command("limits")
+@takes_limits(of_files)
+def change_limits(
     workspace: Annotated[str, typer.Argument(metavar="WORKSPACE", help="Id or name of the workspace.")],
     org: Org = None,
-    max_size: MaxSize = None,
-    types: Types = None,
-    max_retention: MaxRetention = None,
-    max_bytes: MaxBytes = None,
-    max_files: MaxFiles = None,
-    refuse_empty: RefuseEmpty = None,
-    serve_unscanned: ServeUnscanned = None,
+    *,
+    limits: Changes,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Change a workspace's limits, at once, and print them with what is kept of what they limit."""
-    changes = limits_of(
-        max_size=max_size,
-        types=types,
-        max_retention=max_retention,
-        max_bytes=max_bytes,
-        max_files=max_files,
-        refuse_empty=refuse_empty,
-        serve_unscanned=serve_unscanned,
-    )
     with session(url, key) as client:
-        if changes:
-            found = client.update_workspace(workspace, limits=changes, organization=org)
+        if limits:
+            found = client.update_workspace(workspace, limits=limits, organization=org)
         else:
             found = client.get_workspace(workspace, organization=org)
         print_limits(found.limits, found.usage)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import signal
+import ssl
 from collections.abc import Iterator
 
 import httpx
@@ -10,6 +13,11 @@ import pytest
 from support.live_server import LiveServer, MakeServer
 
 pytest_plugins = ["pytester", "support.clamd", "support.skips"]
+
+
+def pytest_configure() -> None:
+    """Heed SIGINT even where a shell started pytest in its background, ignoring it: children would ignore theirs too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -51,3 +59,11 @@ def http(server: LiveServer) -> Iterator[httpx.Client]:
     """A client of the shared server that carries the root key."""
     with server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_trust_store() -> Iterator[None]:
+    """Read the certificates that HTTPS trusts once: every httpx client would read them anew, in 20 ms of computing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import signal
-import ssl
 from collections.abc import Iterator
 
 import httpx
@@ -65,5 +64,5 @@ def http(server: LiveServer) -> Iterator[httpx.Client]:
 def _one_trust_store() -> Iterator[None]:
     """Read the certificates that HTTPS trusts once: every httpx client would read them anew, in 20 ms of computing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        patch.setattr("httpx._transports.default.create_ssl_context", functools.cache(httpx.create_ssl_context))
         yield

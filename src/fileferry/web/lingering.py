@@ -26,9 +26,12 @@ class Lingering:
             await self._application(scope, receive, send)
             return
         unread = True
+        # A client that asked first sends its body once it was asked for, which is when the server says 100 (RFC 9110, 10.1.1).
+        sends = not _awaits_continue(scope)
 
         async def watched_receive() -> Message:
-            nonlocal unread
+            nonlocal unread, sends
+            sends = True
             message = await receive()
             unread = message["type"] == "http.request" and message.get("more_body", False)
             return message
@@ -43,7 +46,7 @@ class Lingering:
                 await send(message)
             else:
                 await send({**message, "more_body": True})
-                if not _awaits_continue(scope):
+                if sends:
                     await _drain(watched_receive)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -71,5 +74,4 @@ def _has_body(scope: Message) -> bool:
 
 
 def _awaits_continue(scope: Message) -> bool:
-    """A client that asked first has not sent its body, and need not after an answer other than 100."""
     return any(name == b"expect" for name, _value in scope["headers"])

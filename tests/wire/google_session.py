@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
-import socket
-import struct
-from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import google_crc32c
 import httpx
 
 from wire.asking import send
+from wire.slow import SlowRequest
 
 INITIATE = {"x-goog-resumable": "start"}
 
@@ -92,46 +88,8 @@ def dashed(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-class SlowPiece:
-    """One PUT of a session on a connection of its own; made, it is a request whose body the server waits for."""
+class SlowPiece(SlowRequest):
+    """One PUT of a session."""
 
     def __init__(self, url: str, content_range: str, size: int | None) -> None:
-        address = urlsplit(url)
-        assert address.hostname
-        self._socket = socket.create_connection((address.hostname, address.port or 80), timeout=30)
-        lines = [
-            f"PUT {address.path}?{address.query} HTTP/1.1",
-            f"Host: {address.netloc}",
-            "Transfer-Encoding: chunked" if size is None else f"Content-Length: {size}",
-            f"Content-Range: bytes {content_range}",
-            "Expect: 100-continue",
-        ]
-        self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
-        # The server says 100 when it first asks for the body: only then is this the request that writes.
-        said = b""
-        while b"\r\n\r\n" not in said:
-            said += self._socket.recv(1)
-        assert said.startswith(b"HTTP/1.1 100"), said
-
-    def __enter__(self) -> SlowPiece:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._socket.close()
-
-    def send(self, data: bytes) -> None:
-        """Send bytes as they are: of a chunked body, framing included."""
-        self._socket.sendall(data)
-
-    def status(self) -> int:
-        """Wait for the answer; return its status."""
-        response = http.client.HTTPResponse(self._socket)
-        response.begin()
-        return response.status
-
-    def vanish(self) -> None:
-        """Reset the connection, as a client does whose machine or process died."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._socket.close()
+        super().__init__(url, size, "PUT", {"Content-Range": f"bytes {content_range}"})

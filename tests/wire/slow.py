@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import struct
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -44,6 +45,11 @@ class SlowRequest:
         response = http.client.HTTPResponse(self._socket)
         response.begin()
         return response.status, response.read().decode()
+
+    def vanish(self) -> None:
+        """Reset the connection, as a client does whose machine or process died."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
 
 
 class SlowPut(SlowRequest):

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
-import socket
-import struct
-from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from wire.asking import open_ticket, send
+from wire.slow import SlowRequest
 
 VERSION = {"Tus-Resumable": "1.0.0"}
 BYTES = {"Content-Type": "application/offset+octet-stream"}
@@ -74,42 +70,9 @@ def is_there(http: httpx.Client, ticket: dict[str, Any]) -> bool:
     return http.get(f"/api/files/{ticket['file_id']}").status_code == 200
 
 
-class SlowPatch:
-    """One PATCH on a connection of its own; made, it is a request whose body the server waits for."""
+class SlowPatch(SlowRequest):
+    """One PATCH."""
 
     def __init__(self, url: str, offset: int, size: int, **headers: str) -> None:
-        address = urlsplit(url)
-        assert address.hostname
-        self._socket = socket.create_connection((address.hostname, address.port or 80), timeout=30)
-        named = {**VERSION, **BYTES, "Upload-Offset": str(offset), "Content-Length": str(size), **headers}
-        lines = [f"{name.replace('_', '-')}: {value}" for name, value in named.items()]
-        head = [f"PATCH {address.path}?{address.query} HTTP/1.1", f"Host: {address.netloc}", *lines]
-        self._socket.sendall("\r\n".join([*head, "Expect: 100-continue", "", ""]).encode())
-        # The server says 100 when it first asks for the body: only then is this the request that writes.
-        said = b""
-        while b"\r\n\r\n" not in said:
-            said += self._socket.recv(1)
-        assert said.startswith(b"HTTP/1.1 100"), said
-
-    def __enter__(self) -> SlowPatch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._socket.close()
-
-    def send(self, data: bytes) -> None:
-        """Send bytes of the body."""
-        self._socket.sendall(data)
-
-    def status(self) -> int:
-        """Wait for the answer; return its status."""
-        response = http.client.HTTPResponse(self._socket)
-        response.begin()
-        return response.status
-
-    def vanish(self) -> None:
-        """Reset the connection, as a client does whose machine or process died."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._socket.close()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        super().__init__(url, size, "PATCH", {**VERSION, **BYTES, "Upload-Offset": str(offset), **named})

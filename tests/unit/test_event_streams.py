@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from fileferry.api import events
 from fileferry.api.events import EventStream
-from fileferry.app import opened
+from fileferry.engine import events as outbox
 from fileferry.engine.events import Wanted
-from fileferry.settings import Settings
 from unit.service import ROOT_KEY, Service
 
+ALL = Wanted()
 
-def stream(service: Service, send: Callable[[Any], Awaitable[None]], gone: Callable[[], bool]) -> None:
-    """Run a stream of all events until it ends, or its client has ``gone``."""
+
+def stream(
+    service: Service, send: Callable[[Any], Awaitable[None]], gone: Callable[[], bool], wanted: Wanted = ALL
+) -> None:
+    """Run a stream of all events, or of those ``wanted``, until it ends, or its client has ``gone``."""
 
     async def receive() -> Any:
         while not gone():
@@ -25,12 +29,11 @@ def stream(service: Service, send: Callable[[Any], Awaitable[None]], gone: Calla
         return {"type": "http.disconnect"}
 
     async def run() -> None:
-        settings: Settings = service.settings
-        async with opened(settings, service.clock) as engine:
-            principal = await engine.keys.authenticate(ROOT_KEY, None)
-            await EventStream(engine, principal, Wanted(), 0, False)({}, receive, send)
+        engine = service._engine
+        principal = await engine.keys.authenticate(ROOT_KEY, None)
+        await EventStream(engine, principal, wanted, 0, False)({}, receive, send)
 
-    asyncio.run(run())
+    service._run(run())
 
 
 def test_a_stream_without_events_shows_that_it_lives(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +44,32 @@ def test_a_stream_without_events_shows_that_it_lives(service: Service, monkeypat
         sent.append(message.get("body", b""))
 
     stream(service, send, lambda: len(sent) > 5)
-    assert sent.count(b": still here\n\n") >= 3
+    assert sent.count(b": still here\nid: 0\n\n") >= 3
+
+
+def test_a_stream_shows_that_it_lives_however_much_happens_that_it_does_not_tell(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(outbox, "POLL", timedelta(milliseconds=5))
+    file = service.upload(path="quiet")
+    seen: list[int] = []
+
+    async def happen() -> None:
+        for number in range(2000):
+            if len(seen) > 1:
+                return
+            await service.ask("PUT", "/api/upload/busy", content=str(number).encode())
+
+    async def send(message: Any) -> None:
+        told = message.get("body", b"")
+        if told.startswith(b": still here\n"):
+            seen.append(int(told.split(b"id: ")[1]))
+
+    busy = service._loop.create_task(happen())
+    stream(service, send, busy.done, Wanted(None, file["id"]))
+    assert len(seen) > 1
+    assert 1 < seen[0] < seen[1], "who is cut goes on from here"
 
 
 def test_a_client_that_does_not_read_is_cut(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

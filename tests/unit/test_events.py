@@ -111,6 +111,18 @@ def test_some_types_or_one_file_can_be_asked_for(service: Service) -> None:
     assert told(service, types="file.ready", file=deleted["id"]) == [("file.ready", "b")]
 
 
+def test_an_empty_page_is_the_end_however_much_else_happened(service: Service) -> None:
+    for number in range(12):
+        service.upload(path=f"other-{number}")
+    kept = service.upload(path="kept")
+    headers = {"user-id": "alice"}
+    service.request("PUT", "/api/upload/of-alice", content=b"x", headers=headers)
+    service.process()
+    assert told(service, file=kept["id"], limit=2) == [("file.ready", "kept")]
+    assert told(service, limit=2, headers=headers) == [("file.ready", "of-alice")]
+    assert told(service, page(service, file=kept["id"], limit=2)["next_cursor"], file=kept["id"], limit=2) == []
+
+
 @pytest.mark.parametrize("query", ["after=x", "after=-1", "after=99999999999999999999", "types=file.eaten", "types="])
 def test_what_cannot_be_asked_is_refused(service: Service, query: str) -> None:
     answer = service.request("GET", f"/api/events?{query}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from litestar import Request
@@ -9,6 +10,7 @@ from litestar import Request
 from fileferry.engine.engine import Engine
 from fileferry.errors import BadRequest, ConflictingCredentials, InvalidParameter, Unauthorized
 from fileferry.model import Principal, is_uuid
+from fileferry.web.standing import begin_standing
 
 _LONGEST_END_USER = 255
 
@@ -67,7 +69,8 @@ def end_user_of(request: Request[Any, Any, Any]) -> str | None:
 async def _principal_of(request: Request[Any, Any, Any], engine: Engine, organization: str | None) -> Principal:
     principal = await engine.keys.authenticate(secret_of(request), organization, end_user_of(request))
     await engine.rates.spend_request(principal)
-    request.state.key_id = principal.key.id  # for the signed URLs in the answer
+    request.state.principal = principal  # whom signed URLs in the answer are for, and whose words its body brings
+    begin_standing(request, partial(engine.keys.renew, principal), engine.clock)
     return principal
 
 

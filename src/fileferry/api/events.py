@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -81,6 +82,8 @@ async def follow(
 
     async def read() -> tuple[EventPage, str | None]:
         found = await engine.events.after(principal, position, wanted, size)
+        while not found.events and not found.is_whole:  # an empty page is the end of what there is
+            found = await engine.events.after(principal, found.position, wanted, size)
         page = EventPage([_event_object(event) for event in found.events], str(found.position), is_reset)
         return page, None if page.events or not found.is_whole else principal.organization.id
 
@@ -96,6 +99,7 @@ class EventStream:
         self._principal = principal
         self._wanted = wanted
         self._position = position
+        self._beat_at = 0.0
         # Without data it is no event, but a client that is cut before the first one goes on from here.
         self._beginning = f"retry: {RETRY}\nid: {position}\n\n" + (_reset(position) if is_reset else "")
 
@@ -123,20 +127,22 @@ class EventStream:
 
     async def _next(self, bell: asyncio.Event) -> str:
         """Return events that the client does not know, or wait for some; a comment where none came for long."""
-        self._principal = await self._engine.events.renew(self._principal)
+        self._principal = await self._engine.keys.renew(self._principal)
         found = await self._engine.events.after(self._principal, self._position, self._wanted)
         self._position = found.position
-        if found.events or not found.is_whole:
+        if found.events:
             return "".join(_text(event) for event in found.events)
-        try:
-            async with asyncio.timeout(HEARTBEAT):
-                await bell.wait()
-        except TimeoutError:
-            return ": still here\n\n"
+        if asyncio.get_running_loop().time() >= self._beat_at:
+            return f": still here\nid: {self._position}\n\n"
+        if found.is_whole:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._beat_at):
+                    await bell.wait()
         return ""
 
     async def _send(self, send: Send, text: str) -> None:
         if text:
+            self._beat_at = asyncio.get_running_loop().time() + HEARTBEAT
             async with asyncio.timeout(_LONGEST_SEND):
                 await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 

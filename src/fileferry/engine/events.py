@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from fileferry.db import events, files
 from fileferry.db.database import Database
 from fileferry.db.reach import is_in_tree
-from fileferry.engine import keys, policy
+from fileferry.engine import policy
 from fileferry.engine.webhooks import TYPES
 from fileferry.errors import InvalidParameter
 from fileferry.model import Clock, Event, Principal, Scope
@@ -107,10 +107,6 @@ class Events:
             found, position = found[:limit], found[limit - 1].id
         told = [event for event in found if _is_wanted(event, wanted)]
         return Stretch(await self._seen(told, principal), max(position, after), is_whole=len(found) < limit)
-
-    async def renew(self, principal: Principal) -> Principal:
-        """Return the principal with the rights that it has by now; raises Unauthorized or Forbidden for one without."""
-        return await self._database.lookup(keys.renewed, principal, self._clock())
 
     def end(self) -> None:
         """Send everybody home who listens; those who come later need not wait either."""

@@ -106,7 +106,8 @@ class Keys:
         Raises Unauthorized for a secret that opens no living key, NotFound for an organization that the key may not act in, and
         Forbidden for an end user, or nobody, that it may not act for.
         """
-        found = await self._database.lookup(stored.find_by_digest, digest(secret), self._clock())
+        now = self._clock()
+        found = await self._database.lookup(stored.find_by_digest, digest(secret), now)
         if found is None:
             raise Unauthorized()
         key, owner = found
@@ -116,7 +117,21 @@ class Keys:
             raise NotFound()
         if not policy.may_act_for(key, end_user):
             raise Forbidden("This API key acts for end users: name one that it may act for, in the header user-id.")
-        return Principal(key, owner, end_user)
+        return Principal(key, owner, end_user, now)
+
+    async def renew(self, principal: Principal) -> Principal:
+        """Return the principal with the rights and limits that it has by now; raises Unauthorized or Forbidden for one without."""
+        return await self._database.lookup(renewed, principal, self._clock())
+
+    async def refuse_changed(self, principal: Principal) -> None:
+        """Return if a principal's rights and limits are those that its request began with; raises Unauthorized, Forbidden.
+
+        For words that came slowly, and are to be acted upon by those rights.
+        """
+        if not policy.has_lapsed(principal.judged_at, self._clock()):
+            return
+        if _rights(await self.renew(principal)) != _rights(principal):
+            raise Unauthorized("The API key was changed while this request came: send it again.")
 
     async def create(
         self,
@@ -299,7 +314,11 @@ def renewed(conn: Connection, principal: Principal, now: datetime) -> Principal:
         raise Unauthorized()
     if not policy.may_act_for(key, principal.end_user):
         raise Forbidden("This API key may not act for this end user any more.")
-    return Principal(key, organization, principal.end_user)
+    return Principal(key, organization, principal.end_user, now)
+
+
+def _rights(principal: Principal) -> tuple[Key, Limits, Limits]:
+    return principal.key, principal.organization.limits, principal.organization.end_user_limits
 
 
 def install_root_key(conn: Connection, fixed_secret: str | None, now: datetime) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from fileferry.model import File, Key, Principal, Scope, Upload
 from fileferry.settings import Settings
 
 _DEEPEST_METADATA = 32
+# A request that takes longer is judged by the rights that its key has by its end.
+_LONG = timedelta(seconds=1)
 
 
 def authorize(principal: Principal, scope: Scope) -> None:
@@ -84,6 +87,11 @@ def may_act_for(key: Key, end_user: str | None) -> bool:
     """Whether a key may act for an end user, or for nobody in particular where that is None."""
     allowed = key.on_behalf_of
     return allowed is None or (end_user is not None and ("*" in allowed or end_user in allowed))
+
+
+def has_lapsed(judged_at: datetime | None, now: datetime) -> bool:
+    """Whether rights that were looked up then must be looked up once more before anything is done by them."""
+    return judged_at is not None and now - judged_at > _LONG
 
 
 def authorize_root(principal: Principal) -> None:

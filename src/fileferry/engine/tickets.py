@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from fileferry.db import files, keys, uploads, workspaces
 from fileferry.db.database import Database
+from fileferry.db.uploads import Usable
 from fileferry.engine import limits, policy, versions
 from fileferry.engine.completion import (
     Completion,
@@ -169,15 +170,27 @@ class Tickets:
             raise LinkRefused()
         upload = usable.upload
         self._links.verify_upload(query, upload, now)
-        asker = query.get("skoid", upload.key_id)
-        if asker != upload.key_id:
-            key = await self._database.lookup(keys.find_living, asker, now)
-            if key is None or not policy.may(key, Scope.UPLOAD, upload):
-                raise LinkRefused()
-        if not policy.may(usable.key, Scope.UPLOAD, upload):
-            raise LinkRefused()
+        await self._refuse_powerless(usable, query, now)
         largest = limits.largest(limits.at_use(self._settings, usable))
         return upload if upload.max_size <= largest else await self._narrow(upload, largest)
+
+    async def refuse_lapsed(self, upload_id: str, query: Mapping[str, str]) -> None:
+        """Return if the keys behind a signed URL may still send to its upload, which may go on after the URL's own end.
+
+        Raises LinkRefused.
+        """
+        now = self._clock()
+        usable = await self._database.lookup(uploads.find_usable, upload_id, now)
+        if usable is None:
+            raise LinkRefused()
+        await self._refuse_powerless(usable, query, now)
+
+    async def _refuse_powerless(self, usable: Usable, query: Mapping[str, str], now: datetime) -> None:
+        upload = usable.upload
+        asker = query.get("skoid", upload.key_id)
+        key = usable.key if asker == upload.key_id else await self._database.lookup(keys.find_living, asker, now)
+        if key is None or not all(policy.may(one, Scope.UPLOAD, upload) for one in (key, usable.key)):
+            raise LinkRefused()
 
     async def _narrow(self, upload: Upload, largest: int) -> Upload:
         """Hold an upload to a limit that has become narrower since its ticket was made; a wider one changes no ticket."""

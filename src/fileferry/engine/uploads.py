@@ -32,8 +32,6 @@ from fileferry.settings import Settings
 _SMALL = 64 * 1024
 # How many bytes of a body that nobody announced the length of may come before quotas are looked at again.
 _STRETCH = 16 * 1024 * 1024
-# A request that took longer is judged by the rights that its key has by its end.
-_LONG = timedelta(seconds=1)
 
 
 class NewFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +172,6 @@ class Incoming:
         self._toll = toll
         self._principal = principal
         self._allowed = allowed
-        self._began = uploads.clock()
         self._quotas = quotas_of(principal)
         self._judged = 0
         self._declared = declared
@@ -264,7 +261,7 @@ class Incoming:
     def _add(self, conn: Connection, new: NewFile, content: Content) -> Received:
         now = self._uploads.clock()
         principal = self._principal
-        if now - self._began > _LONG:
+        if policy.has_lapsed(principal.judged_at, now):
             principal = renewed(conn, principal, now)
             policy.authorize(principal, Scope.UPLOAD)
         organization_id = principal.organization.id

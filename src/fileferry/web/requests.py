@@ -32,6 +32,7 @@ from fileferry.errors import (
     UnsupportedType,
 )
 from fileferry.model import Principal, StoredFile, Upload, parse_duration
+from fileferry.web.standing import refuse_lapsed
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -58,7 +59,8 @@ T = TypeVar("T")
 async def body_of(request: AnyRequest, idle: timedelta) -> AsyncIterator[bytes]:
     """Yield the body as it arrives.
 
-    Raises TruncatedBody when the client goes away, RequestTimeout when it sends nothing for ``idle``.
+    Raises TruncatedBody when the client goes away, RequestTimeout when it sends nothing for ``idle``, and what ``refuse_lapsed``
+    raises when the right to send it has ended.
     """
     seconds = idle.total_seconds()
     loop = asyncio.get_running_loop()
@@ -71,6 +73,7 @@ async def body_of(request: AnyRequest, idle: timedelta) -> AsyncIterator[bytes]:
             raise RequestTimeout() from error
         if message["type"] == "http.disconnect":
             raise TruncatedBody()
+        await refuse_lapsed(request)
         more = message.get("more_body", False)
         if chunk := message.get("body", b""):
             yield chunk
@@ -294,8 +297,14 @@ def decode_cursor(value: str | None, parts: int) -> list[str] | None:
 
 
 async def json_body(request: AnyRequest, engine: Engine, kind: type[T]) -> T:
-    """Return the JSON body as ``kind``; an empty one is an empty object. Raises as ``decode_json``, and FileTooLarge over 1 MiB."""
+    """Return the JSON body as ``kind``; an empty one is an empty object.
+
+    Raises as ``decode_json``, FileTooLarge over 1 MiB, and Unauthorized where the key that it comes with has changed meanwhile.
+    """
     body = await small_body_of(request, _LARGEST_JSON, engine.settings.body_idle_timeout)
+    principal: Principal | None = request.state.get("principal")
+    if principal is not None:
+        await engine.keys.refuse_changed(principal)
     return decode_json(body or b"{}", kind)
 
 
@@ -342,6 +351,7 @@ def upload_url(
 
     It is for the key that the request shows, or whose signed URL it came by.
     """
-    asker = request.state.get("key_id") or request.query_params.get("skoid")
+    principal: Principal | None = request.state.get("principal")
+    asker = request.query_params.get("skoid") if principal is None else principal.key.id
     query = urlencode({**further, **engine.tickets.url_query(upload, asker, lifetime)})
     return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}?{query}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 from litestar import HttpMethod, Response, Router, route
@@ -11,6 +12,7 @@ from fileferry.errors import FileTooLarge
 from fileferry.model import Upload
 from fileferry.web import cors
 from fileferry.web.requests import AnyRequest
+from fileferry.web.standing import begin_standing
 from fileferry.wire import azure, gcs, plain, rufh, s3, tus
 
 
@@ -36,6 +38,7 @@ _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, Ht
 async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Response[Any]:
     """Take the bytes of an upload at its signed URL, by whichever upload protocol the client speaks."""
     found = await engine.tickets.at(upload_id, request.query_params)
+    begin_standing(request, partial(engine.tickets.refuse_lapsed, upload_id, request.query_params), engine.clock)
     await engine.rates.spend_request(await engine.rates.payer(found))
     try:
         answer = await _protocol(request).handle(request, engine, found)

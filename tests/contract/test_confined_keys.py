@@ -134,6 +134,23 @@ def test_a_file_is_not_moved_out_nor_restored_outside(scene: Scene) -> None:
     assert scene.operator_asks("GET", f"/api/files/{made['id']}", key=scene.confined).status_code == 404
 
 
+@pytest.mark.parametrize(("folder", "status"), [(OUTSIDE, 403), (INSIDE, 200)])
+@pytest.mark.parametrize("named_by", ["path", "file"])
+def test_a_ticket_does_not_follow_a_file_out_of_the_folder(
+    scene: Scene, named_by: str, folder: str, status: int
+) -> None:
+    made = scene.operator_asks("PUT", f"/api/upload/{INSIDE}/a.txt", key=scene.confined, content=b"a").json()
+    asked = {"path": made["path"]} if named_by == "path" else {"file": made["id"]}
+    asked["auto_complete"] = True
+    ticket = scene.operator_asks("POST", "/api/uploads", key=scene.confined, json=asked).json()
+    moved = {"path": f"{folder}/moved.txt"}
+    assert scene.operator_asks("PATCH", f"/api/files/{made['id']}", json=moved).status_code == 200
+    assert scene.service.request("PUT", ticket["url"], key=None, content=b"b").status_code == status
+    now = scene.operator_asks("GET", f"/api/files/path/{folder}/moved.txt").json()
+    assert now["id"] == made["id"]
+    assert scene.service.fetch(now["url"]).content == (b"b" if status == 200 else b"a")
+
+
 def test_a_confined_key_hands_nothing_off(scene: Scene) -> None:
     answer = scene.operator_asks("POST", f"/api/upload/{INSIDE}/a.txt", key=scene.confined, content=b"a")
     assert answer.status_code == 403

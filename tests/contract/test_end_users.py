@@ -126,6 +126,24 @@ def test_what_an_operator_puts_at_an_end_users_path_stays_the_end_users(scene: S
     assert scene.asks("GET", f"/api/files/{scene.file['id']}", "bob").status_code == 404
 
 
+def test_what_comes_to_the_path_of_a_file_that_was_deleted_while_attached_is_another_file(scene: Scene) -> None:
+    first = scene.put("notes/a.txt")
+    scene.service.process()
+    ticket = scene.asks("POST", "/api/uploads", json={"file": first["id"]}).json()
+    attached, message = f"/v1/files/{first['id']}/attach", {"message_id": "m"}
+    assert scene.asks("POST", attached, json=message).status_code == 200
+    assert scene.asks("DELETE", f"/v1/files/{first['id']}").status_code == 204
+    second = scene.put("notes/a.txt", b"another one")
+    assert second["id"] != first["id"]
+    assert scene.operator_asks("GET", "/api/files/path/notes/a.txt").json()["id"] == second["id"]
+    assert scene.service.request("PUT", ticket["url"], key=None, content=b"late").status_code == 410
+    assert scene.asks("DELETE", attached, json=message).status_code == 204
+    scene.service.process()
+    assert scene.asks("GET", "/api/files/path/notes/a.txt").json()["id"] == second["id"]
+    assert scene.service.fetch(second["url"]).content == b"another one"
+    assert scene.service.fetch(first["url"]).status_code == 410
+
+
 def test_the_hand_off_of_another_does_not_hide_ones_own_at_a_path(scene: Scene) -> None:
     for user, content in ((OWNER, b"hers"), ("bob", b"his")):
         asked = {"filesMetadata": [{"name": "same.txt", "size": len(content)}]}

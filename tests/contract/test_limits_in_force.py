@@ -284,6 +284,32 @@ def test_no_file_lives_longer_than_the_limit(tenant: Tenant, whose: str) -> None
     assert _left(kept, tenant.service) == week
 
 
+def test_no_file_lives_longer_than_the_limit_however_often_that_is_asked_for(tenant: Tenant) -> None:
+    tenant.limit("key", max_retention="1d")
+    file = tenant.puts(b"a", params={"expires_in": "1h"}).json()["id"]
+    tenant.service.pass_time(minutes=30)
+    half_an_hour_less = timedelta(hours=23, minutes=30)
+    assert tenant.asks("PATCH", f"/api/files/{file}", json={"expires_in": "1d"}).status_code == 400
+    assert (
+        _left(tenant.asks("PATCH", f"/api/files/{file}", json={"expires_at": None}), tenant.service)
+        == half_an_hour_less
+    )
+    assert tenant.asks("PATCH", f"/api/files/{file}", json={"expires_in": "23h"}).status_code == 200
+    tenant.service.pass_time(hours=23)
+    assert tenant.asks("GET", f"/api/files/{file}").status_code == 410
+
+
+def test_a_file_that_is_older_than_a_new_limit_can_be_ended_sooner_and_lives_no_longer(tenant: Tenant) -> None:
+    file = tenant.puts(b"a").json()["id"]
+    tenant.service.pass_time(days=30)
+    tenant.limit("key", max_retention="7d")
+    assert tenant.asks("PATCH", f"/api/files/{file}", json={"expires_at": None}).status_code == 400
+    sooner = tenant.asks("PATCH", f"/api/files/{file}", json={"expires_in": "2h"})
+    assert _left(sooner, tenant.service) == timedelta(hours=2)
+    assert tenant.asks("PATCH", f"/api/files/{file}", json={"expires_in": "3h"}).status_code == 400
+    assert tenant.asks("PATCH", f"/api/files/{file}", json={"expires_in": "1h"}).status_code == 200
+
+
 def test_a_life_that_was_promised_is_shortened_where_the_limit_was_narrowed(tenant: Tenant) -> None:
     ticket = tenant.ticket(expires_in="30d", auto_complete=True)
     tenant.limit("key", max_retention="1d")

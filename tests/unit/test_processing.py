@@ -383,6 +383,65 @@ def test_a_version_that_waits_does_not_end_with_the_last_fetch_of_the_one_before
     assert answer.status_code == (200 if told == "file.ready" else 410)
 
 
+def test_a_version_that_is_to_be_kept_does_not_end_with_one_that_passes_before_it(judged: Judged) -> None:
+    file = judged.service.upload(b"one")
+    judged.process()
+    judged.service.upload(b"two", expires_in="1h")
+    judged.service.pass_time(seconds=1)
+    kept = judged.service.upload(b"three")
+    judged.run(partial(_process_first, judged))
+    _pass_without_scanner(judged, hours=2)
+    assert judged.told(file) == ["file.ready"] * 3
+    assert judged.service.fetch(kept["url"]).content == b"three"
+    now = judged.file(file)
+    assert (now["version_id"], now["expires_at"]) == (kept["version_id"], None)
+
+
+def test_a_version_that_waits_keeps_its_own_time_where_that_of_the_file_is_changed(judged: Judged) -> None:
+    judged.service.request("PATCH", "/api/organizations/default", json={"limits": {"max_retention": "1d"}})
+    file = judged.service.upload(b"one")
+    judged.process()
+    judged.service.pass_time(hours=20)
+    waiting = judged.service.upload(b"two")
+    changed = judged.service.request("PATCH", f"/api/files/{file['id']}", json={"expires_at": None})
+    assert changed.status_code == 200
+    judged.service.pass_time(hours=10)
+    judged.service.sweep()
+    judged.process()
+    now = judged.file(file)
+    assert (now["version_id"], now["expires_at"]) == (waiting["version_id"], waiting["expires_at"])
+
+
+def test_a_file_ends_with_the_last_fetch_though_a_version_before_that_one_still_waits(judged: Judged) -> None:
+    first = judged.service.upload(b"one")
+    judged.scanner.faults = [ScanFailed("not now")]
+    judged.process()
+    second = judged.service.upload(b"two", expires_after_fetches="1")
+    judged.process()
+    assert judged.service.fetch(second["url"]).content == b"two"
+    assert judged.service.request("GET", f"/api/files/{first['id']}").status_code == 410
+    judged.service.pass_time(minutes=1)
+    judged.process()
+    assert judged.service.request("GET", f"/api/files/{first['id']}").status_code == 410
+    assert judged.service.fetch(first["url"]).status_code == 410
+    assert judged.told(first)[-1] == "file.expired"
+
+
+@pytest.mark.parametrize("life", [{"expires_in": "1h"}, {"expires_after_fetches": "1"}])
+def test_a_file_ends_in_its_time_where_the_version_that_waited_is_deleted(judged: Judged, life: dict[str, str]) -> None:
+    first = judged.service.upload(b"one", **life)
+    judged.process()
+    waiting = judged.service.upload(b"two")
+    assert judged.service.fetch(first["url"]).content == b"one"
+    address = f"/api/files/{first['id']}/versions/{waiting['version_id']}"
+    assert judged.service.request("GET", f"/api/files/{first['id']}").is_success, "it waits for its next version"
+    assert judged.service.request("DELETE", address).status_code == 204
+    judged.service.pass_time(hours=1)
+    judged.service.sweep()
+    assert judged.service.request("GET", f"/api/files/{first['id']}").status_code == 410
+    assert judged.told(first)[-1] == "file.expired"
+
+
 def test_what_a_dead_process_was_at_is_taken_up_by_another(judged: Judged) -> None:
     file = judged.service.upload(b"left behind")
     judged.run(lambda engine: _claim(judged, engine, "a process that is no more"))
@@ -668,6 +727,14 @@ async def _version_id(engine: Engine, file: dict[str, Any]) -> str:
     stored = await engine.database.read(files.find, file["id"])
     assert stored is not None
     return stored.version.id
+
+
+async def _process_first(judged: Judged, engine: Engine) -> None:
+    """Judge the one that has waited longest, as a process does that ends in order then."""
+    processing = judged.processing(engine)
+    first, *_others = await processing._claim_some()
+    await processing._take_up(first)
+    await processing.close()
 
 
 def _pass_without_scanner(judged: Judged, **time: float) -> None:

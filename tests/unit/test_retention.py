@@ -180,6 +180,23 @@ def test_a_deleted_file_keeps_its_bytes_for_the_restore_window(service: Service,
     assert service.scan(fix=False).is_clean
 
 
+def test_deleting_and_restoring_brings_no_further_fetches(service: Service) -> None:
+    file = put(service, 0, expires_after_fetches="2")
+    deleted = (
+        f"/file/v2/orgs/{file['organization_id']}/workspaces/{file['workspace_id']}/files/{file['id']}?deleted=true"
+    )
+    service.request("DELETE", f"/api/files/{file['id']}")
+    link = service.request("GET", deleted).json()["download"]
+    assert service.fetch(link).status_code == 200
+    restored = service.request("POST", f"/api/files/{file['id']}/restore").json()
+    assert restored["fetches_left"] == 1
+    service.request("DELETE", f"/api/files/{file['id']}")
+    assert [service.fetch(link).status_code for _ in range(2)] == [200, 410]
+    assert service.request("POST", f"/api/files/{file['id']}/restore").status_code == 404
+    assert stored(service) == []
+    assert service.scan(fix=False).is_clean
+
+
 def test_a_file_deleted_for_good_frees_every_version(service: Service) -> None:
     file = put(service, 0)
     put(service, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -56,6 +56,7 @@ def test_a_url_is_good_for_ten_minutes(caller: Caller) -> None:
     caller.service.pass_time(seconds=600)
     assert caller.put(late).status_code == 403
     assert caller.status(late) == {"processing_status": "FAILED", "processing_steps": [], "warnings": FINE}
+    assert caller.call("GET", f"/{late['file_id']}").json()["reason"] == "not_uploaded"
 
 
 def test_what_was_never_sent_fails_and_is_forgotten_in_the_end(caller: Caller) -> None:
@@ -77,6 +78,36 @@ def test_what_comes_in_pieces_has_as_long_again_after_each(caller: Caller) -> No
     assert caller.status(ticket)["processing_status"] == "PENDING"
     caller.service.pass_time(seconds=1)
     assert caller.status(ticket)["processing_status"] == "FAILED"
+
+
+@pytest.mark.parametrize("way", ["whole", "part", "stream"])
+def test_what_comes_slowly_has_not_failed(caller: Caller, way: str) -> None:
+    ticket = caller.ask()
+    seen = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            caller.service.pass_time(minutes=4)
+            status = await caller.service.ask(
+                "GET", f"/v1/files/{ticket['file_id']}/status", headers={"user-id": "ada"}
+            )
+            seen.append(status.json()["processing_status"])
+            yield b"abc"
+
+    url, request = ticket["file_url"], caller.service.request
+    if way == "whole":
+        answer = request("PUT", url, key=None, content=body())
+    elif way == "part":
+        begun = request("POST", f"{url}&uploads=", key=None).text
+        upload_id = begun.partition("<UploadId>")[2].partition("<")[0]
+        answer = request("PUT", f"{url}&uploadId={upload_id}&partNumber=1", key=None, content=body())
+    else:
+        tus = {"Tus-Resumable": "1.0.0"}
+        made = request("POST", url, key=None, headers={**tus, "Upload-Length": "12"}).headers["location"]
+        bytes_sent = {**tus, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        answer = request("PATCH", made, key=None, headers=bytes_sent, content=body())
+    assert answer.is_success, answer.text
+    assert set(seen) == {"PENDING"}
 
 
 def test_a_file_is_processing_until_it_was_judged(caller: Caller) -> None:
@@ -118,6 +149,26 @@ def test_how_long_a_transient_file_is_kept_can_be_set(make_service: Callable[...
     assert caller.status(ticket)["processing_status"] == "PROCESSED"
     caller.service.pass_time(minutes=1)
     assert caller.call("GET", f"/{ticket['file_id']}/status").status_code == 404
+
+
+def test_a_file_is_processing_again_that_was_fetched_for_the_last_time_while_its_next_version_waits(
+    caller: Caller,
+) -> None:
+    def put(content: bytes, **query: str) -> dict[str, Any]:
+        headers = {"user-id": "ada"}
+        answer = caller.service.request("PUT", "/api/upload/a", content=content, params=query, headers=headers)
+        return {**answer.json(), "file_id": answer.json()["id"]}
+
+    file = put(b"one", expires_after_fetches="1")
+    caller.service.process()
+    put(b"two")
+    assert caller.service.fetch(file["url"]).content == b"one"
+    assert caller.status(file)["processing_status"] == "PROCESSING"
+    assert caller.call("GET", f"/{file['id']}").json()["processing_status"] == "PROCESSING"
+    refused = caller.call("POST", f"/{file['id']}/attach", json={"message_id": "m"})
+    assert refused.json()["detail"] == "Conflict - File is infected with a virus or it's still being processed"
+    caller.service.process()
+    assert caller.status(file)["processing_status"] == "PROCESSED"
 
 
 def test_a_file_that_was_rejected_tells_so_for_a_week(caller: Caller) -> None:

@@ -20,6 +20,7 @@ from fileferry.engine.references import Kind, Reference, Target
 from fileferry.engine.tickets import Promise
 from fileferry.errors import (
     BadRequest,
+    ConflictingCredentials,
     FerryError,
     InvalidName,
     InvalidParameter,
@@ -55,10 +56,12 @@ _LONGEST_TARGET = 255
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _SCANNED = (ScanOutcome.CLEAN, ScanOutcome.INFECTED, ScanOutcome.SKIPPED_ENCRYPTED)
 _SETTLED = ("PROCESSED", "FAILED")
+_NOT_UPLOADED = "not_uploaded"
 _STATUS: dict[State, ProcessingStatus] = {
     State.PROCESSING: "PROCESSING",
     State.READY: "PROCESSED",
     State.REJECTED: "FAILED",
+    State.EXPIRED: "PROCESSING",  # another version waits to take its place
 }
 # The code of each status, and what to say of it where we know nothing better.
 _PUBLISHED = {
@@ -264,8 +267,11 @@ def render_error(_request: AnyRequest, error: Exception) -> Response[bytes]:
     body: dict[str, str] = {"message": "Rate limit exceeded!"}
     if status != RateLimited.status:
         code, sentence = _PUBLISHED[status]
-        is_general = failure.detail == failure.title or isinstance(failure, Unauthorized)
-        body = {"error_code": code, "detail": sentence if is_general else failure.detail}
+        says_nothing = failure.detail == failure.title and not isinstance(failure, ConflictingCredentials)
+        body = {
+            "error_code": code,
+            "detail": sentence if says_nothing or isinstance(failure, Unauthorized) else failure.detail,
+        }
     return Response(
         msgspec.json.encode(body),
         status_code=status,
@@ -340,7 +346,7 @@ def _coming_file(progress: Progress, status: ProcessingStatus) -> SignedFile:
         file_id=upload.file_id,
         file_name=upload.name,
         processing_status=status,
-        reason=upload.refusal,
+        reason=upload.refusal or (_NOT_UPLOADED if status == "FAILED" else None),
         content_type=None,
         size=None,
         created_at=format_time(upload.created_at),

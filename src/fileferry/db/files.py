@@ -137,12 +137,6 @@ def update_version(conn: Connection, version_id: str, **values: Any) -> None:
     conn.execute(update(versions).where(versions.c.id == version_id).values(**values))
 
 
-def update_waiting(conn: Connection, file_id: str, **values: Any) -> None:
-    """Change columns of the versions of a file that are still to be judged."""
-    waiting = and_(versions.c.file_id == file_id, versions.c.state == State.PROCESSING.value)
-    conn.execute(update(versions).where(waiting).values(**values))
-
-
 def find(conn: Connection, file_id: str, number: int | None = None) -> StoredFile | None:
     """Return the file with its current version, or with the one of this number."""
     if number is None:
@@ -174,10 +168,11 @@ def find_newest(conn: Connection, file_id: str) -> StoredFile | None:
     return _one(conn, query.order_by(versions.c.sequence.desc()).limit(1))
 
 
-def list_ends_of_waiting(conn: Connection, file_id: str) -> list[datetime | None]:
-    """Return when the versions of a file end that are still to be judged, one for each."""
-    waiting = and_(versions.c.file_id == file_id, versions.c.state == State.PROCESSING.value)
-    return list(conn.execute(select(versions.c.expires_at).where(waiting)).scalars())
+def list_waiting(conn: Connection, current: StoredFile) -> list[Version]:
+    """Return the versions of a file that are still to be judged and came after the current one."""
+    of_file = versions.c.file_id == current.file.id
+    is_waiting = and_(versions.c.state == State.PROCESSING.value, versions.c.sequence > current.version.sequence)
+    return [_version(row, 0) for row in conn.execute(select(*versions.c).where(of_file, is_waiting))]
 
 
 def find_by_path(conn: Connection, workspace_id: str, path: str) -> StoredFile | None:

@@ -137,6 +137,11 @@ def end_for_file(conn: Connection, file_id: str) -> None:
     conn.execute(update(uploads).where(living).values(state=UploadState.ABORTED.value, content=None))
 
 
+def move_for_file(conn: Connection, file_id: str, path: str) -> None:
+    """Let the uploads that a file is promised to go where it is now."""
+    conn.execute(update(uploads).where(uploads.c.file_id == file_id).values(path=path))
+
+
 def update_upload(conn: Connection, upload_id: str, **values: Any) -> None:
     """Change columns of one upload."""
     conn.execute(update(uploads).where(uploads.c.id == upload_id).values(**values))

@@ -27,6 +27,7 @@ from fileferry.engine.completion import (
 )
 from fileferry.engine.digests import Algorithm, Hasher, agreed
 from fileferry.engine.intake import Intake
+from fileferry.engine.liveness import Liveness
 from fileferry.engine.parts import LARGEST_PART, MOST_WAITING_BLOCKS, part_length, refuse_part_size
 from fileferry.engine.rates import Rates, Toll
 from fileferry.engine.room import Room
@@ -210,6 +211,7 @@ class WholeArrival:
         self._upload = upload
         self._declared = declared
         self._content_type = content_type
+        self._liveness = Liveness(arrivals.database, arrivals.clock, upload)
         self._blob_key = new_id(arrivals.clock())
         hasher = Hasher({Algorithm.MD5, *declared}, arrivals.settings.sha256_size)
         writer = arrivals.store.open_write(self._blob_key)
@@ -234,6 +236,7 @@ class WholeArrival:
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes; raises FileTooLarge as soon as they exceed what was promised."""
         await self._intake.write(chunk)
+        await self._liveness.note()
 
     async def finish(self) -> ReceivedBytes:
         """Verify and keep what came; an upload that completes itself is a version then.
@@ -288,6 +291,7 @@ class PartArrival:
         self._upload = upload
         self._place = place
         self._declared = declared
+        self._liveness = Liveness(arrivals.database, arrivals.clock, upload)
         hasher = Hasher({Algorithm.MD5, *declared})
         writer = arrivals.store.open_region(place.blob_key, place.offset)
         limit = min(upload.max_size, LARGEST_PART)
@@ -307,6 +311,7 @@ class PartArrival:
             await self._intake.write(chunk)
         except BlobAssembled as error:
             raise AlreadyUploaded() from error
+        await self._liveness.note()
 
     async def finish(self) -> Part:
         """Verify and keep the part. Raises SizeMismatch, DigestMismatch, AlreadyUploaded, InsufficientStorage."""

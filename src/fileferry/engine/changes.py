@@ -104,6 +104,7 @@ class Changing:
                 raise Conflict("This is the current version: upload another one, or delete the file.")
             version = find_living(conn, principal, file_id, Scope.DELETE, now, number=number).version
             files.end_some_versions(conn, [version.id], State.DELETED)
+            versions.settle_end(conn, file_id, now, now + self._settings.rejected_retention)
 
         await self._database.write(run)
 
@@ -128,11 +129,16 @@ class Changing:
         if changes.expires_in is not None or changes.expires_at is not msgspec.UNSET:
             asked = None if changes.expires_at is msgspec.UNSET else changes.expires_at
             allowed = self._allowed(conn, principal, file)
-            expires_at = limits.expiry(allowed, now, changes.expires_in, asked)
-            values["expires_at"] = expires_at
+            expires_at = limits.new_expiry(allowed, now, changes.expires_in, asked, version)
             files.update_version(conn, version.id, expires_at=expires_at)
-            files.update_waiting(conn, file_id, expires_at=expires_at)
+            for waiting in files.list_waiting(conn, stored):
+                files.update_version(
+                    conn,
+                    waiting.id,
+                    expires_at=limits.expiry_of_waiting(allowed, now, changes.expires_in, asked, waiting),
+                )
             version = msgspec.structs.replace(version, expires_at=expires_at)
+            file = versions.outlast(conn, StoredFile(file, version))
         files.update_file(conn, file_id, **values)
         return StoredFile(msgspec.structs.replace(file, **values), version)
 

@@ -19,7 +19,7 @@ from fileferry.engine import rates
 from fileferry.engine.examination import named_refusal
 from fileferry.engine.media_types import canonical
 from fileferry.errors import FileTooLarge, InvalidExpiry, InvalidParameter, UnsupportedType
-from fileferry.model import NO_LIMITS, Limits, Principal, Rules, Upload, Workspace
+from fileferry.model import NO_LIMITS, Limits, Principal, Rules, Upload, Version, Workspace
 from fileferry.settings import Settings
 
 RATES = ("requests", "bytes", "tickets")
@@ -130,11 +130,40 @@ def expiry(limits: Limits, now: datetime, expires_in: timedelta | None, expires_
 
     Raises InvalidExpiry when both are given, the time has passed, or it is later than the limits allow.
     """
-    latest, asked = _latest(limits, now), _asked(now, expires_in, expires_at)
-    if latest is not None and asked is not None and asked > latest:
-        allowed = timedelta(seconds=limits.max_retention or 0)
-        raise InvalidExpiry(f"Files may be kept for at most {_spoken(allowed)} here; ask for a shorter life.")
-    return latest if asked is None else asked
+    return _within(limits, now, now, _asked(now, expires_in, expires_at))
+
+
+def new_expiry(
+    limits: Limits, now: datetime, expires_in: timedelta | None, expires_at: datetime | None, version: Version
+) -> datetime | None:
+    """Return when a version ends whose end is changed: any earlier end, or a later one within what the limits allow since it came.
+
+    Raises as ``expiry``.
+    """
+    asked = _asked(now, expires_in, expires_at)
+    if asked is not None and (version.expires_at is None or asked <= version.expires_at):
+        return asked
+    return _within(limits, version.created_at, now, asked)
+
+
+def expiry_of_waiting(
+    limits: Limits, now: datetime, expires_in: timedelta | None, expires_at: datetime | None, version: Version
+) -> datetime | None:
+    """Return when a version ends, still to be judged, of a file whose end is changed: then too, or as early as the limits say."""
+    known = (_asked(now, expires_in, expires_at), _latest(limits, version.created_at))
+    return min((moment for moment in known if moment is not None), default=None)
+
+
+def _within(limits: Limits, since: datetime, now: datetime, asked: datetime | None) -> datetime | None:
+    latest = _latest(limits, since)
+    if latest is None or (asked is not None and asked <= latest):
+        return asked
+    if asked is None and latest > now:
+        return latest
+    allowed = timedelta(seconds=limits.max_retention or 0)
+    raise InvalidExpiry(
+        f"Files may be kept for at most {_spoken(allowed)} here, from when they came; ask for a shorter life."
+    )
 
 
 def remaining(
@@ -183,8 +212,8 @@ def rules(settings: Settings, limits: Limits) -> Rules | None:
     return Rules(settings.clamd is not None, limits.types, bool(limits.refuse_empty), bool(limits.serve_unscanned))
 
 
-def _latest(limits: Limits, now: datetime) -> datetime | None:
-    return None if limits.max_retention is None else now + timedelta(seconds=limits.max_retention)
+def _latest(limits: Limits, since: datetime) -> datetime | None:
+    return None if limits.max_retention is None else since + timedelta(seconds=limits.max_retention)
 
 
 def _asked(now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from fileferry.db import references as stored
+from fileferry.db import uploads
 from fileferry.db.database import Database
 from fileferry.db.references import Kind, Reference, Target
 from fileferry.engine import versions
@@ -71,13 +72,14 @@ def withhold(conn: Connection, file: File) -> bool:
     if stored.is_marked_deleted(conn, file.id):
         raise NotFound()
     stored.mark_deleted(conn, file.id)
+    uploads.end_for_file(conn, file.id)
     return True
 
 
 def _refuse_unready(found: StoredFile | None) -> None:
     if found is None:
         raise Conflict("The file has not been uploaded yet, or its upload was refused.")
-    if found.version.state is State.PROCESSING:
+    if found.version.state in (State.PROCESSING, State.EXPIRED):
         raise NotReady()
     if found.version.state is not State.READY:
         raise Conflict(f"The file was rejected: {found.version.reason}.")

@@ -18,6 +18,7 @@ from fileferry.engine import hashes
 from fileferry.engine.completion import promised_digests, refuse_ended, reload
 from fileferry.engine.digests import Algorithm, Hasher, combine_crc32c
 from fileferry.engine.intake import Intake
+from fileferry.engine.liveness import Liveness
 from fileferry.engine.rates import Toll
 from fileferry.errors import AlreadyUploaded, Superseded, Unavailable
 from fileferry.model import Extent, Stream, Upload, UploadState
@@ -53,6 +54,7 @@ class StreamArrival:
         self._declared = declared
         self._skipped = skipped
         self._toll = toll
+        self._liveness = Liveness(streams.database, streams.clock, upload)
         self._running = _RunningDigests(upload, streams.settings.sha256_size)
         # Bytes to be skipped are not taken in, but a digest of the body is of them too.
         self._body = Hasher(declared)
@@ -107,6 +109,7 @@ class StreamArrival:
             chunk = chunk[dropped:]
         if not chunk:
             return
+        await self._liveness.note()
         # An error in the midst of it leaves unclear what was taken in: then nothing since the last time is kept.
         self._is_torn = True
         try:

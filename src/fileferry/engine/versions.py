@@ -117,7 +117,7 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
     if target is not None and (current is None or place.rules is None):
         file = _make_current(conn, file, version, place.metadata, now)
     elif current is not None:
-        file = _outlast(conn, current)
+        file = outlast(conn, current)
     if current is None:
         workspaces.count_files(conn, file.workspace_id, living=1)
     elif place.rules is None:
@@ -165,7 +165,7 @@ def conclude(
     )
     if judged.reason is not None:
         reject(conn, StoredFile(stored.file, version), judged.reason, now)
-        _end_rejected(conn, stored.file.id, now, told_until)
+        settle_end(conn, stored.file.id, now, told_until)
         return
     version = msgspec.structs.replace(version, state=State.READY)
     files.update_version(conn, version.id, state=State.READY.value, rescan_at=judged.rescan_at)
@@ -177,7 +177,7 @@ def _admit(conn: Connection, ready: StoredFile, metadata: dict[str, Any], now: d
     current = files.find(conn, file.id)
     if current is not None and current.version.id != version.id:
         if current.version.sequence < version.sequence:
-            file = _make_current(conn, file, version, metadata, now)
+            file = outlast(conn, StoredFile(_make_current(conn, file, version, metadata, now), version))
             _supersede(conn, current, now)
         else:
             _supersede(conn, ready, now)
@@ -197,7 +197,7 @@ def recall(conn: Connection, stored: StoredFile, scan: Scan, now: datetime, told
     files.update_version(conn, version.id, scan=msgspec.to_builtins(scan))
     files.reject_version(conn, version.id, "infected")
     _announce(conn, "file.recalled", stored.file, now, _rejected(version, "infected"))
-    _end_rejected(conn, stored.file.id, now, told_until)
+    settle_end(conn, stored.file.id, now, told_until)
 
 
 def _of_current(version: Version, metadata: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -381,6 +381,8 @@ def move(conn: Connection, file: File, path: str, now: datetime) -> File:
     """Give a file another path, which must be free; its id and versions stay."""
     moved = _moved(conn, file, path, now)
     files.update_file(conn, file.id, name=moved.name, path=moved.path, folder_id=moved.folder_id)
+    if file.owns_path:  # who may use its tickets is judged by where it is
+        uploads.move_for_file(conn, file.id, moved.path)
     return moved
 
 
@@ -402,17 +404,17 @@ def _rejected(version: Version, reason: str) -> Version:
     return msgspec.structs.replace(version, state=State.REJECTED, reason=reason)
 
 
-def _outlast(conn: Connection, current: StoredFile) -> File:
+def outlast(conn: Connection, current: StoredFile) -> File:
     """Let a file live as long as its current version and those that wait to take its place: none of them ends for another."""
-    ends = [current.version.expires_at, *files.list_ends_of_waiting(conn, current.file.id)]
+    ends = [version.expires_at for version in (current.version, *files.list_waiting(conn, current))]
     expires_at = None if None in ends else max(end for end in ends if end is not None)
     if expires_at != current.file.expires_at:
         files.update_file(conn, current.file.id, expires_at=expires_at)
     return msgspec.structs.replace(current.file, expires_at=expires_at)
 
 
-def _end_rejected(conn: Connection, file_id: str, now: datetime, until: datetime) -> None:
-    """Let a file of which nothing but rejected versions is left end at ``until``, or before where it would."""
+def settle_end(conn: Connection, file_id: str, now: datetime, until: datetime) -> None:
+    """Let a file that has lost a version end with what is left, or by ``until`` where that is nothing but rejected ones."""
     current = files.find(conn, file_id)
     if current is None:
         return
@@ -423,7 +425,7 @@ def _end_rejected(conn: Connection, file_id: str, now: datetime, until: datetime
         until = min(until, current.version.expires_at or until)
         files.update_version(conn, current.version.id, expires_at=until)
         current = files.find(conn, file_id) or current
-    _outlast(conn, current)
+    outlast(conn, current)
 
 
 def fetched(conn: Connection, stored: StoredFile, now: datetime) -> None:
@@ -435,9 +437,11 @@ def fetched(conn: Connection, stored: StoredFile, now: datetime) -> None:
         return
     current = files.find(conn, file.id)
     is_current = current is not None and current.version.id == version.id
-    if current is not None and is_current and not files.list_ends_of_waiting(conn, file.id):
+    if current is not None and is_current and not files.list_waiting(conn, current):
         if current.file.deleted_at is None:
             expire(conn, current.file, now)
+        elif current.file.restorable_until is not None:
+            purge(conn, current.file)
     else:
         files.end_some_versions(conn, [version.id], State.EXPIRED)
 

@@ -175,7 +175,7 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
         await engine.close()
 
 
-def _check(settings: Settings) -> None:
+def check(settings: Settings) -> None:
     """Raise SettingsError for what only its users can read, before anything is made or shown."""
     rates.check(settings)
     egress.networks_of(settings)
@@ -196,7 +196,7 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
 
     Returns the root key's secret where this call made one; it can be shown only now.
     """
-    _check(settings)
+    check(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     url = settings.resolved_database_url()
     await asyncio.get_running_loop().run_in_executor(None, migrate, url)

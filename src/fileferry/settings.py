@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -180,7 +180,13 @@ def _convert(variable: str, value: str, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{variable}: {error}") from error
+        raise SettingsError(f"{variable}: {error}{_hint(kind)}") from error
+
+
+def _hint(kind: Any) -> str:
+    """Return what a setting may be, where it is one of a few words."""
+    words = ("true", "false") if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
+    return f": use {' or '.join(words)}" if words else ""
 
 
 def _decode(kind: type[Any], value: Any) -> Any:

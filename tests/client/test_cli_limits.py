@@ -89,6 +89,8 @@ def test_what_a_key_is_confined_to_is_shown_and_changed(shell: Shell) -> None:
     )
     assert changed == {**made, "path_prefix": "-", "on_behalf_of": "a,b"}
     assert shown(shell.out("keys", "update", id, "--on-behalf-of", "none"))["on_behalf_of"] == "-"
+    shell.out("keys", "limits", id, "--requests", "3/minute")
+    assert shown(shell.out("keys", "show", id))["requests"] == "3/minute"
 
 
 def test_an_organizations_limits_and_those_of_its_end_users(shell: Shell, slug: str) -> None:

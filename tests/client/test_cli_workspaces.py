@@ -98,6 +98,15 @@ def test_what_rm_takes_for_good_stays_away(shell: Shell, name: str) -> None:
         assert (status, "not_found" in said) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [("rm", "h/one.txt"), ("get", "/h/one.txt"), ("versions", "default:h/one.txt"), ("mv", "h/one.txt")],
+)
+def test_a_path_without_its_workspace_is_told_how_to_name(shell: Shell, command: str, path: str) -> None:
+    status, said = shell.refused(command, path, *(["b.txt"] if command == "mv" else []))
+    assert (status, "default:/h/one.txt" in said) == (2, True)
+
+
 def test_mv_moves_and_renames_by_path_and_by_id(shell: Shell, name: str) -> None:
     file = put(shell, f"{name}:/a.txt", b"1")
     assert shell.out("mv", f"{name}:/a.txt", f"{name}:/new/folder/") == "new/folder/a.txt\n"

@@ -159,6 +159,7 @@ def test_put_waits_and_says_when_a_file_is_refused(waiting_shell: Shell, held: L
         assert httpx.get(url, trust_env=False).content == TEXT
         refused = waiting_shell.run("put", "-", "--name", "b.txt", "--wait", "50s", stdin=DISGUISED)
         assert (refused.returncode, refused.stderr) == (1, b"fileferry: b.txt is rejected: type_not_allowed\n")
+        assert refused.stdout == b""
     listed = [line.split("\t") for line in waiting_shell.out("ls", "-l").splitlines()]
     assert [fields[2] for fields in listed if fields[5] == "b.txt"] == ["rejected: type_not_allowed"]
 

@@ -159,6 +159,13 @@ def test_a_page_that_cannot_be_is_refused(http: httpx.Client, parameters: dict[s
     assert "parameter" in problem(http.get("/api/files", params=parameters), 400, "invalid_parameter")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_misspelt_parameter_of_an_upload_is_told(http: httpx.Client, method: str) -> None:
+    refused = http.request(method, "/api/upload/a.txt?expires_after_fetchs=1", content=b"x")
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "expires_after_fetchs")
+    assert "expires_after_fetches" in refused.json()["detail"]
+
+
 def test_an_unknown_address_and_method_are_told(http: httpx.Client) -> None:
     problem(http.get("/api/nothing"), 404, "not_found")
     problem(http.get("/"), 404, "not_found")

@@ -152,6 +152,8 @@ def test_credentials_that_disagree_are_refused(server: LiveServer) -> None:
     with httpx.Client(base_url=server.url, trust_env=False) as http:
         headers = {"Authorization": f"Bearer {server.root_key}", "X-API-Key": "ff_other"}
         assert error_of(http.get("/v1/files", headers=headers)) == (400, "conflicting_credentials", "never")
+        of_signed = http.get("/v1/files/signed-url?filename=a.txt", headers={**headers, "user-id": "alice"})
+        assert (of_signed.status_code, "more than one API key" in of_signed.json()["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Basic dXNlcjpwYXNz", "Bearer ff_nobody", "Bearer \xff\xfe"])

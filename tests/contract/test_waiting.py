@@ -132,6 +132,20 @@ def test_a_file_that_is_rejected_ends_the_wait(held: LiveServer) -> None:
             "rejected",
             "type_not_allowed",
         )
+        folder = http.post("/v1/folders", json={"name": "refused"}).json()["id"]
+        described = {"name": "refused.txt", "size": len(PDF)}
+        ticket = http.post(f"/v1/files/{folder}", json={"filesMetadata": [described]}).json()["urls"][0]
+        httpx.put(ticket["url"], content=PDF, headers=ticket["headers"]).raise_for_status()
+        (confirmed,) = http.post("/v1/files/confirm-upload", json={"ids": [ticket["id"]]}, headers=WAIT).json()["files"]
+        assert (confirmed["status"], confirmed["reason"]) == ("rejected", "type_not_allowed")
+
+
+def test_a_url_alone_tells_by_its_status_that_the_wait_was_too_short(held: LiveServer) -> None:
+    with held.client() as http:
+        plain = {"Accept": "text/plain"}
+        waited = http.put("/api/upload/plain.txt", content=TEXT, headers={**plain, "Prefer": "wait=1"})
+        assert (waited.status_code, waited.text.count("/f/")) == (202, 1)
+        assert http.put("/api/upload/unasked.txt", content=TEXT, headers=plain).status_code == 201
 
 
 def test_what_is_settled_is_answered_at_once(server: LiveServer) -> None:

@@ -57,6 +57,7 @@ def test_a_listed_file_has_the_fields_of_a_described_one_and_its_folder_as_path(
     own = ("path", "download", "self", "versions")
     assert listed["iron.csv"] == {name: value for name, value in iron.items() if name not in own} | {
         "path": "/a/b",
+        "status": "ready",
         "links": {"self": iron["self"]},
     }
     assert http.get(listed["iron.csv"]["links"]["self"]).json()["name"] == "iron.csv"

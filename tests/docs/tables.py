@@ -129,7 +129,7 @@ def _argument_text(argument: Any) -> str:
 
 def _option_text(option: Any) -> str:
     value = "" if option.is_flag else f" {option.metavar or option.name.upper().replace('_', ' ')}"
-    return ", ".join(f"`{name}{value}`" for name in option.opts)
+    return ", ".join(f"`{name}{value}`" for name in [*option.opts, *option.secondary_opts])
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

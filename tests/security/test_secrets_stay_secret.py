@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,20 @@ def test_no_secret_is_in_the_log_or_in_an_error(make_server: MakeServer, log_for
     for secret in secrets:
         assert secret[10:30] not in log
     assert not re.search(r"ff_[0-9A-Za-z]{12,}", log)
+
+
+def test_nobody_else_on_the_machine_can_read_what_is_stored(make_server: MakeServer, tmp_path: Any) -> None:
+    before = os.umask(0o022)
+    try:
+        server = make_server(store=f"file://{tmp_path}/blobs")
+        with server.client() as http:
+            http.put("/api/upload/small.txt", content=b"x").raise_for_status()
+            http.put("/api/upload/large.bin", content=bytes(100_000)).raise_for_status()
+    finally:
+        os.umask(before)
+    made = [server.data, *server.data.rglob("*"), tmp_path / "blobs", *(tmp_path / "blobs").rglob("*")]
+    assert {path.name for path in made} >= {"data", "fileferry.db", "fileferry.db-wal", "blobs"}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
 def test_a_made_root_key_is_printed_once_and_never_logged(make_server: MakeServer, tmp_path: Any) -> None:

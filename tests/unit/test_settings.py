@@ -92,3 +92,12 @@ def test_a_value_that_cannot_be_used_is_told_by_its_variable() -> None:
 def test_a_word_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         load({f"FILEFERRY_{name}": "loud"})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("PROCESSING", "server or worker"), ("LOG_FORMAT", "json or console"), ("SERVE_UNSCANNED", "true or false")],
+)
+def test_a_setting_of_a_few_words_tells_them(name: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        load({f"FILEFERRY_{name}": "sometimes"})

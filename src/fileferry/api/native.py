@@ -53,10 +53,19 @@ from fileferry.web.requests import (
     sent_path,
     wanted_digests,
 )
-from fileferry.web.waiting import judged, settled, standing
+from fileferry.web.waiting import asked_wait, judged, settled, standing
 
 _UPLOAD_PREFIX = re.compile(r"\A/+api/+upload/?")
 _PATH_PREFIX = re.compile(r"\A/+api/+files/+path/?")
+_UPLOAD_PARAMETERS = {
+    "delete_after_first_complete_fetch",
+    "expires_after_fetches",
+    "expires_at",
+    "expires_in",
+    "metadata",
+    "organization",
+    "workspace",
+}
 _HIGHEST_NUMBER = 2**63 - 1
 
 ExpiresIn = Annotated[str | None, Parameter(description="How long to keep the file: 30m, 24h, 7d or seconds.")]
@@ -456,6 +465,12 @@ def _new_file(
     fetches: int | None,
     workspace: str | None,
 ) -> NewFile:
+    unknown = sorted(set(request.query_params) - _UPLOAD_PARAMETERS)
+    if unknown:  # a misspelt life or limit would be lost in silence
+        raise InvalidParameter(
+            f"There is no parameter {unknown[0]!r} here; there are {', '.join(sorted(_UPLOAD_PARAMETERS))}.",
+            parameter=unknown[0],
+        )
     path = sent_path(request, _UPLOAD_PREFIX)
     if not path:
         raise InvalidName("Name the file in the URL: PUT /api/upload/report.pdf, or curl -T report.pdf …/api/upload/")
@@ -497,5 +512,7 @@ def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Respon
     if request.headers.get("accept", "").split(";")[0].strip() == "text/plain":
         if answer.status == State.REJECTED:
             raise Rejected(f"The file was rejected: {answer.reason}.", reason=answer.reason, id=answer.id)
+        if answer.status == State.PROCESSING and asked_wait(request) is not None:
+            status = 202  # who waited must see that it was not long enough: RFC 7240, section 4.3
         return Response(f"{answer.url}\n", status_code=status, media_type="text/plain", headers=headers)
     return Response(answer, status_code=status, headers=headers)

@@ -18,7 +18,17 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.parts import MOST_PARTS, part_count
 from fileferry.engine.tickets import Promise
 from fileferry.errors import InvalidDigest, InvalidParameter, NotFound
-from fileferry.model import Folder, Part, Principal, StoredFile, Upload, clean_name, format_optional_time, format_time
+from fileferry.model import (
+    Folder,
+    Part,
+    Principal,
+    State,
+    StoredFile,
+    Upload,
+    clean_name,
+    format_optional_time,
+    format_time,
+)
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
@@ -186,7 +196,7 @@ class PartList(msgspec.Struct, rename="camel"):
 
 
 class PresignedFile(msgspec.Struct):
-    """A confirmed file."""
+    """A confirmed file. ``status`` is that of its version, and ``reason`` why it was rejected."""
 
     id: str
     name: str
@@ -197,6 +207,8 @@ class PresignedFile(msgspec.Struct):
     content_type: str = msgspec.field(name="contentType")
     created_at: str = msgspec.field(name="createdAt")
     expires_at: str | None = msgspec.field(name="expiresAt")
+    status: State
+    reason: str | None
 
 
 class PresignedPage(msgspec.Struct):
@@ -358,6 +370,8 @@ def presigned_file(request: AnyRequest, engine: Engine, stored: StoredFile) -> P
         content_type=stored.version.content_type,
         created_at=format_time(stored.file.created_at),
         expires_at=format_optional_time(stored.file.expires_at),
+        status=stored.version.state,
+        reason=stored.version.reason,
     )
 
 

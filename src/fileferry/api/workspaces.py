@@ -104,8 +104,9 @@ class FileLinks(msgspec.Struct):
 
 
 class ListedFile(WorkspaceFile, kw_only=True):
-    """A file in a listing."""
+    """A file in a listing. One whose first version is not ``ready``, as its ``status`` says, is there and cannot be had."""
 
+    status: State
     links: FileLinks
 
 
@@ -337,6 +338,7 @@ def _listed(request: AnyRequest, engine: Engine, stored: StoredFile, people: Peo
     return ListedFile(
         **_fields(stored, people),
         path=_folder_of(stored),
+        status=stored.version.state,
         links=FileLinks(_self_link(request, engine, stored, stored.version)),
     )
 

@@ -148,7 +148,8 @@ def put(
                     multipart_threshold=multipart_threshold,
                     progress=progress,
                 )
-            print(json_line(file) if as_json else file.url, flush=True)
+            if as_json or file.status != "rejected":
+                print(json_line(file) if as_json else file.url, flush=True)
             if file.is_under_way and wait is None:
                 note(f"{file.name} is still being checked; --wait 60s waits for the outcome.")
             else:

@@ -148,3 +148,4 @@ def _print_rights(found: ApiKey) -> None:
     print(f"scopes\t{','.join(found.scopes)}")
     print(f"path_prefix\t{'-' if found.path_prefix is None else printable(found.path_prefix)}")
     print(f"on_behalf_of\t{'-' if found.on_behalf_of is None else printable(','.join(found.on_behalf_of))}")
+    print_limits(found.limits)

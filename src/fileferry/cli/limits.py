@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fileferry.cli.session import note
 from fileferry.client.nouns import Usage
 
 LIFTED = "none"
@@ -93,7 +94,9 @@ def takes_limits(*kinds: Callable[..., Changes]) -> Callable[[Callable[..., None
 
 
 def print_limits(limits: Mapping[str, Any], usage: Usage | None = None) -> None:
-    """Print one limit per line, and what is kept where that is limited."""
+    """Print one limit per line, and what is kept where that is limited; say so where there is neither."""
+    if not limits and usage is None:
+        note("There are no limits.")
     for name, value in limits.items():
         print(f"{name}\t{_text(value)}")
     if usage is not None:

@@ -39,8 +39,11 @@ def place_of(text: str) -> Place | None:
 
 
 def file_place_of(text: str) -> Place | None:
-    """Return as ``place_of``; end the command where the place is a folder instead of a file."""
+    """Return as ``place_of``; end the command where the place is a folder instead of a file, or a path without its workspace."""
     found = place_of(text)
+    if found is None and "/" in text and "://" not in text:
+        path = text.rpartition(":")[2].lstrip("/")
+        raise typer.BadParameter(f"{text!r} is no id; write a path as WORKSPACE:/PATH, such as 'default:/{path}'")
     if found is not None and is_folder(found.path):
         raise typer.BadParameter(f"{text!r} is a folder: name a file as WORKSPACE:/PATH")
     return found

@@ -45,6 +45,7 @@ def serve(
     from fileferry import app
 
     with _usable_settings(data) as settings:
+        app.check(settings)
         note(f"fileferry: http://{host}:{port}, data in {settings.data.absolute()}, documentation at /docs")
         app.serve(host=host, port=port, workers=workers)
 
@@ -58,6 +59,7 @@ def worker(data: Data = None) -> None:
 
     with _usable_settings(data) as settings:
         _refuse_no_database(settings)
+        app.check(settings)
         note(f"fileferry worker: data in {settings.data.absolute()}, scanner {settings.clamd or 'none'}")
         asyncio.run(app.work())
 
@@ -113,6 +115,8 @@ def _usable_settings(data: Path | None) -> Iterator[Settings]:
     """Yield the settings in force; end the command with one line for a setting or a folder that cannot be used."""
     from fileferry import settings
 
+    # Database and store hold secrets and other people's files: what is made from here on is for nobody else on this machine.
+    os.umask(0o077)
     # Through the environment, because worker processes read their settings from it too.
     if data is not None:
         os.environ["FILEFERRY_DATA"] = str(data)

@@ -144,6 +144,15 @@ def test_what_comes_to_the_path_of_a_file_that_was_deleted_while_attached_is_ano
     assert scene.service.fetch(first["url"]).status_code == 410
 
 
+def test_an_operator_can_restore_what_was_deleted_while_attached(scene: Scene) -> None:
+    file = scene.put("notes/a.txt")
+    scene.service.process()
+    assert scene.asks("POST", f"/v1/files/{file['id']}/attach", json={"message_id": "m"}).status_code == 200
+    assert scene.asks("DELETE", f"/v1/files/{file['id']}").status_code == 204
+    assert scene.operator_asks("DELETE", f"/api/files/{file['id']}").status_code == 204
+    assert scene.operator_asks("POST", f"/api/files/{file['id']}/restore").json()["path"] == "notes/a.txt"
+
+
 def test_the_hand_off_of_another_does_not_hide_ones_own_at_a_path(scene: Scene) -> None:
     for user, content in ((OWNER, b"hers"), ("bob", b"his")):
         asked = {"filesMetadata": [{"name": "same.txt", "size": len(content)}]}

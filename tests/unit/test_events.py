@@ -111,16 +111,26 @@ def test_some_types_or_one_file_can_be_asked_for(service: Service) -> None:
     assert told(service, types="file.ready", file=deleted["id"]) == [("file.ready", "b")]
 
 
-def test_an_empty_page_is_the_end_however_much_else_happened(service: Service) -> None:
+def test_a_page_is_looked_for_among_much_else_and_says_whether_there_is_more(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fileferry.engine.events._BATCH", 4)
+    monkeypatch.setattr("fileferry.engine.events._STRETCHES", 2)
     for number in range(12):
         service.upload(path=f"other-{number}")
     kept = service.upload(path="kept")
     headers = {"user-id": "alice"}
     service.request("PUT", "/api/upload/of-alice", content=b"x", headers=headers)
     service.process()
-    assert told(service, file=kept["id"], limit=2) == [("file.ready", "kept")]
-    assert told(service, limit=2, headers=headers) == [("file.ready", "of-alice")]
-    assert told(service, page(service, file=kept["id"], limit=2)["next_cursor"], file=kept["id"], limit=2) == []
+    of_file = page(service, file=kept["id"], limit=2)
+    assert ([event["data"]["path"] for event in of_file["events"]], of_file["more"]) == (["kept"], False)
+    assert told(service, of_file["next_cursor"], file=kept["id"]) == []
+    first = page(service, limit=2, headers=headers)
+    assert (first["events"], first["next_cursor"], first["more"]) == ([], "8", True)
+    second = page(service, first["next_cursor"], limit=2, headers=headers)
+    assert ([event["data"]["path"] for event in second["events"]], second["more"]) == (["of-alice"], False)
+    some = page(service, limit=3)
+    assert (len(some["events"]), some["next_cursor"], some["more"]) == (3, "3", True)
 
 
 @pytest.mark.parametrize("query", ["after=x", "after=-1", "after=99999999999999999999", "types=file.eaten", "types="])

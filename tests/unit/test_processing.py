@@ -442,6 +442,25 @@ def test_a_file_ends_in_its_time_where_the_version_that_waited_is_deleted(judged
     assert judged.told(first)[-1] == "file.expired"
 
 
+@pytest.mark.parametrize("is_rejected", [True, False])
+def test_a_file_with_older_versions_ends_too_once_nothing_waits_to_take_the_place_of_the_fetched_one(
+    judged: Judged, is_rejected: bool
+) -> None:
+    judged.service.upload(b"one")
+    judged.process()
+    fetched = judged.service.upload(b"two", expires_after_fetches="1")
+    judged.process()
+    waiting = judged.service.upload(_MARK if is_rejected else b"three")
+    assert judged.service.fetch(fetched["url"]).content == b"two"
+    if is_rejected:
+        judged.process()
+    else:
+        address = f"/api/files/{fetched['id']}/versions/{waiting['version_id']}"
+        assert judged.service.request("DELETE", address).status_code == 204
+    assert judged.service.request("GET", f"/api/files/{fetched['id']}").status_code == 410
+    assert judged.told(fetched)[-1] == "file.expired"
+
+
 def test_what_a_dead_process_was_at_is_taken_up_by_another(judged: Judged) -> None:
     file = judged.service.upload(b"left behind")
     judged.run(lambda engine: _claim(judged, engine, "a process that is no more"))

@@ -48,11 +48,16 @@ class Holder:
         async for piece in self._sends(content, "PATCH", json=rights):
             yield piece
 
-    async def _sends(self, content: bytes, method: str, **options: Any) -> AsyncIterator[bytes]:
+    async def rotates(self, asked: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Send half of a body, and the rest a while after the key got another secret."""
+        async for piece in self._sends(CONTENT, "POST", "/rotate", json=asked):
+            yield piece
+
+    async def _sends(self, content: bytes, method: str, call: str = "", **options: Any) -> AsyncIterator[bytes]:
         half = len(content) // 2
         yield content[:half]
         self.service.pass_time(seconds=10)
-        answer = await self.service.ask(method, f"/api/keys/{self.id}", **options)
+        answer = await self.service.ask(method, f"/api/keys/{self.id}{call}", **options)
         assert answer.is_success, answer.text
         yield content[half:]
 
@@ -98,6 +103,29 @@ def test_words_that_come_slowly_make_nothing_by_rights_that_have_changed(
 def test_words_that_come_slowly_are_heeded_where_nothing_has_changed(holder: Holder) -> None:
     slow = holder.loses({"name": "a key"}, json.dumps(NEW_KEY).encode())
     assert holder.asks("POST", "/api/keys", content=slow, headers=JSON).status_code == 201
+
+
+def test_a_name_is_no_right(holder: Holder) -> None:
+    slow = holder.loses({"name": "another name"}, json.dumps(NEW_KEY).encode())
+    assert holder.asks("POST", "/api/keys", content=slow, headers=JSON).status_code == 201
+
+
+@pytest.mark.parametrize(("grace", "status"), [(None, 401), ("1h", 201)])
+def test_a_secret_that_was_rotated_away_ends_like_a_key(holder: Holder, grace: str | None, status: int) -> None:
+    slow = holder.rotates({} if grace is None else {"grace": grace})
+    assert holder.asks("PUT", "/api/upload/a.txt", content=slow).status_code == status
+    assert holder.service.request("GET", FILES).json()["total"] == (status == 201)
+
+
+@pytest.mark.parametrize("rights", [{"scopes": ["read"]}, {"path_prefix": "inbox"}])
+def test_what_comes_with_the_creation_of_a_tus_upload_needs_the_right_to_the_end(
+    holder: Holder, rights: dict[str, Any]
+) -> None:
+    named = base64.b64encode(b"a.txt").decode()
+    headers = {**BYTES, "Upload-Length": str(len(CONTENT)), "Upload-Metadata": f"path {named}"}
+    answer = holder.asks("POST", "/tus", headers=headers, content=holder.loses(rights, CONTENT))
+    assert answer.status_code == 403, answer.text
+    assert holder.service.request("GET", FILES).json()["total"] == 0
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,15 @@ class EventObject(msgspec.Struct):
 
 
 class EventPage(msgspec.Struct):
-    """Events in order; ``next_cursor`` is the ``after`` to go on with, and ``reset`` whether events before these are gone."""
+    """Events in order; ``next_cursor`` is the ``after`` to go on with, and ``reset`` whether events before these are gone.
+
+    ``more`` is whether to go on at once: a page looks through a bounded number of events, and may find none to tell among them.
+    """
 
     events: list[EventObject]
     next_cursor: str
     reset: bool
+    more: bool
 
 
 _PAGE = ResponseSpec(
@@ -81,11 +85,12 @@ async def follow(
         return cast(ASGIApp, EventStream(engine, principal, wanted, position, is_reset))
 
     async def read() -> tuple[EventPage, str | None]:
-        found = await engine.events.after(principal, position, wanted, size)
-        while not found.events and not found.is_whole:  # an empty page is the end of what there is
-            found = await engine.events.after(principal, found.position, wanted, size)
-        page = EventPage([_event_object(event) for event in found.events], str(found.position), is_reset)
-        return page, None if page.events or not found.is_whole else principal.organization.id
+        nonlocal position
+        found = await engine.events.page(principal, position, wanted, size)
+        position = found.position  # who waits need not look through the same again
+        events = [_event_object(event) for event in found.events]
+        page = EventPage(events, str(position), is_reset, not found.is_whole)
+        return page, None if page.events or page.more else principal.organization.id
 
     page = await settled(request, engine, read)
     return Response(page, headers=_HEADERS).to_asgi_response(app=None, request=request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from fileferry.errors import MethodNotAllowed
 from fileferry.model import Principal, Upload, clean_name, clean_path
 from fileferry.web import cors, tus
 from fileferry.web.requests import AnyRequest, base_url, parse_expires_in
+from fileferry.web.standing import begin_standing
 
 _UNNAMED = "file"
 _USED = ("filename", "filetype", "path", "expires_in")
@@ -30,10 +32,10 @@ async def create_tus_upload(request: AnyRequest, engine: Engine, principal: Prin
         partials = [await engine.tickets.get(principal, tus.partial_id(url)) for url in asked.joined]
         for partial in partials:
             tus.refuse_foreign(partial, principal.key.id)
-        upload = await _open(engine, principal, asked)
+        upload = await _open(request, engine, principal, asked)
         made = await tus.join(engine, upload, asked.wire(is_told=True), partials)
     else:
-        upload = await _open(engine, principal, asked)
+        upload = await _open(request, engine, principal, asked)
         made = await tus.create(request, engine, upload, asked, asked.wire(is_told=not asked.is_partial))
     answer = await tus.created(request, engine, made)
     answer.headers.update(cors.ANY_ORIGIN)
@@ -57,7 +59,7 @@ def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
 router = Router("/", route_handlers=[discover_tus, create_tus_upload], exception_handlers={Exception: _render_error})
 
 
-async def _open(engine: Engine, principal: Principal, asked: tus.Creation) -> Upload:
+async def _open(request: AnyRequest, engine: Engine, principal: Principal, asked: tus.Creation) -> Upload:
     """Open the upload that the metadata describe: a hand-off, or a version of the file at ``path``."""
     metadata = tus.metadata_of(asked.metadata)
     words: dict[str, Any] = {key: tus.text_of(metadata, key) for key in metadata}
@@ -72,6 +74,8 @@ async def _open(engine: Engine, principal: Principal, asked: tus.Creation) -> Up
         auto_complete=not asked.is_partial,
     )
     (upload,) = await engine.tickets.open(principal, [promise])
+    # Its bytes may come with this request: from here on what counts is who may send to it.
+    begin_standing(request, partial(engine.tickets.refuse_lapsed, upload.id, {}), engine.clock)
     return upload
 
 

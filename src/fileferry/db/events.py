@@ -58,14 +58,21 @@ def last_id(conn: Connection) -> int:
 
 
 def list_after(
-    conn: Connection, after_id: int, limit: int, organization_id: str | None = None, types: Sequence[str] | None = None
+    conn: Connection,
+    after_id: int,
+    limit: int,
+    organization_id: str | None = None,
+    types: Sequence[str] | None = None,
+    file_id: str | None = None,
 ) -> list[Event]:
-    """Return events in order, those past ``after_id``: of one organization, and of some types, where they are given."""
+    """Return events in order, those past ``after_id``: of one organization, of some types and of one file, where they are given."""
     query = _EVENT.where(events.c.id > after_id)
     if organization_id is not None:
         query = query.where(events.c.organization_id == organization_id)
     if types is not None:
         query = query.where(events.c.type.in_(types))
+    if file_id is not None:
+        query = query.where(events.c.file_id == file_id)
     return [Event(*row) for row in conn.execute(query.order_by(events.c.id).limit(limit))]
 
 

@@ -68,8 +68,8 @@ def list_references(conn: Connection, file_id: str, offset: int, limit: int) -> 
 
 
 def mark_deleted(conn: Connection, file_id: str) -> None:
-    """Record that the end user of a file has deleted it; its path is free for another one."""
-    conn.execute(update(files).where(files.c.id == file_id).values(deleted_by_end_user=True, owns_path=False))
+    """Record that the end user of a file has deleted it."""
+    conn.execute(update(files).where(files.c.id == file_id).values(deleted_by_end_user=True))
 
 
 def is_marked_deleted(conn: Connection, file_id: str) -> bool:

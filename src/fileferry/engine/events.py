@@ -27,6 +27,7 @@ from fileferry.settings import Settings
 POLL = timedelta(milliseconds=100)
 """How often the outbox is looked at while somebody listens."""
 _BATCH = 500
+_STRETCHES = 20  # of so many events, that one page may look through
 _REMEMBERED = 2000  # events in memory, for all who listen together; who is further behind reads the database
 _log = structlog.get_logger(__name__)
 
@@ -94,6 +95,21 @@ class Events:
         is_known = oldest - 1 <= after <= newest
         return (after, False) if is_known else (oldest - 1, True)
 
+    async def page(self, principal: Principal, after: int, wanted: Wanted, size: int) -> Stretch:
+        """Return at most ``size`` of the events past ``after`` that the principal may know of, those of a bounded stretch.
+
+        It may be empty though there is more to look through, which ``is_whole`` tells. Raises Forbidden.
+        """
+        found = Stretch([], after, is_whole=False)
+        for _ in range(_STRETCHES):
+            found = await self.after(principal, found.position, wanted, max(size, _BATCH))
+            if len(found.events) > size:
+                told = found.events[:size]
+                return Stretch(told, told[-1].id, is_whole=False)
+            if found.events or found.is_whole:
+                return found
+        return found
+
     async def after(self, principal: Principal, after: int, wanted: Wanted, limit: int = _BATCH) -> Stretch:
         """Return what the principal may know of the events past ``after``, among the next ``limit``; raises Forbidden."""
         self.authorize(principal)
@@ -102,7 +118,7 @@ class Events:
             position = self._position
             found = [event for event in self._recent if event.id > after and event.organization_id == organization_id]
         else:
-            found, position = await self._database.read(_read, after, limit, organization_id, wanted.types)
+            found, position = await self._database.read(_read, after, limit, organization_id, wanted)
         if len(found) > limit:
             found, position = found[:limit], found[limit - 1].id
         told = [event for event in found if _is_wanted(event, wanted)]
@@ -182,11 +198,9 @@ def _bounds(conn: Connection) -> tuple[int, int]:
     return events.first_id(conn) or newest + 1, newest
 
 
-def _read(
-    conn: Connection, after: int, limit: int, organization_id: str, types: Sequence[str] | None
-) -> tuple[list[Event], int]:
+def _read(conn: Connection, after: int, limit: int, organization_id: str, wanted: Wanted) -> tuple[list[Event], int]:
     newest = events.last_id(conn)
-    found = events.list_after(conn, after, limit, organization_id, types)
+    found = events.list_after(conn, after, limit, organization_id, wanted.types, wanted.file_id)
     return found, found[-1].id if len(found) == limit else newest
 
 

@@ -106,8 +106,8 @@ class Keys:
         Raises Unauthorized for a secret that opens no living key, NotFound for an organization that the key may not act in, and
         Forbidden for an end user, or nobody, that it may not act for.
         """
-        now = self._clock()
-        found = await self._database.lookup(stored.find_by_digest, digest(secret), now)
+        now, shown = self._clock(), digest(secret)
+        found = await self._database.lookup(stored.find_by_digest, shown, now)
         if found is None:
             raise Unauthorized()
         key, owner = found
@@ -117,7 +117,7 @@ class Keys:
             raise NotFound()
         if not policy.may_act_for(key, end_user):
             raise Forbidden("This API key acts for end users: name one that it may act for, in the header user-id.")
-        return Principal(key, owner, end_user, now)
+        return Principal(key, owner, end_user, now, shown)
 
     async def renew(self, principal: Principal) -> Principal:
         """Return the principal with the rights and limits that it has by now; raises Unauthorized or Forbidden for one without."""
@@ -309,16 +309,26 @@ def _end_users(named: tuple[str, ...]) -> tuple[str, ...]:
 def renewed(conn: Connection, principal: Principal, now: datetime) -> Principal:
     """Return a principal with the rights and limits that its key and organization have by now; raises Unauthorized, Forbidden."""
     key = stored.find_living(conn, principal.key.id, now)
+    if principal.secret is not None and stored.find_by_digest(conn, principal.secret, now) is None:
+        raise Unauthorized()  # it was rotated away
     organization = organizations.find_organization(conn, principal.organization.id)
     if key is None or organization is None:
         raise Unauthorized()
     if not policy.may_act_for(key, principal.end_user):
         raise Forbidden("This API key may not act for this end user any more.")
-    return Principal(key, organization, principal.end_user, now)
+    return Principal(key, organization, principal.end_user, now, principal.secret)
 
 
-def _rights(principal: Principal) -> tuple[Key, Limits, Limits]:
-    return principal.key, principal.organization.limits, principal.organization.end_user_limits
+def _rights(principal: Principal) -> list[object]:
+    key, organization = principal.key, principal.organization
+    return [
+        key.scopes,
+        key.path_prefix,
+        key.on_behalf_of,
+        key.limits,
+        organization.limits,
+        organization.end_user_limits,
+    ]
 
 
 def install_root_key(conn: Connection, fixed_secret: str | None, now: datetime) -> str | None:

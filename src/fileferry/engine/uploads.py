@@ -138,7 +138,11 @@ class Uploads:
         self.judge(principal, allowed, new, size)
         refuse_full(conn, principal, workspace, size or 0)
         current = files.find_by_path(conn, workspace.id, new.path) if new.at_path else None
-        if current is None or versions.has_expired(current.file, self.clock()):
+        if (
+            current is None
+            or versions.has_expired(current.file, self.clock())
+            or versions.is_withheld(conn, current.file)
+        ):
             new.preconditions.verify(None)
             return allowed
         versions.refuse_foreign(current.file, principal.end_user)

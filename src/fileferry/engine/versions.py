@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.db import events, files, folders, jobs, uploads, usage, workspaces
+from fileferry.db import events, files, folders, jobs, references, uploads, usage, workspaces
 from fileferry.engine.quotas import Quota, enforce
 from fileferry.errors import Conflict, PreconditionFailed
 from fileferry.model import Digests, Extent, File, Rules, Scan, State, StoredFile, Upload, Version, new_id
@@ -317,12 +317,23 @@ def free_path(conn: Connection, workspace_id: str, path: str, now: datetime, end
 
 
 def find_owner(conn: Connection, workspace_id: str, path: str, now: datetime) -> File | None:
-    """Return the living file that owns a path; one whose time is over is ended first, swept or not, and gives it free."""
+    """Return the living file that owns a path; one whose time is over is ended first, swept or not, and gives it free.
+
+    So does one that its end user has deleted, and that is only kept for what it is attached to.
+    """
     owner = files.find_owner(conn, workspace_id, path)
-    if owner is None or not has_expired(owner, now):
-        return owner
-    expire(conn, owner, now)
-    return None
+    if owner is not None and has_expired(owner, now):
+        expire(conn, owner, now)
+        return None
+    if owner is not None and is_withheld(conn, owner):
+        files.update_file(conn, owner.id, owns_path=False)
+        return None
+    return owner
+
+
+def is_withheld(conn: Connection, file: File) -> bool:
+    """Whether the end user of a file has deleted it."""
+    return file.end_user is not None and references.is_marked_deleted(conn, file.id)
 
 
 def has_expired(file: File, now: datetime) -> bool:
@@ -418,10 +429,14 @@ def settle_end(conn: Connection, file_id: str, now: datetime, until: datetime) -
     current = files.find(conn, file_id)
     if current is None:
         return
+    if (
+        current.version.state is State.EXPIRED
+        and current.file.deleted_at is None
+        and not files.list_waiting(conn, current)
+    ):
+        expire(conn, current.file, now)  # it has only waited for the version that it has lost now
+        return
     if current.version.state is not State.READY and files.find_newest(conn, file_id) is None:
-        if current.version.state is State.EXPIRED and current.file.deleted_at is None:
-            expire(conn, current.file, now)  # it has only waited for the version that is rejected now
-            return
         until = min(until, current.version.expires_at or until)
         files.update_version(conn, current.version.id, expires_at=until)
         current = files.find(conn, file_id) or current

@@ -170,7 +170,8 @@ class Principal(msgspec.Struct, frozen=True):
     """Who acts: a key, the organization it acts in for this request, and the end user on whose behalf, if any.
 
     With an end user only that user's files are there. ``judged_at`` is when these rights were looked up; a request that goes on for
-    longer is judged once more. ``secret`` is the digest of the secret that the key was shown by, where it was.
+    longer is judged once more. ``secret`` is the digest of the secret that it authenticated with; without one it cannot
+    be renewed.
     """
 
     key: Key

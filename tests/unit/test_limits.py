@@ -89,10 +89,10 @@ def test_a_life_is_what_was_asked_for_within_what_is_allowed() -> None:
 def test_a_life_that_was_promised_is_shortened_rather_than_refused() -> None:
     day, week = timedelta(days=1), timedelta(days=7)
     narrower = Limits(max_retention=int(day.total_seconds()))
-    assert remaining(narrower, NOW, week, None) == NOW + day
-    assert remaining(narrower, NOW, None, None) == NOW + day
-    assert remaining(NO_LIMITS, NOW, week, None) == NOW + week
-    assert remaining(NO_LIMITS, NOW, None, None) is None
+    assert remaining(narrower, NOW, week, None, since=NOW) == NOW + day
+    assert remaining(narrower, NOW, None, None, since=NOW) == NOW + day
+    assert remaining(NO_LIMITS, NOW, week, None, since=NOW) == NOW + week
+    assert remaining(NO_LIMITS, NOW, None, None, since=NOW) is None
 
 
 def test_what_nothing_is_said_of_needs_no_judge() -> None:

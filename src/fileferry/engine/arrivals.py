@@ -87,10 +87,10 @@ class Arrivals:
         _refuse_size(upload, announced)
         self.room.refuse_full(announced or 0)
         toll = await self.rates.admit(upload, announced)
-        if upload.end_user is not None:  # whoever asks how far the file is learns that bytes are coming
-            await self.database.write(uploads.touch, upload.id, self.clock())
+        liveness = Liveness(self.database, self.clock, upload)
+        await liveness.note()  # before the first byte: a URL may run out while that is waited for
         stated = upload.content_type if upload.content_type is not None else content_type
-        return WholeArrival(self, upload, agreed(promised_digests(upload), declared), stated, toll)
+        return WholeArrival(self, upload, agreed(promised_digests(upload), declared), stated, toll, liveness)
 
     async def part(
         self, upload: Upload, number: int, declared: Mapping[Algorithm, bytes], announced: int | None
@@ -206,12 +206,13 @@ class WholeArrival:
         declared: Mapping[Algorithm, bytes],
         content_type: str | None,
         toll: Toll | None,
+        liveness: Liveness,
     ) -> None:
         self._arrivals = arrivals
         self._upload = upload
         self._declared = declared
         self._content_type = content_type
-        self._liveness = Liveness(arrivals.database, arrivals.clock, upload)
+        self._liveness = liveness
         self._blob_key = new_id(arrivals.clock())
         hasher = Hasher({Algorithm.MD5, *declared}, arrivals.settings.sha256_size)
         writer = arrivals.store.open_write(self._blob_key)

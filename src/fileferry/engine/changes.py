@@ -132,11 +132,8 @@ class Changing:
             expires_at = limits.new_expiry(allowed, now, changes.expires_in, asked, version)
             files.update_version(conn, version.id, expires_at=expires_at)
             for waiting in files.list_waiting(conn, stored):
-                files.update_version(
-                    conn,
-                    waiting.id,
-                    expires_at=limits.expiry_of_waiting(allowed, now, changes.expires_in, asked, waiting),
-                )
+                of_waiting = limits.remaining(allowed, now, changes.expires_in, asked, since=waiting.created_at)
+                files.update_version(conn, waiting.id, expires_at=of_waiting)
             version = msgspec.structs.replace(version, expires_at=expires_at)
             file = versions.outlast(conn, StoredFile(file, version))
         files.update_file(conn, file_id, **values)

@@ -221,7 +221,7 @@ class Completion:
             path=upload.path,
             at_path=upload.at_path,
             metadata=upload.metadata,
-            expires_at=limits.remaining(allowed, now, lifetime, upload.expires_at),
+            expires_at=limits.remaining(allowed, now, lifetime, upload.expires_at, since=now),
             user_id=upload.user_id,
             file_id=upload.file_id,
             version_id=upload.version_id,

@@ -307,12 +307,16 @@ def _end_users(named: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def renewed(conn: Connection, principal: Principal, now: datetime) -> Principal:
-    """Return a principal with the rights and limits that its key and organization have by now; raises Unauthorized, Forbidden."""
-    key = stored.find_living(conn, principal.key.id, now)
-    if principal.secret is not None and stored.find_by_digest(conn, principal.secret, now) is None:
-        raise Unauthorized()  # it was rotated away
-    organization = organizations.find_organization(conn, principal.organization.id)
-    if key is None or organization is None:
+    """Return a principal with the rights and limits that its key and organization have by now.
+
+    Raises Unauthorized where its secret opens no living key any more, and Forbidden where that may not act for its end user.
+    """
+    found = None if principal.secret is None else stored.find_by_digest(conn, principal.secret, now)
+    if found is None:
+        raise Unauthorized()
+    key, owner = found
+    organization = owner or organizations.find_organization(conn, principal.organization.id)
+    if organization is None:
         raise Unauthorized()
     if not policy.may_act_for(key, principal.end_user):
         raise Forbidden("This API key may not act for this end user any more.")

@@ -146,14 +146,6 @@ def new_expiry(
     return _within(limits, version.created_at, now, asked)
 
 
-def expiry_of_waiting(
-    limits: Limits, now: datetime, expires_in: timedelta | None, expires_at: datetime | None, version: Version
-) -> datetime | None:
-    """Return when a version ends, still to be judged, of a file whose end is changed: then too, or as early as the limits say."""
-    known = (_asked(now, expires_in, expires_at), _latest(limits, version.created_at))
-    return min((moment for moment in known if moment is not None), default=None)
-
-
 def _within(limits: Limits, since: datetime, now: datetime, asked: datetime | None) -> datetime | None:
     latest = _latest(limits, since)
     if latest is None or (asked is not None and asked <= latest):
@@ -167,13 +159,13 @@ def _within(limits: Limits, since: datetime, now: datetime, asked: datetime | No
 
 
 def remaining(
-    limits: Limits, now: datetime, expires_in: timedelta | None, expires_at: datetime | None
+    limits: Limits, now: datetime, expires_in: timedelta | None, expires_at: datetime | None, *, since: datetime
 ) -> datetime | None:
-    """Return when a file ends that was promised a life: by then, or as early as the limits say by now; None keeps it.
+    """Return when a version ends that was promised a life: by then, or as early as the limits say by now; None keeps it.
 
-    Raises InvalidExpiry when the time has passed.
+    ``since`` is when it came. Raises InvalidExpiry when the time has passed.
     """
-    known = [moment for moment in (_latest(limits, now), _asked(now, expires_in, expires_at)) if moment is not None]
+    known = [moment for moment in (_latest(limits, since), _asked(now, expires_in, expires_at)) if moment is not None]
     return min(known, default=None)
 
 

@@ -138,11 +138,7 @@ class Uploads:
         self.judge(principal, allowed, new, size)
         refuse_full(conn, principal, workspace, size or 0)
         current = files.find_by_path(conn, workspace.id, new.path) if new.at_path else None
-        if (
-            current is None
-            or versions.has_expired(current.file, self.clock())
-            or versions.is_withheld(conn, current.file)
-        ):
+        if current is None or versions.gives_way(conn, current.file, self.clock()):
             new.preconditions.verify(None)
             return allowed
         versions.refuse_foreign(current.file, principal.end_user)

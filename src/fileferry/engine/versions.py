@@ -322,18 +322,18 @@ def find_owner(conn: Connection, workspace_id: str, path: str, now: datetime) ->
     So does one that its end user has deleted, and that is only kept for what it is attached to.
     """
     owner = files.find_owner(conn, workspace_id, path)
-    if owner is not None and has_expired(owner, now):
+    if owner is None or not gives_way(conn, owner, now):
+        return owner
+    if has_expired(owner, now):
         expire(conn, owner, now)
-        return None
-    if owner is not None and is_withheld(conn, owner):
+    else:
         files.update_file(conn, owner.id, owns_path=False)
-        return None
-    return owner
+    return None
 
 
-def is_withheld(conn: Connection, file: File) -> bool:
-    """Whether the end user of a file has deleted it."""
-    return file.end_user is not None and references.is_marked_deleted(conn, file.id)
+def gives_way(conn: Connection, owner: File, now: datetime) -> bool:
+    """Whether the file that owns a path makes room for another one: its time is over, or its end user has deleted it."""
+    return has_expired(owner, now) or (owner.end_user is not None and references.is_marked_deleted(conn, owner.id))
 
 
 def has_expired(file: File, now: datetime) -> bool:

@@ -23,6 +23,8 @@ import fileferry
 from fileferry import RetryPolicy
 from fileferry.client.journal import state_folder
 from fileferry.client.streaming import WINDOW
+from fileferry.client.transport import AsyncTransport, Transport
+from fileferry.errors import AlreadyUploaded
 from support.live_server import LiveServer
 
 MIB = 1024 * 1024
@@ -108,6 +110,29 @@ def test_what_goes_whole_arrives_as_a_stream_as_well(
         file = client.upload(body, name="whole.bin", folder=where)
     assert content_of(server, file.file_id) == body
     assert link.sent < 2.5 * len(body)
+
+
+def test_a_request_given_up_as_lost_may_bring_the_last_byte_while_the_next_one_sends_it_again(
+    server: LiveServer, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = os.urandom(WINDOW + MIB)
+    blocking, awaiting = Transport.patch, AsyncTransport.patch
+    refused: list[int] = []
+
+    def refuse(offset: int) -> int:
+        if offset == len(body):
+            refused.append(offset)
+            raise AlreadyUploaded()
+        return offset
+
+    async def refuse_later(*args: Any) -> int:
+        return refuse(await awaiting(*args))
+
+    monkeypatch.setattr(Transport, "patch", lambda *args: refuse(blocking(*args)))
+    monkeypatch.setattr(AsyncTransport, "patch", refuse_later)
+    file = connect(server.url, server.root_key).upload(chunks_of(body), name="piped.bin")
+    assert content_of(server, file.file_id) == body
+    assert refused == [len(body)]
 
 
 def test_a_pipe_of_any_length_arrives(server: LiveServer, connect: Any) -> None:

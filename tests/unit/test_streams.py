@@ -16,7 +16,7 @@ from fileferry.engine import hashes
 from fileferry.engine.engine import Engine
 from fileferry.engine.tickets import Promise
 from fileferry.errors import InsufficientStorage, Unavailable
-from fileferry.model import Upload
+from fileferry.model import Upload, UploadState
 from fileferry.settings import Settings
 
 CONTENT = os.urandom(700_000)
@@ -124,6 +124,19 @@ def test_what_was_recorded_when_the_task_was_cancelled_is_recorded_once(run: Cal
         await asyncio.gather(sending, return_exceptions=True)
         assert await offset_of(engine, upload) == len(CONTENT)
         assert await completed(engine, upload) == CONTENT
+
+    run(trial)
+
+
+def test_a_stream_is_gone_on_with_though_the_request_before_has_brought_the_last_byte(
+    run: Callable[[Trial], None],
+) -> None:
+    async def trial(engine: Engine, upload: Upload) -> None:
+        await send(engine, upload, CONTENT)
+        assert await completed(engine, upload) == CONTENT
+        # ``upload`` is as it was looked up before that: open.
+        current = await engine.streams.adopt(upload)
+        assert (current.state, current.offset) == (UploadState.COMPLETED, len(CONTENT))
 
     run(trial)
 

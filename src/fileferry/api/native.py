@@ -227,9 +227,7 @@ async def stream_upload(request: AnyRequest, engine: Engine, principal: Principa
 
     A request that is still writing is ended first. Parts that have arrived, from the first on without a gap, begin the stream.
     """
-    upload = await engine.streams.status(await engine.tickets.get(principal, upload_id))
-    if upload.state is UploadState.OPEN:
-        upload = await engine.streams.adopt(upload)
+    upload = await engine.streams.adopt(await engine.tickets.get(principal, upload_id))
     return upload_object(request, engine, upload, [])
 
 

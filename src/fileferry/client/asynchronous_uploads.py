@@ -24,6 +24,7 @@ from fileferry.client.proof import check_etag, check_promise, check_size, check_
 from fileferry.client.slices import Slice, Slices
 from fileferry.client.sources import AsyncIterableSource, BytesSource, Sending, Source, sliced
 from fileferry.client.streaming import (
+    OUTDATED,
     AsyncFeed,
     AsyncPipeFeed,
     PipeFeed,
@@ -147,10 +148,9 @@ async def _stream(
             offset = await transport.patch(ticket.url, ticket.offset, Sending(window, "md5"), seconds)
             ticket = replace(ticket, offset=offset)
         except FerryError as error:
-            # An address may have expired while the source was read; a new one may not.
-            if refused or not isinstance(error, LinkRefused):
+            if refused or not isinstance(error, OUTDATED):
                 await asyncio.sleep(attempts.delay_after(error, repeatable=True, final=(DigestMismatch,)))
-            before, refused = ticket.offset, isinstance(error, LinkRefused)
+            before, refused = ticket.offset, isinstance(error, OUTDATED)
             ticket = await transport.run(asked, attempts)
             if ticket.offset <= before:
                 continue

@@ -24,7 +24,7 @@ from fileferry.client.parts import Parts, Progress
 from fileferry.client.proof import check_etag, check_promise, check_size, check_upload
 from fileferry.client.slices import Slice, Slices
 from fileferry.client.sources import BytesSource, Sending, Source, sliced
-from fileferry.client.streaming import Feed, PipeFeed, SlicesFeed, Unreliable, check_crc32c, check_room
+from fileferry.client.streaming import OUTDATED, Feed, PipeFeed, SlicesFeed, Unreliable, check_crc32c, check_room
 from fileferry.client.transport import Transport
 from fileferry.errors import DigestMismatch, FerryError, Gone, LinkRefused, NotFound
 
@@ -132,10 +132,9 @@ def _stream(transport: Transport, ticket: Ticket, feed: Feed, new: NewFile, prog
             offset = transport.patch(ticket.url, ticket.offset, Sending(window, "md5"), seconds)
             ticket = replace(ticket, offset=offset)
         except FerryError as error:
-            # An address may have expired while the source was read; a new one may not.
-            if refused or not isinstance(error, LinkRefused):
+            if refused or not isinstance(error, OUTDATED):
                 time.sleep(attempts.delay_after(error, repeatable=True, final=(DigestMismatch,)))
-            before, refused = ticket.offset, isinstance(error, LinkRefused)
+            before, refused = ticket.offset, isinstance(error, OUTDATED)
             ticket = transport.run(asked, attempts)
             if ticket.offset <= before:
                 continue

@@ -17,10 +17,12 @@ from fileferry.client.failures import UnexpectedAnswer, unreadable
 from fileferry.client.nouns import Ticket
 from fileferry.client.slices import Slice, Slices
 from fileferry.client.sources import AsyncIterableSource, Source
-from fileferry.errors import DigestMismatch, FileTooLarge, Retry
+from fileferry.errors import AlreadyUploaded, DigestMismatch, FileTooLarge, LinkRefused, Retry
 
 WINDOW = 8 * 1024 * 1024
 """Bytes of one request; a source that can be read only once is kept in memory for so long."""
+OUTDATED = (AlreadyUploaded, LinkRefused)
+"""Refusals that say no more than that an upload has gone on: by a request given up as lost, or past the end of its address."""
 
 
 class Unreliable(Exception):

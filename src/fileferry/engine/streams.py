@@ -117,14 +117,17 @@ class Streams:
     async def adopt(self, upload: Upload) -> Upload:
         """Let the parts that have arrived, from the first on without a gap, be the stream so far, where there is none yet.
 
-        For a client whose connection no whole part gets through. Raises AlreadyUploaded, Gone.
+        For a client whose connection no whole part gets through. Returns as ``status`` does: the request that was cut off may
+        have brought the last byte by now.
         """
         await self._stop_writer(upload.id)
 
         def record(conn: Connection) -> Upload:
             current = reload(conn, upload.id)
-            refuse_more(current)
-            if current.offset == 0:
+            if current.state is UploadState.COMPLETED:
+                return current
+            refuse_ended(current)
+            if current.state is UploadState.OPEN and current.offset == 0:
                 present = uploads.list_parts(conn, upload.id)
                 # They are in order, so one that has not its place comes after a gap.
                 leading = [part for number, part in enumerate(present, 1) if part.number == number]

@@ -179,6 +179,22 @@ def test_a_version_that_passes_after_a_later_one_does_not_take_its_place(judged:
     assert judged.service.fetch(first["url"]).content == b"one"
 
 
+def test_a_version_that_passes_when_only_later_ones_are_kept_is_not_told_as_ready(judged: Judged) -> None:
+    changed = judged.service.request("PATCH", "/api/workspaces/default", json={"keep_versions": 1})
+    assert changed.is_success
+    late = judged.service.upload(b"one")
+    judged.process()
+    late = judged.service.upload(b"two")
+    judged.scanner.faults = [ScanFailed("not now")]
+    judged.process()
+    judged.service.upload(b"three")
+    judged.process()
+    judged.service.pass_time(minutes=1)
+    judged.process()
+    assert judged.service.fetch(late["url"]).status_code == 410
+    assert judged.told(late) == ["file.ready", "file.ready"], "of the first and the last"
+
+
 def test_a_condition_is_held_against_the_version_that_is_still_judged(judged: Judged) -> None:
     first = judged.service.upload(b"one")
     judged.process()

@@ -13,7 +13,7 @@ import pytest
 
 from fileferry.engine.counters import Memory
 from fileferry.engine.rates import Rates, Standing, check, listen, parse
-from fileferry.errors import InvalidParameter, RateLimited
+from fileferry.errors import BadRequest, InvalidParameter, RateLimited
 from fileferry.model import NO_LIMITS, Key, Limits, Organization, Principal, Scope
 from fileferry.settings import Settings, SettingsError
 from unit.service import ROOT_KEY, Service
@@ -156,6 +156,12 @@ def test_tickets_are_admitted_all_or_none(trial: Trial) -> None:
     trial.run(trial.rates.spend_tickets(trial.payer(), 8))
     trial.refused(lambda: trial.run(trial.rates.spend_tickets(trial.payer(), 3)))
     assert trial.run(trial.rates.spend_tickets(trial.payer(), 2))["tickets"].remaining == 0
+
+
+def test_more_tickets_at_once_than_a_window_has_are_never_had(trial: Trial) -> None:
+    with pytest.raises(BadRequest, match="At most 10 upload tickets"):
+        trial.run(trial.rates.spend_tickets(trial.payer(), 11))
+    assert trial.run(trial.rates.spend_tickets(trial.payer(), 10))["tickets"].remaining == 0
 
 
 def test_a_body_larger_than_a_whole_window_takes_one_that_nobody_has_spent_of(trial: Trial) -> None:

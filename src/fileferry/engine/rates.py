@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from fileferry.db import keys, organizations
 from fileferry.db.database import Database
 from fileferry.engine.counters import Counters
-from fileferry.errors import InvalidParameter, NotFound, RateLimited
+from fileferry.errors import BadRequest, InvalidParameter, NotFound, RateLimited
 from fileferry.model import Clock, Limits, Principal, Upload
 from fileferry.settings import Settings, SettingsError
 
@@ -128,9 +128,12 @@ class Rates:
             await self.spend(budgets, 1, {})
 
     async def spend_tickets(self, payer: Principal, count: int) -> None:
-        """Count upload tickets, all or none; raises RateLimited."""
+        """Count upload tickets, all or none; raises RateLimited, and BadRequest for more at once than a window has."""
         budgets = self._budgets(payer, "tickets")
         if budgets:
+            most = min(budget.item.amount for budget in budgets)
+            if count > most:  # unlike the bytes of a body they can be asked for in smaller numbers
+                raise BadRequest(f"At most {most} upload tickets may be had at once; ask for fewer.")
             await self.spend(budgets, count, {})
 
     def toll(self, payer: Principal) -> Toll | None:

@@ -110,7 +110,8 @@ class Tickets:
     async def open(self, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
         """Promise an upload each, all or none, in one transaction.
 
-        Raises Forbidden, RateLimited, FileTooLarge, InvalidExpiry, InvalidMetadata, InvalidParameter, NotFound (folder, workspace).
+        Raises Forbidden, RateLimited, FileTooLarge, InvalidExpiry, InvalidMetadata, InvalidParameter, NotFound (folder, workspace),
+        and BadRequest for more at once than a rate has.
         """
         policy.authorize(principal, Scope.UPLOAD)
         await self._rates.spend_tickets(principal, len(promises))

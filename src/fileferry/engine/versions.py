@@ -179,8 +179,8 @@ def _admit(conn: Connection, ready: StoredFile, metadata: dict[str, Any], now: d
         if current.version.sequence < version.sequence:
             file = outlast(conn, StoredFile(_make_current(conn, file, version, metadata, now), version))
             _supersede(conn, current, now)
-        else:
-            _supersede(conn, ready, now)
+        elif not _supersede(conn, ready, now):
+            return  # later versions are all that is kept
     if file.deleted_at is None:  # nobody may fetch it, and its deletion was told of already
         _announce(conn, "file.ready", file, now, version)
 
@@ -279,17 +279,18 @@ def _new_file(conn: Connection, place: Placement, now: datetime) -> File:
     )
 
 
-def _supersede(conn: Connection, replaced: StoredFile, now: datetime) -> None:
-    """Mark the version that is no longer the current one, and end those that the workspace does not keep."""
+def _supersede(conn: Connection, replaced: StoredFile, now: datetime) -> bool:
+    """Mark the version that is not the current one, end those that are not kept, and return whether it is kept itself."""
     files.update_version(conn, replaced.version.id, superseded_at=now)
     keep = workspaces.find_by_id(conn, replaced.file.workspace_id).keep_versions
-    if keep is not None:
-        trim(conn, replaced.file.id, keep)
+    return keep is None or replaced.version.id not in trim(conn, replaced.file.id, keep)
 
 
-def trim(conn: Connection, file_id: str, keep: int) -> None:
-    """End a file's versions beyond the newest ``keep``."""
-    files.end_some_versions(conn, files.list_surplus(conn, file_id, keep), State.DELETED, "retention")
+def trim(conn: Connection, file_id: str, keep: int) -> list[str]:
+    """End a file's versions beyond the newest ``keep``, and return their ids."""
+    surplus = files.list_surplus(conn, file_id, keep)
+    files.end_some_versions(conn, surplus, State.DELETED, "retention")
+    return surplus
 
 
 def extents_within(extents: tuple[Extent, ...] | None, size: int, start: int, length: int) -> Iterator[Extent]:

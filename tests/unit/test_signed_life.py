@@ -47,6 +47,13 @@ def caller(service: Service) -> Caller:
     return Caller(service)
 
 
+def test_a_url_that_was_asked_for_within_a_second_is_good_for_all_of_its_time(caller: Caller) -> None:
+    caller.service.pass_time(milliseconds=1)
+    ticket = caller.ask()
+    caller.service.pass_time(minutes=10, milliseconds=-1)
+    assert caller.put(ticket).status_code == 200
+
+
 def test_a_url_is_good_for_ten_minutes(caller: Caller) -> None:
     ticket = caller.ask()
     caller.service.pass_time(seconds=599)

@@ -124,12 +124,12 @@ def test_the_url_needs_no_key_and_a_wrong_one_does_no_harm(http: httpx.Client) -
 
 
 def test_a_url_ends_with_its_time(make_server: MakeServer) -> None:
-    own = make_server(upload_url_lifetime="1s")
+    own = make_server(upload_url_lifetime="2s")
     with own.client() as http:
         ticket, upload = ask_one(http, 3), initiate(http, 3)
-        eventually(lambda: send(ticket["url"], b"bad").status_code == 403)
-        refused(send(ticket["url"], b"bad"))
-        refused(send(upload.urls[1], b"bad"))
+        for url in (ticket["url"], upload.urls[1]):
+            eventually(lambda url=url: send(url, b"bad").status_code == 403)
+            refused(send(url, b"bad"))
         # What was sent in time is still confirmed, and what is missing gets fresh URLs.
         (fresh,) = upload.call("urls", partNumbers=[1]).json()["urls"]
         etag = send(fresh["url"], b"own").headers["etag"]

@@ -178,7 +178,7 @@ def test_pieces_that_end_just_at_the_end(http: httpx.Client) -> None:
 
 
 def test_a_url_that_has_ended(make_server: MakeServer) -> None:
-    own = make_server(upload_url_lifetime="1s", upload_idle_timeout="7d")
+    own = make_server(upload_url_lifetime="2s", upload_idle_timeout="7d")
     with own.client() as http:
         asked = ticket(http, size=6)
         location = create(asked["url"], 6, b"abc")

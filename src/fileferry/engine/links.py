@@ -9,7 +9,7 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from sqlalchemy import Connection
@@ -58,7 +58,7 @@ class Links:
 
         Its names are those of an Azure SAS, which every client leaves alone.
         """
-        until = expires_at.astimezone(UTC).strftime(_SAS_TIME)
+        until = _until(expires_at)
         # The key that made the upload need not be named.
         asker = {} if key_id == upload.key_id else {"skoid": key_id}
         mac = self._upload_mac(self._newest, upload, asker.get("skoid"), _UPLOAD_RIGHTS, until)
@@ -73,7 +73,7 @@ class Links:
 
     def download_query(self, stored: StoredFile, key_id: str, expires_at: datetime) -> dict[str, str]:
         """Return the query of a version's signed download URL, which is good while the key that asked for it is."""
-        until = expires_at.astimezone(UTC).strftime(_SAS_TIME)
+        until = _until(expires_at)
         # Who asked for a deleted file may have it; a URL from before the deletion ends with it.
         rights = _DOWNLOAD_RIGHTS if stored.file.deleted_at is None else _DELETED_RIGHTS
         mac = self._download_mac(self._newest, stored, key_id, rights, until)
@@ -121,6 +121,12 @@ class Links:
         # No part contains a newline: they are our own words, UUIDs and numbers.
         message = "\n".join(parts).encode()
         return hmac.digest(self._secrets[secret_id], message, "sha256")[:_MAC_BYTES]
+
+
+def _until(expires_at: datetime) -> str:
+    """Return the first whole second from then on: a URL never ends before the time that was said of it."""
+    rest = timedelta(microseconds=-expires_at.microsecond % 1_000_000)
+    return (expires_at + rest).astimezone(UTC).strftime(_SAS_TIME)
 
 
 def _encode(raw: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import os
 import shlex
@@ -42,7 +43,7 @@ def main() -> None:
         wait_until_ready(server, port)
         url = hand_over(sample, port, key)
         print(instructions(sample, port, key, url), flush=True)
-        sys.exit(server.wait())
+        sys.exit(ended(server))
     except KeyboardInterrupt:
         sys.exit(stopped(server))
     finally:
@@ -145,9 +146,17 @@ def stopped(server: subprocess.Popen[bytes]) -> int:
     """Ask the server to end, let its transfers finish, and return its exit status; a second Ctrl-C does not wait."""
     server.terminate()
     try:
-        return max(server.wait(), 0)
+        return max(ended(server), 0)
     except KeyboardInterrupt:
         return 1
+
+
+def ended(server: subprocess.Popen[bytes]) -> int:
+    """Wait for the server's end, and return its exit status."""
+    while True:
+        # Never for long: a signal that comes just before the wait begins is heeded once that is over.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return server.wait(timeout=1)
 
 
 def interrupt(signum: int, frame: FrameType | None) -> None:

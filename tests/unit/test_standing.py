@@ -38,6 +38,10 @@ class Holder:
         ticket: dict[str, Any] = answer.json()
         return ticket
 
+    def sends(self, method: str, url: str, content: bytes = CONTENT, **options: Any) -> httpx.Response:
+        """Send a body to a signed URL, half of it before the key is revoked."""
+        return self.service.request(method, url, key=None, content=self.loses_the_key(content), **options)
+
     async def loses_the_key(self, content: bytes = CONTENT) -> AsyncIterator[bytes]:
         """Send half of a body, and the rest a while after the key was revoked."""
         async for piece in self._sends(content, "DELETE"):
@@ -143,43 +147,41 @@ def test_a_form_whose_key_is_revoked_before_its_file_comes_brings_none(holder: H
 
 def _whole(holder: Holder) -> tuple[dict[str, Any], httpx.Response]:
     ticket = holder.ticket(auto_complete=True)
-    return ticket, holder.service.request("PUT", ticket["url"], key=None, content=holder.loses_the_key())
+    return ticket, holder.sends("PUT", ticket["url"])
 
 
 def _part(holder: Holder) -> tuple[dict[str, Any], httpx.Response]:
     ticket = holder.ticket(parts=True)
-    url = f"{ticket['part_url']}&partNumber=1"
-    return ticket, holder.service.request("PUT", url, key=None, content=holder.loses_the_key())
+    return ticket, holder.sends("PUT", f"{ticket['part_url']}&partNumber=1")
 
 
 def _list_of_parts(holder: Holder) -> tuple[dict[str, Any], httpx.Response]:
-    ticket, request = holder.ticket(parts=True), holder.service.request
-    etag = request("PUT", f"{ticket['part_url']}&partNumber=1", key=None, content=CONTENT).headers["etag"]
+    ticket = holder.ticket(parts=True)
+    url = f"{ticket['part_url']}&partNumber=1"
+    etag = holder.service.request("PUT", url, key=None, content=CONTENT).headers["etag"]
     part = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
     listed = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>".encode()
-    return ticket, request("POST", ticket["part_url"], key=None, content=holder.loses_the_key(listed))
+    return ticket, holder.sends("POST", ticket["part_url"], listed)
 
 
 def _stream(holder: Holder) -> tuple[dict[str, Any], httpx.Response]:
-    ticket, request = holder.ticket(auto_complete=True), holder.service.request
+    ticket = holder.ticket(auto_complete=True)
     begun = {**TUS, "Upload-Length": str(len(CONTENT))}
-    made = request("POST", ticket["url"], key=None, headers=begun).headers["location"]
-    return ticket, request("PATCH", made, key=None, headers=BYTES, content=holder.loses_the_key())
+    made = holder.service.request("POST", ticket["url"], key=None, headers=begun).headers["location"]
+    return ticket, holder.sends("PATCH", made, headers=BYTES)
 
 
 def _block(holder: Holder) -> tuple[dict[str, Any], httpx.Response]:
     ticket = holder.ticket(auto_complete=True)
-    url = f"{ticket['url']}&comp=block&blockid=QUFB"
-    return ticket, holder.service.request("PUT", url, key=None, content=holder.loses_the_key())
+    return ticket, holder.sends("PUT", f"{ticket['url']}&comp=block&blockid=QUFB")
 
 
 def _list_of_blocks(holder: Holder) -> tuple[dict[str, Any], httpx.Response]:
-    ticket, request = holder.ticket(auto_complete=True), holder.service.request
+    ticket = holder.ticket(auto_complete=True)
     block = f"{ticket['url']}&comp=block&blockid=QUFB"
-    assert request("PUT", block, key=None, content=CONTENT).status_code == 201
+    assert holder.service.request("PUT", block, key=None, content=CONTENT).status_code == 201
     listed = b"<BlockList><Latest>QUFB</Latest></BlockList>"
-    url = f"{ticket['url']}&comp=blocklist"
-    return ticket, request("PUT", url, key=None, content=holder.loses_the_key(listed))
+    return ticket, holder.sends("PUT", f"{ticket['url']}&comp=blocklist", listed)
 
 
 WAYS: dict[str, Callable[[Holder], tuple[dict[str, Any], httpx.Response]]] = {

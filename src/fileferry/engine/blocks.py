@@ -18,6 +18,7 @@ from fileferry.engine.completion import (
     ReceivedBytes,
     received_bytes,
     refuse_ended,
+    refuse_gone,
     reload,
     stored_bytes,
 )
@@ -110,8 +111,7 @@ class Blocks:
         numbers = [part.number for part in chosen]
         size = sum(part.size for part in chosen)
         if upload.state is not UploadState.OPEN:
-            if upload.state is not UploadState.COMPLETED:
-                refuse_ended(upload)
+            refuse_gone(upload)
             if named != numbers:
                 raise AlreadyUploaded("Other bytes have made the file already; it cannot be changed.")
             return upload, size

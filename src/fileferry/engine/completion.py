@@ -344,7 +344,12 @@ def refuse_ended(upload: Upload) -> None:
     """Raise AlreadyUploaded for a completed upload, Gone for one that was aborted or swept."""
     if upload.state is UploadState.COMPLETED:
         raise AlreadyUploaded()
-    if upload.state not in (UploadState.OPEN, UploadState.RECEIVED):
+    refuse_gone(upload)
+
+
+def refuse_gone(upload: Upload) -> None:
+    """Raise Gone for an upload that was aborted or swept; a completed one is as good as any."""
+    if upload.state in (UploadState.ABORTED, UploadState.EXPIRED):
         raise Gone("The upload was aborted, or waited too long.")
 
 

@@ -25,6 +25,7 @@ from fileferry.engine.completion import (
     promised_digests,
     received_bytes,
     refuse_ended,
+    refuse_gone,
     reload,
     reopen,
     stored_bytes,
@@ -83,8 +84,7 @@ class Streams:
         """
         await self._stop_writer(upload.id)
         current = await self.database.lookup(reload, upload.id)
-        if current.state is not UploadState.COMPLETED:
-            refuse_ended(current)
+        refuse_gone(current)
         return current
 
     async def begin(self, upload: Upload, *, size: int | None = None, wire: dict[str, Any] | None = None) -> Upload:
@@ -124,9 +124,7 @@ class Streams:
 
         def record(conn: Connection) -> Upload:
             current = reload(conn, upload.id)
-            if current.state is UploadState.COMPLETED:
-                return current
-            refuse_ended(current)
+            refuse_gone(current)
             if current.state is UploadState.OPEN and current.offset == 0:
                 present = uploads.list_parts(conn, upload.id)
                 # They are in order, so one that has not its place comes after a gap.
@@ -283,8 +281,7 @@ class Streams:
     def _gather(self, conn: Connection, upload_id: str, content_type: str | None) -> Upload:
         upload = reload(conn, upload_id)
         if upload.state is not UploadState.OPEN:
-            if upload.state is not UploadState.COMPLETED:
-                refuse_ended(upload)
+            refuse_gone(upload)
             return upload
         size = upload.offset
         if upload.size is not None and size != upload.size:

@@ -22,6 +22,7 @@ from fileferry.engine.completion import (
     completed,
     received_bytes,
     refuse_ended,
+    refuse_gone,
     refuse_too_long,
     refuse_unknown,
     reload,
@@ -431,8 +432,7 @@ class Tickets:
     def _gather(self, conn: Connection, upload_id: str, listed: Sequence[tuple[int, str]] | None) -> Upload:
         """Fix which parts make the file; from here on no part is taken any more."""
         upload = reload(conn, upload_id)
-        if upload.state is not UploadState.COMPLETED:
-            refuse_ended(upload)
+        refuse_gone(upload)
         chosen = choose_parts(uploads.list_parts(conn, upload_id), listed)
         if upload.state is not UploadState.OPEN:
             return upload

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fileferry.engine.keys import new_secret
+from fileferry.engine.access.keys import new_secret
 
 ROOT = Path(__file__).parents[1]
 SERVICES = ROOT / ".services"

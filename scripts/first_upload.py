@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from fileferry.engine.keys import new_secret
+from fileferry.engine.access.keys import new_secret
 
 HOST = "127.0.0.1"
 LAST_PORT = 65535

@@ -44,10 +44,11 @@ from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
-from fileferry.engine import egress, rates
+from fileferry.engine.access import rates
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
-from fileferry.engine.room import Room
-from fileferry.engine.sweeper import Findings
+from fileferry.engine.events import egress
+from fileferry.engine.files.sweeper import Findings
+from fileferry.engine.receiving.room import Room
 from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner

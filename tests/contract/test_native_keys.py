@@ -12,7 +12,7 @@ import pytest
 
 from contract.edge import eventually, fetch
 from contract.test_native_uploads import problem
-from fileferry.engine.keys import is_well_formed
+from fileferry.engine.access.keys import is_well_formed
 from support.live_server import LiveServer
 
 

@@ -19,8 +19,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from fileferry.engine.changes import Changes
-from fileferry.engine.tickets import Promise
+from fileferry.engine.files.changes import Changes
+from fileferry.engine.receiving.tickets import Promise
 from fileferry.errors import Conflict, Gone, NotFound
 from fileferry.model import Search, StoredFile
 from model.expected import File, Upload, Version, Workspace

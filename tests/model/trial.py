@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from fileferry.app import opened, prepare
 from fileferry.engine.engine import Engine
-from fileferry.engine.tickets import Promise
-from fileferry.engine.uploads import NewFile
+from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.uploads import NewFile
 from fileferry.model import Principal, StoredFile, Upload
 from fileferry.settings import Settings, load
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import httpx
 
-from fileferry.engine.keys import new_secret
+from fileferry.engine.access.keys import new_secret
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0

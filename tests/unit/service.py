@@ -24,10 +24,10 @@ from fileferry.blobs.local import LocalStore
 from fileferry.db import bookkeeping
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
-from fileferry.engine import egress
-from fileferry.engine.deliveries import Deliveries
 from fileferry.engine.engine import Engine
-from fileferry.engine.sweeper import Findings
+from fileferry.engine.events import egress
+from fileferry.engine.events.deliveries import Deliveries
+from fileferry.engine.files.sweeper import Findings
 from fileferry.settings import Settings, load
 
 ROOT_KEY = "ff_of_this_test"

@@ -18,8 +18,8 @@ from standardwebhooks import WebhookVerificationError
 from fileferry.app import opened
 from fileferry.db import events, webhooks
 from fileferry.db.webhooks import DeliveryState
-from fileferry.engine import deliveries, egress
-from fileferry.engine.deliveries import SCHEDULE, Deliveries
+from fileferry.engine.events import deliveries, egress
+from fileferry.engine.events.deliveries import SCHEDULE, Deliveries
 from support.receiver import Message, Receiver, Reply, receiving
 from unit.service import ROOT_KEY, Service
 

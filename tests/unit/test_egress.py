@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from fileferry.engine import egress
-from fileferry.engine.egress import AddressRefused, Egress, EgressError, Network, is_permitted, networks_of
+from fileferry.engine.events import egress
+from fileferry.engine.events.egress import AddressRefused, Egress, EgressError, Network, is_permitted, networks_of
 from fileferry.settings import SettingsError, load
 from support.receiver import Receiver, Reply, receiving
 

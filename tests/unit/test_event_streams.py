@@ -11,8 +11,8 @@ import pytest
 
 from fileferry.api import events
 from fileferry.api.events import EventStream
-from fileferry.engine import events as outbox
-from fileferry.engine.events import Wanted
+from fileferry.engine.events import outbox
+from fileferry.engine.events.outbox import Wanted
 from unit.service import ROOT_KEY, Service
 
 ALL = Wanted()

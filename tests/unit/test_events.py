@@ -114,8 +114,8 @@ def test_some_types_or_one_file_can_be_asked_for(service: Service) -> None:
 def test_a_page_is_looked_for_among_much_else_and_says_whether_there_is_more(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fileferry.engine.events._BATCH", 4)
-    monkeypatch.setattr("fileferry.engine.events._STRETCHES", 2)
+    monkeypatch.setattr("fileferry.engine.events.outbox._BATCH", 4)
+    monkeypatch.setattr("fileferry.engine.events.outbox._STRETCHES", 2)
     for number in range(12):
         service.upload(path=f"other-{number}")
     kept = service.upload(path="kept")

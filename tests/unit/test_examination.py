@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fileferry.engine.examination import Examined, examine, named_refusal, refusal
-from fileferry.engine.media_types import OPEN_XML_TYPES, contradicts, judge_types, named_type
+from fileferry.engine.inspection.declarations import named_type
+from fileferry.engine.inspection.examination import Examined, examine, named_refusal, refusal
+from fileferry.engine.inspection.media_types import OPEN_XML_TYPES, contradicts
+from fileferry.engine.inspection.signatures import judge_types
 
 PDF, ZIP, CSV, TEXT, JSON = "application/pdf", "application/zip", "text/csv", "text/plain", "application/json"
 DOCX, XLSX, DOCM = (OPEN_XML_TYPES[extension] for extension in (".docx", ".xlsx", ".docm"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fileferry.engine.limits import changed, expiry, intersect, refuse_size, refuse_type, remaining, rules
+from fileferry.engine.access.limits import changed, expiry, intersect, refuse_size, refuse_type, remaining, rules
 from fileferry.errors import FileTooLarge, InvalidExpiry, InvalidParameter, UnsupportedType
 from fileferry.model import NO_LIMITS, Limits
 from fileferry.settings import Settings

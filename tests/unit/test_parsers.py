@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fileferry.api.delivery import content_disposition
-from fileferry.engine.digests import Algorithm, Hasher, combine_crc32c
-from fileferry.engine.keys import is_well_formed, new_secret
-from fileferry.engine.media_types import SIGNED_TYPES, contradicts, judge_types
+from fileferry.engine.access.keys import is_well_formed, new_secret
+from fileferry.engine.inspection.digests import Algorithm, Hasher, combine_crc32c
+from fileferry.engine.inspection.media_types import SIGNED_TYPES, contradicts
+from fileferry.engine.inspection.signatures import judge_types
 from fileferry.errors import BadRequest, FerryError
 from fileferry.model import clean_name, clean_path, format_time, parse_duration, parse_size
 from fileferry.telemetry import redact

@@ -17,7 +17,7 @@ import pytest
 from fileferry.app import opened
 from fileferry.db import events, files, jobs
 from fileferry.engine.engine import Engine
-from fileferry.engine.processing import MOST_ATTEMPTS, Processing
+from fileferry.engine.processing.queue import MOST_ATTEMPTS, Processing
 from fileferry.model import ScanOutcome
 from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, ScannerTroubled, Verdict
 from unit.service import Service

@@ -11,8 +11,8 @@ import httpx
 import msgspec
 import pytest
 
-from fileferry.engine.counters import Memory
-from fileferry.engine.rates import Rates, Standing, check, listen, parse
+from fileferry.engine.access.counters import Memory
+from fileferry.engine.access.rates import Rates, Standing, check, listen, parse
 from fileferry.errors import BadRequest, InvalidParameter, RateLimited
 from fileferry.model import NO_LIMITS, Key, Limits, Organization, Principal, Scope
 from fileferry.settings import Settings, SettingsError

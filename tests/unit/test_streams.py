@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from fileferry.app import opened, prepare
-from fileferry.engine import hashes
 from fileferry.engine.engine import Engine
-from fileferry.engine.tickets import Promise
+from fileferry.engine.inspection import suspendable
+from fileferry.engine.receiving.tickets import Promise
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.model import Upload, UploadState
 from fileferry.settings import Settings
@@ -143,14 +143,14 @@ def test_a_stream_is_gone_on_with_though_the_request_before_has_brought_the_last
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
 def test_a_digest_put_aside_anywhere_goes_on_where_it_was(algorithm: str) -> None:
-    whole = hashes.begin(algorithm)
+    whole = suspendable.begin(algorithm)
     whole.update(CONTENT)
     for cut in (0, 1, 55, 56, 63, 64, 65, 128, 699_999):
-        first = hashes.begin(algorithm)
+        first = suspendable.begin(algorithm)
         first.update(CONTENT[:cut])
-        state = hashes.state_of(first)
+        state = suspendable.state_of(first)
         assert state is not None
-        second = hashes.resume(algorithm, state)
+        second = suspendable.resume(algorithm, state)
         assert second is not None
         second.update(CONTENT[cut:])
         assert second.digest() == whole.digest()
@@ -159,7 +159,7 @@ def test_a_digest_put_aside_anywhere_goes_on_where_it_was(algorithm: str) -> Non
 def test_digests_that_cannot_be_put_aside_are_computed_from_the_bytes(
     run: Callable[[Trial], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hashes, "_FOUND", {})
+    monkeypatch.setattr(suspendable, "_FOUND", {})
 
     async def trial(engine: Engine, upload: Upload) -> None:
         await send(engine, upload, CONTENT[:300_000])

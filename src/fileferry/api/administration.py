@@ -10,8 +10,8 @@ from litestar import Router, delete, get, patch, post
 
 from fileferry.api.bodies import takes_json
 from fileferry.api.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
+from fileferry.engine.access.keys import KeyBounds, NewUser
 from fileferry.engine.engine import Engine
-from fileferry.engine.keys import KeyBounds, NewUser
 from fileferry.model import Key, Organization, Principal, Scope, Workspace, format_optional_time, format_time
 from fileferry.web.requests import (
     AnyRequest,

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
+from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send

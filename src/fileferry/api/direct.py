@@ -12,9 +12,9 @@ from litestar import Request, Response, post
 from multipart import parse_options_header
 
 from fileferry.api.bodies import BINARY, takes
-from fileferry.engine.digests import Hasher
 from fileferry.engine.engine import Engine
-from fileferry.engine.uploads import NewFile
+from fileferry.engine.inspection.digests import Hasher
+from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidParameter, MissingFile, UnsupportedType
 from fileferry.model import Principal, StoredFile, clean_name, format_optional_time, format_time
 from fileferry.telemetry import request_id

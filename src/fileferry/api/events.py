@@ -13,7 +13,7 @@ from litestar.params import Parameter, QueryParameter
 from litestar.types import ASGIApp
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.events import Wanted, check_types
+from fileferry.engine.events.outbox import Wanted, check_types
 from fileferry.errors import FerryError, InvalidParameter
 from fileferry.model import Event, Principal, format_time
 from fileferry.telemetry import Message, Receive, Send

@@ -23,12 +23,12 @@ from fileferry.api.objects import (
     upload_object,
     version_object,
 )
-from fileferry.engine.changes import Changes
-from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
-from fileferry.engine.tickets import Promise
-from fileferry.engine.uploads import NewFile
-from fileferry.engine.versions import Received
+from fileferry.engine.files.changes import Changes
+from fileferry.engine.files.placement import Received
+from fileferry.engine.inspection.digests import Algorithm
+from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
 from fileferry.model import Principal, State, StoredFile, Upload, UploadState, clean_name, clean_path
 from fileferry.web.requests import (

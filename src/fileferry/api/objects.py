@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.parts import part_count
+from fileferry.engine.receiving.parts import part_count
 from fileferry.model import (
     Folder,
     Part,

@@ -12,11 +12,11 @@ from litestar import Response, Router, delete, get, post
 
 from fileferry.api import direct
 from fileferry.api.bodies import takes_json
-from fileferry.engine.completion import refuse_ended
-from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
-from fileferry.engine.parts import MOST_PARTS, part_count
-from fileferry.engine.tickets import Promise
+from fileferry.engine.inspection.digests import Algorithm
+from fileferry.engine.receiving.completion import refuse_ended
+from fileferry.engine.receiving.parts import MOST_PARTS, part_count
+from fileferry.engine.receiving.tickets import Promise
 from fileferry.errors import InvalidDigest, InvalidParameter, NotFound
 from fileferry.model import (
     Folder,

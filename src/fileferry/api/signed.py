@@ -14,10 +14,10 @@ from litestar.params import HeaderParameter, Parameter
 
 from fileferry.api import auth
 from fileferry.api.bodies import takes_json
-from fileferry.engine.end_users import Progress
 from fileferry.engine.engine import Engine
-from fileferry.engine.references import Kind, Reference, Target
-from fileferry.engine.tickets import Promise
+from fileferry.engine.files.end_users import Progress
+from fileferry.engine.files.references import Kind, Reference, Target
+from fileferry.engine.receiving.tickets import Promise
 from fileferry.errors import (
     BadRequest,
     ConflictingCredentials,

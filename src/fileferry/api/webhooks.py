@@ -11,7 +11,7 @@ from litestar.params import QueryParameter
 
 from fileferry.api.bodies import takes_json
 from fileferry.engine.engine import Engine
-from fileferry.engine.webhooks import message_id
+from fileferry.engine.events.webhooks import message_id
 from fileferry.errors import InvalidParameter, NotFound
 from fileferry.model import Delivery, DeliveryState, Principal, Webhook, format_optional_time, format_time
 from fileferry.web.requests import (

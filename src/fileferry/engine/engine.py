@@ -11,29 +11,29 @@ from fileferry.blobs.store import BlobStore
 from fileferry.db import bookkeeping, files
 from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
-from fileferry.engine import keys, links, organizations
-from fileferry.engine.arrivals import Arrivals
-from fileferry.engine.blocks import Blocks
-from fileferry.engine.changes import Changing
-from fileferry.engine.completion import Completion
-from fileferry.engine.deliveries import Deliveries
-from fileferry.engine.end_users import EndUsers
-from fileferry.engine.events import Events
-from fileferry.engine.fetches import Fetches
-from fileferry.engine.files import Files
-from fileferry.engine.folders import Folders
-from fileferry.engine.keys import Keys
-from fileferry.engine.organizations import Organizations
-from fileferry.engine.processing import Processing
-from fileferry.engine.rates import Rates
-from fileferry.engine.references import References
-from fileferry.engine.room import Room
-from fileferry.engine.streams import Streams
-from fileferry.engine.sweeper import Sweeper
-from fileferry.engine.tickets import Tickets
-from fileferry.engine.uploads import Uploads
-from fileferry.engine.webhooks import Webhooks
-from fileferry.engine.workspaces import Workspaces
+from fileferry.engine.access import keys, links, organizations
+from fileferry.engine.access.keys import Keys
+from fileferry.engine.access.organizations import Organizations
+from fileferry.engine.access.rates import Rates
+from fileferry.engine.access.workspaces import Workspaces
+from fileferry.engine.events.deliveries import Deliveries
+from fileferry.engine.events.outbox import Events
+from fileferry.engine.events.webhooks import Webhooks
+from fileferry.engine.files.catalogue import Files
+from fileferry.engine.files.changes import Changing
+from fileferry.engine.files.end_users import EndUsers
+from fileferry.engine.files.fetches import Fetches
+from fileferry.engine.files.folders import Folders
+from fileferry.engine.files.references import References
+from fileferry.engine.files.sweeper import Sweeper
+from fileferry.engine.processing.queue import Processing
+from fileferry.engine.receiving.arrivals import Arrivals
+from fileferry.engine.receiving.blocks import Blocks
+from fileferry.engine.receiving.completion import Completion
+from fileferry.engine.receiving.room import Room
+from fileferry.engine.receiving.streams import Streams
+from fileferry.engine.receiving.tickets import Tickets
+from fileferry.engine.receiving.uploads import Uploads
 from fileferry.errors import InsufficientStorage
 from fileferry.model import Clock
 from fileferry.scanners.scanner import Scanner, ScannerAway

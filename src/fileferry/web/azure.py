@@ -14,7 +14,7 @@ from typing import Any
 
 from litestar import Response
 
-from fileferry.engine.digests import Algorithm
+from fileferry.engine.inspection.digests import Algorithm
 from fileferry.errors import BadRequest, FerryError, InvalidDigest, PreconditionFailed
 from fileferry.telemetry import request_id
 from fileferry.web import problems

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from fileferry.engine import limits
-from fileferry.engine.digests import Algorithm, Hasher
+from fileferry.engine.access import limits
 from fileferry.engine.engine import Engine
-from fileferry.engine.uploads import Incoming, NewFile
+from fileferry.engine.inspection.digests import Algorithm, Hasher
+from fileferry.engine.receiving.uploads import Incoming, NewFile
 from fileferry.errors import (
     BadRequest,
     FileTooLarge,

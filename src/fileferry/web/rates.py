@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fileferry.engine.rates import Standing, listen
+from fileferry.engine.access.rates import Standing, listen
 from fileferry.telemetry import Application, Message, Receive, Send
 
 

@@ -15,9 +15,9 @@ import msgspec
 from litestar import Request
 from litestar.params import Parameter
 
-from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
-from fileferry.engine.versions import Preconditions
+from fileferry.engine.files.placement import Preconditions
+from fileferry.engine.inspection.digests import Algorithm
 from fileferry.errors import (
     BadRequest,
     FileTooLarge,

@@ -8,7 +8,7 @@ from typing import Any
 
 from litestar import Request
 
-from fileferry.engine import policy
+from fileferry.engine.access import policy
 from fileferry.model import Clock
 
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 from litestar import Response
 
-from fileferry.engine.digests import Algorithm
 from fileferry.engine.engine import Engine
+from fileferry.engine.inspection.digests import Algorithm
 from fileferry.errors import (
     BadRequest,
     DigestMismatch,

@@ -13,10 +13,10 @@ from typing import Any
 
 from litestar import Response
 
-from fileferry.engine.blocks import Block, Kind
-from fileferry.engine.completion import ReceivedBytes
-from fileferry.engine.digests import Algorithm, Hasher, agreed
 from fileferry.engine.engine import Engine
+from fileferry.engine.inspection.digests import Algorithm, Hasher, agreed
+from fileferry.engine.receiving.blocks import Block, Kind
+from fileferry.engine.receiving.completion import ReceivedBytes
 from fileferry.errors import (
     AlreadyUploaded,
     BadRequest,

@@ -7,7 +7,7 @@ import binascii
 import re
 from typing import Any
 
-from fileferry.engine.digests import Algorithm
+from fileferry.engine.inspection.digests import Algorithm
 from fileferry.errors import InvalidDigest, UnsupportedType
 
 _PREFIX = "x-amz-checksum-"

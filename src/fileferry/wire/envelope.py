@@ -13,7 +13,7 @@ from typing import TypeGuard
 import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from fileferry.engine.digests import Algorithm, Hasher
+from fileferry.engine.inspection.digests import Algorithm, Hasher
 from fileferry.errors import BadRequest, TooManyFiles, TruncatedBody
 from fileferry.model import Upload
 from fileferry.web.requests import AnyRequest, body_of, content_length

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from litestar import Response
 
-from fileferry.engine.digests import Algorithm, Hasher, agreed
 from fileferry.engine.engine import Engine
+from fileferry.engine.inspection.digests import Algorithm, Hasher, agreed
 from fileferry.errors import (
     AlreadyUploaded,
     BadRequest,

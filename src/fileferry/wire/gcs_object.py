@@ -10,8 +10,8 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from fileferry.engine.completion import ReceivedBytes
-from fileferry.engine.digests import Algorithm
+from fileferry.engine.inspection.digests import Algorithm
+from fileferry.engine.receiving.completion import ReceivedBytes
 from fileferry.errors import InvalidDigest
 from fileferry.model import Upload, format_time
 

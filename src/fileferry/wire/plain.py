@@ -6,10 +6,10 @@ from typing import Any
 
 from litestar import Response
 
-from fileferry.engine.completion import ReceivedBytes
-from fileferry.engine.digests import Algorithm, agreed
 from fileferry.engine.engine import Engine
-from fileferry.engine.media_types import effective_type
+from fileferry.engine.inspection.declarations import effective_type
+from fileferry.engine.inspection.digests import Algorithm, agreed
+from fileferry.engine.receiving.completion import ReceivedBytes
 from fileferry.errors import MethodNotAllowed, UnsupportedType
 from fileferry.model import Upload
 from fileferry.web import problems

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from litestar import Response
 
-from fileferry.engine.completion import ReceivedBytes
-from fileferry.engine.digests import Algorithm, Hasher, agreed
 from fileferry.engine.engine import Engine
+from fileferry.engine.inspection.digests import Algorithm, Hasher, agreed
+from fileferry.engine.receiving.completion import ReceivedBytes
 from fileferry.errors import (
     AlreadyUploaded,
     BadRequest,

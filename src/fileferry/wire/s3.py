@@ -10,10 +10,10 @@ from typing import Any
 
 from litestar import Response
 
-from fileferry.engine.completion import refuse_ended
-from fileferry.engine.digests import agreed
 from fileferry.engine.engine import Engine
-from fileferry.engine.parts import MOST_PARTS, multipart_etag
+from fileferry.engine.inspection.digests import agreed
+from fileferry.engine.receiving.completion import refuse_ended
+from fileferry.engine.receiving.parts import MOST_PARTS, multipart_etag
 from fileferry.errors import (
     BadRequest,
     FerryError,

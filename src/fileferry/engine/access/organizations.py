@@ -1,0 +1,149 @@
+"""Organizations: making and finding the tenants that own everything else, and naming their users."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from fileferry.db import organizations as stored
+from fileferry.db import usage, workspaces
+from fileferry.db.database import Database
+from fileferry.db.usage import Usage
+from fileferry.engine.access import limits, policy, quotas
+from fileferry.errors import Conflict, InvalidParameter, NotFound
+from fileferry.model import NO_LIMITS, Clock, Organization, Page, Principal, Scope, User, Workspace, is_uuid, new_id
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
+DEFAULT_SLUG = "default"
+DEFAULT_WORKSPACE = "default"
+
+
+class Organizations:
+    """All organizations."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(
+        self,
+        principal: Principal,
+        slug: str,
+        name: str | None,
+        id: str | None,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        end_user_changes: Mapping[str, Any] | None = None,
+    ) -> Organization:
+        """Make an organization and its default workspace, with limits of its own and of each end user.
+
+        Raises InvalidParameter, and Conflict when its slug or id is taken.
+        """
+        policy.authorize_root(principal)
+        if not _SLUG.fullmatch(slug) or is_uuid(slug):
+            raise InvalidParameter(
+                "A slug is 1 to 64 lower-case letters, digits, '-' or '_', begins and ends with a letter or digit, "
+                "and is not a UUID.",
+                parameter="slug",
+            )
+        if id is not None and not is_uuid(id):
+            raise InvalidParameter("id must be a UUID.", parameter="id")
+        now = self._clock()
+        organization = Organization(str(uuid.UUID(id)) if id else new_id(now), slug, name or slug, False, now)
+        organization = _with_limits(organization, changes or {}, end_user_changes or {})
+
+        def store(conn: Connection) -> None:
+            _store(conn, organization)
+            quotas.renew(conn, usage.of_organization(organization.id), NO_LIMITS, organization.limits)
+
+        try:
+            await self._database.write(store)
+        except IntegrityError as error:
+            raise Conflict("An organization with this slug or id exists already.") from error
+        return organization
+
+    async def list(self, principal: Principal, after_id: str, limit: int) -> Page[Organization]:
+        """Return a page of the organizations that the principal may act in: all for a root key, else its own."""
+        if principal.key.organization_id is not None:
+            return Page([principal.organization], None)
+        found = await self._database.read(stored.list_organizations, after_id, limit + 1)
+        return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
+    async def get(self, principal: Principal, id_or_slug: str) -> Organization:
+        """Return one organization; raises NotFound for those that the principal may not act in."""
+        return await self._database.read(self._find, principal, id_or_slug)
+
+    def _find(self, conn: Connection, principal: Principal, id_or_slug: str) -> Organization:
+        found = stored.find_organization(conn, id_or_slug)
+        if found is None or principal.key.organization_id not in (None, found.id):
+            raise NotFound("There is no organization with this id or slug, or this key may not see it.")
+        return found
+
+    async def change(
+        self,
+        principal: Principal,
+        id_or_slug: str,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        end_user_changes: Mapping[str, Any] | None = None,
+    ) -> Organization:
+        """Set limits, or lift those that are None. What holds for all that an organization has is for the root key to say.
+
+        What holds for each of its end users is for its administrators too. Raises NotFound, Forbidden, InvalidParameter.
+        """
+        policy.authorize(principal, Scope.ADMIN)
+        if changes:
+            policy.authorize_root(principal)
+
+        def store(conn: Connection) -> Organization:
+            before = self._find(conn, principal, id_or_slug)
+            after = _with_limits(before, changes or {}, end_user_changes or {})
+            of_end_users = after.end_user_limits
+            stored.update_organization(conn, before.id, limits=after.limits, end_user_limits=of_end_users)
+            quotas.renew(conn, usage.of_organization(before.id), before.limits, after.limits)
+            if quotas.has_quota(before.end_user_limits) and not quotas.has_quota(of_end_users):
+                usage.forget_end_users(conn, before.id)
+            return after
+
+        return await self._database.write(store)
+
+    async def kept(self, principal: Principal, organization: Organization) -> Usage | None:
+        """Return what an organization keeps, where its limits say anything of that and the principal sees all of it."""
+        if policy.is_confined(principal) or not quotas.has_quota(organization.limits):
+            return None
+        return await self._database.read(quotas.kept, usage.of_organization(organization.id), organization.limits)
+
+    async def users(self, ids: Iterable[str | None]) -> dict[str, User]:
+        """Return by id the users that these ids name; what names nobody is left out."""
+        wanted = {id for id in ids if id is not None}
+        if not wanted:
+            return {}
+        found = await self._database.read(stored.list_users, wanted)
+        return {user.id: user for user in found}
+
+
+def _with_limits(before: Organization, changes: Mapping[str, Any], end_user_changes: Mapping[str, Any]) -> Organization:
+    return msgspec.structs.replace(
+        before,
+        limits=limits.changed(before.limits, changes, parameter="limits"),
+        end_user_limits=limits.changed(before.end_user_limits, end_user_changes, parameter="end_user_limits"),
+    )
+
+
+def install_default(conn: Connection, now: datetime) -> None:
+    """Make sure that the default organization exists."""
+    if stored.find_default_organization(conn) is None:
+        _store(conn, Organization(new_id(now), DEFAULT_SLUG, "Default", True, now))
+
+
+def _store(conn: Connection, organization: Organization) -> None:
+    now = organization.created_at
+    stored.insert_organization(conn, organization)
+    workspaces.insert_workspace(conn, Workspace(new_id(now), organization.id, DEFAULT_WORKSPACE, True, now))

@@ -1,0 +1,262 @@
+"""The sweeper: ends files whose time is over, frees bytes that nothing serves, and finds what a crash left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from fileferry.blobs.store import BlobMissing, BlobStore
+from fileferry.db import bookkeeping, events, files, jobs, uploads, webhooks
+from fileferry.db.database import Database
+from fileferry.engine.files import lives, versions
+from fileferry.model import Clock, Extent, State, UploadState, Version
+from fileferry.settings import Settings
+from fileferry.telemetry import JOBS, UPLOADS
+
+_PAGE = 200
+_LEASE = "sweeper"
+_log = structlog.get_logger(__name__)
+
+
+class Findings(msgspec.Struct):
+    """What one look at store and database found: keys of blobs, ids of versions, and how much the next sweep has to do."""
+
+    bytes_without_row: list[str] = []
+    rows_without_bytes: list[str] = []
+    ended_with_bytes: int = 0
+    overdue: int = 0
+    idle_uploads: int = 0
+    open_uploads: int = 0
+    unconfirmed_uploads: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to clean; uploads under way are nobody's fault."""
+        return self == Findings(open_uploads=self.open_uploads, unconfirmed_uploads=self.unconfirmed_uploads)
+
+
+class Sweeper:
+    """Sweeps when asked, or at intervals in one process at a time (a database lease)."""
+
+    def __init__(self, database: Database, store: BlobStore, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._holder = str(uuid.uuid4())
+
+    async def run(self) -> None:
+        """Sweep at every interval until cancelled; a failed round is logged and the next one tried.
+
+        Bytes without a row are removed at each scan; a row without bytes is only told: whether its bytes come back is for an
+        operator to say, with ``scan(fix=True)``.
+        """
+        next_scan = self._clock()
+        while True:
+            try:
+                if await self._database.write(self._take_lease):
+                    await self.sweep()
+                    if self._clock() >= next_scan:
+                        await self._trim()
+                        await self._remove(await self.scan(fix=False))
+                        next_scan = self._clock() + self._settings.orphan_scan_interval
+            except Exception:
+                _log.exception("sweep_failed")
+            await asyncio.sleep(self._settings.sweep_interval.total_seconds())
+
+    async def sweep(self) -> None:
+        """Expire what is overdue, free the bytes of what has ended, and forget what was kept long enough."""
+        while await self._database.write(self._expire_some):
+            pass
+        while await self._database.write(self._end_idle_uploads):
+            pass
+        while await self._end_old_versions():
+            pass
+        while await self._database.write(self._purge_some):
+            pass
+        while unborn := await self._database.read(files.list_unborn, _PAGE):
+            await self._database.write(files.delete_unborn, unborn)
+        while freed := await self._free_some():
+            _log.info("bytes_freed", blobs=freed)
+        now = self._clock()
+        await self._repeat(files.delete_tombstones, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
+        await self._enqueue_rescans()
+        JOBS.set(await self._database.read(jobs.count))
+        for state, count in (await self._database.read(uploads.count_living)).items():
+            UPLOADS.labels(state).set(count)
+        await self._database.write(events.forget, now - self._settings.tombstone_retention)
+        await self._database.write(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
+
+    async def scan(self, *, fix: bool) -> Findings:
+        """Compare every blob with the database and every ready version with the store; with ``fix``, mend what differs.
+
+        Bytes without a row are removed; a row without bytes is moved to rejected, ``bytes_missing``.
+        """
+        now = self._clock()
+        living = await self._database.read(uploads.count_living)
+        idle = await self._database.read(uploads.list_idle, now - self._settings.upload_idle_timeout, 1_000_000)
+        findings = Findings(
+            bytes_without_row=await self._find_orphans(),
+            rows_without_bytes=await self._find_losses(),
+            ended_with_bytes=len(await self._database.read(files.list_freeable, 1_000_000)),
+            overdue=len(await self._database.read(files.list_expired, now, 1_000_000)),
+            idle_uploads=len(idle),
+            open_uploads=living[UploadState.OPEN],
+            unconfirmed_uploads=living[UploadState.RECEIVED],
+        )
+        if not findings.is_clean:
+            _log.warning("scan", fix=fix, **{name: getattr(findings, name) for name in findings.__struct_fields__})
+        if fix:
+            await self._trim()
+            await self._remove(findings)
+            for version_id in findings.rows_without_bytes:
+                await self._database.write(self._reject_lost, version_id)
+            await self.sweep()
+        return findings
+
+    async def _remove(self, findings: Findings) -> None:
+        for key in findings.bytes_without_row:
+            await self._store.delete_unowned(key, partial(self._is_owned, key))
+
+    def _take_lease(self, conn: Connection) -> bool:
+        now = self._clock()
+        # Long enough to outlast a slow sweep; a dead holder is replaced after three intervals.
+        until = now + max(3 * self._settings.sweep_interval, timedelta(seconds=5))
+        return bookkeeping.take_lease(conn, _LEASE, self._holder, now, until)
+
+    def _expire_some(self, conn: Connection) -> int:
+        now = self._clock()
+        overdue = files.list_expired(conn, now, _PAGE)
+        for file_id in overdue:
+            file = files.find_file(conn, file_id)
+            if file is not None and lives.has_expired(file, now):
+                lives.expire(conn, file, now)
+        return len(overdue)
+
+    def _end_idle_uploads(self, conn: Connection) -> int:
+        idle = uploads.list_idle(conn, self._clock() - self._settings.upload_idle_timeout, _PAGE)
+        for upload in idle:
+            uploads.update_upload(conn, upload.id, state=UploadState.EXPIRED, content=None)
+        return len(idle)
+
+    async def _end_old_versions(self) -> int:
+        """End replaced versions whose own time is over, or that their workspace keeps no longer."""
+        now = self._clock()
+        expired = await self._database.read(files.list_old_expired, now, _PAGE)
+        outdated = await self._database.read(files.list_outdated, now, _PAGE)
+        if expired:
+            await self._database.write(files.end_some_versions, expired, State.EXPIRED)
+        if outdated:
+            await self._database.write(files.end_some_versions, outdated, State.DELETED, "retention")
+        return len(expired) + len(outdated)
+
+    async def _enqueue_rescans(self) -> None:
+        """Let ready files be scanned whose time for it has come, some at a time: new ones must not wait for them all."""
+        if self._settings.clamd is None or await self._database.read(jobs.count) > _PAGE:
+            return
+        if await self._database.read(jobs.list_to_rescan, self._clock(), 1):
+            await self._database.write(self._enqueue)
+
+    def _enqueue(self, conn: Connection) -> None:
+        # Listed in the transaction that takes them off the list: another sweep may be at it, and they may have ended.
+        for version_id in jobs.list_to_rescan(conn, self._clock(), _PAGE):
+            versions.rescanned(conn, version_id, None, None)
+            jobs.enqueue(conn, version_id, None, self._clock())
+
+    async def _trim(self) -> None:
+        """End what files have more of versions than their workspace keeps, since it was told to keep fewer."""
+        while found := await self._database.read(files.list_with_surplus, _PAGE):
+            for file_id, keep in found:
+                await self._database.write(versions.trim, file_id, keep)
+
+    def _purge_some(self, conn: Connection) -> int:
+        """Give up deleted files that can no longer be restored."""
+        over = files.list_purgeable(conn, self._clock(), _PAGE)
+        for file_id in over:
+            file = files.find_file(conn, file_id)
+            if file is not None:
+                lives.purge(conn, file)
+        return len(over)
+
+    async def _free_some(self) -> int:
+        of_versions = await self._database.read(files.list_freeable, _PAGE)
+        of_uploads = await self._database.read(uploads.list_freeable, _PAGE)
+        own = [key for _id, key in of_versions if key is not None]
+        in_use = await self._database.read(files.are_shared, own + of_uploads)
+        for blob_key in own + of_uploads:
+            if blob_key not in in_use:
+                await self._store.delete(blob_key)
+        if of_versions:
+            await self._free_shared([version_id for version_id, _key in of_versions])
+        if of_uploads:
+            await self._database.write(uploads.mark_freed, of_uploads)
+        return len(of_versions) + len(of_uploads)
+
+    async def _free_shared(self, version_ids: list[str]) -> None:
+        """Let ended versions go of their bytes, and remove the shared blobs that nothing else has bytes in."""
+        shared = await self._database.read(files.list_shared, version_ids)
+        await self._database.write(files.mark_freed, version_ids)
+        for key in shared:
+            await self._store.delete_unowned(key, partial(self._is_owned, key))
+
+    async def _find_orphans(self) -> list[str]:
+        orphans: list[str] = []
+        page: list[str] = []
+        async for key in self._store.orphans():
+            page.append(key)
+            if len(page) == _PAGE:
+                orphans += await self._without_row(page)
+                page = []
+        return orphans + await self._without_row(page)
+
+    async def _without_row(self, keys: list[str]) -> list[str]:
+        owned = await self._database.read(files.with_bytes, keys)
+        return [key for key in keys if key not in owned]
+
+    async def _is_owned(self, key: str) -> bool:
+        return bool(await self._database.read(files.with_bytes, [key]))
+
+    async def _find_losses(self) -> list[str]:
+        lost: list[str] = []
+        after = ""
+        while page := await self._database.read(files.list_ready, after, _PAGE):
+            after = page[-1].id
+            lost += [version.id for version in page if await self._is_lost(version)]
+        return lost
+
+    async def _is_lost(self, version: Version) -> bool:
+        if version.is_inline:  # bytes in the database come and go with their row
+            return False
+        try:
+            return any([(await self._store.stat(key)).size < size for key, size in _least_sizes(version).items()])
+        except BlobMissing:
+            return True
+
+    def _reject_lost(self, conn: Connection, version_id: str) -> None:
+        stored = files.find_by_version(conn, version_id)
+        # It may have ended, and been swept, since it was listed.
+        if stored is None or stored.version.state is not State.READY:
+            return
+        versions.reject(conn, stored, "bytes_missing", self._clock())
+
+    async def _repeat(self, fn: Callable[..., int], *args: object) -> None:
+        while await self._database.write(fn, *args):
+            pass
+
+
+def _least_sizes(version: Version) -> dict[str, int]:
+    """How large each blob must be for the version's bytes to be all there."""
+    sizes: dict[str, int] = {}
+    for extent in version.extents or (Extent(0, version.size),):
+        key = extent.blob_key or version.blob_key or ""
+        sizes[key] = max(sizes.get(key, 0), extent.offset + extent.length)
+    return sizes

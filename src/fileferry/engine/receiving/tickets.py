@@ -1,0 +1,479 @@
+"""Uploads with a ticket: what is to come is promised first, its bytes come to a signed URL whole or in parts, and a last
+call makes them a version. Until that call nothing of them is served.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from fileferry.db import files, keys, uploads, workspaces
+from fileferry.db.database import Database
+from fileferry.db.uploads import Usable
+from fileferry.engine.access import limits, policy
+from fileferry.engine.access.links import Links
+from fileferry.engine.access.quotas import refuse_full
+from fileferry.engine.access.rates import Rates
+from fileferry.engine.access.workspaces import find_workspace
+from fileferry.engine.files import lives, paths
+from fileferry.engine.files.catalogue import refuse_other_workspace
+from fileferry.engine.files.folders import find_folder
+from fileferry.engine.files.placement import Content, Preconditions
+from fileferry.engine.inspection.digests import Algorithm
+from fileferry.engine.receiving.completion import (
+    Completion,
+    ReceivedBytes,
+    completed,
+    received_bytes,
+    refuse_ended,
+    refuse_gone,
+    refuse_too_long,
+    refuse_unknown,
+    reload,
+    stored_bytes,
+)
+from fileferry.engine.receiving.parts import MOST_PARTIALS, choose_part_size, choose_parts
+from fileferry.errors import (
+    AlreadyUploaded,
+    Conflict,
+    FileTooLarge,
+    Forbidden,
+    LinkRefused,
+    NotFound,
+    NotUploaded,
+)
+from fileferry.model import (
+    Clock,
+    File,
+    Part,
+    Principal,
+    Scope,
+    State,
+    StoredFile,
+    Upload,
+    UploadState,
+    Workspace,
+    new_id,
+)
+from fileferry.settings import Settings
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client says that it will upload. ``size`` is exact; without it anything up to ``max_size`` may come (bytes).
+
+    A ``file_id`` asks for a new version of that file, wherever it is. ``digests`` must match in the end. ``part_size`` asks for
+    parts; 0 leaves their size to us. ``auto_complete`` makes it a version once all bytes are there. ``fetches`` is how often the
+    file may be fetched whole, ``url_lifetime`` how long the first URL is good.
+    """
+
+    path: str = ""
+    at_path: bool = False
+    file_id: str | None = None
+    folder_id: str | None = None
+    workspace: str | None = None
+    content_type: str | None = None
+    metadata: dict[str, Any] = {}
+    expires_in: timedelta | None = None
+    expires_at: datetime | None = None
+    size: int | None = None
+    max_size: int | None = None
+    digests: Mapping[Algorithm, bytes] = {}
+    part_size: int | None = None
+    auto_complete: bool = False
+    url_lifetime: timedelta | None = None
+    fetches: int | None = None
+    preconditions: Preconditions = Preconditions()
+
+
+class Tickets:
+    """The uploads with a ticket of all organizations."""
+
+    def __init__(
+        self,
+        database: Database,
+        completion: Completion,
+        links: Links,
+        rates: Rates,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._completion = completion
+        self._links = links
+        self._rates = rates
+        self._settings = settings
+        self._clock = clock
+
+    async def open(self, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
+        """Promise an upload each, all or none, in one transaction.
+
+        Raises Forbidden, RateLimited, FileTooLarge, InvalidExpiry, InvalidMetadata, InvalidParameter, NotFound (folder, workspace),
+        and BadRequest for more at once than a rate has.
+        """
+        policy.authorize(principal, Scope.UPLOAD)
+        await self._rates.spend_tickets(principal, len(promises))
+        return await self._database.write(self._open, principal, promises)
+
+    async def get(self, principal: Principal, upload_id: str) -> Upload:
+        """Return an upload of the organization; raises NotFound."""
+        policy.authorize(principal, Scope.UPLOAD)
+        upload = await self._database.read(uploads.find, upload_id)
+        if upload is None or not policy.sees(principal, upload):
+            raise NotFound("There is no upload with this id, or this key may not see it.")
+        return upload
+
+    async def find_by_file(self, principal: Principal, file_id: str) -> Upload:
+        """Return the upload that is to make, or has made, a file; raises NotFound."""
+        policy.authorize(principal, Scope.UPLOAD)
+        organization_id, reach = principal.organization.id, policy.reach(principal)
+        found = await self._database.read(uploads.find_by_files, organization_id, [file_id], reach)
+        if file_id not in found:
+            raise NotFound("There is no upload for a file with this id, or this key may not see it.")
+        return found[file_id]
+
+    async def find_version(
+        self, principal: Principal, file_id: str, number: int, *, workspace: str | None = None
+    ) -> Upload:
+        """Return the upload that is to make the version of this number, still without its bytes; raises NotFound."""
+        return await self._database.read(self._find_unfinished, principal, file_id, number, workspace)
+
+    async def find_version_at(self, principal: Principal, workspace: str | None, path: str, number: int) -> Upload:
+        """Return the upload that is to make the version of this number of the file that owns a path; raises NotFound."""
+
+        def find(conn: Connection) -> Upload:
+            workspace_id = find_workspace(conn, principal.organization.id, workspace).id
+            owner = files.find_owner(conn, workspace_id, path)
+            if owner is None or not policy.sees(principal, owner):
+                raise NotFound("There is no file at this path.")
+            return self._find_unfinished(conn, principal, owner.id, number, None)
+
+        return await self._database.read(find)
+
+    async def find_multipart(self, principal: Principal, multipart_id: str) -> Upload:
+        """Return the upload with this multipart id; raises NotFound."""
+        policy.authorize(principal, Scope.UPLOAD)
+        upload = await self._database.read(uploads.find_by_multipart, multipart_id)
+        if upload is None or not policy.sees(principal, upload):
+            raise NotFound("There is no multipart upload with this id, or this key may not see it.")
+        return upload
+
+    async def at(self, upload_id: str, query: Mapping[str, str]) -> Upload:
+        """Return the upload that a signed URL is for, with the limits that hold by now.
+
+        Raises LinkRefused, the same for every reason, and FileTooLarge where more was promised than may come by now.
+        """
+        now = self._clock()
+        usable = await self._database.lookup(uploads.find_usable, upload_id, now)
+        if usable is None:
+            raise LinkRefused()
+        upload = usable.upload
+        self._links.verify_upload(query, upload, now)
+        await self._refuse_powerless(usable, query, now)
+        largest = limits.largest(limits.at_use(self._settings, usable))
+        return upload if upload.max_size <= largest else await self._narrow(upload, largest)
+
+    async def refuse_lapsed(self, upload_id: str, query: Mapping[str, str]) -> None:
+        """Return if the keys behind a signed URL may still send to its upload, which may go on after the URL's own end.
+
+        Raises LinkRefused.
+        """
+        now = self._clock()
+        usable = await self._database.lookup(uploads.find_usable, upload_id, now)
+        if usable is None:
+            raise LinkRefused()
+        await self._refuse_powerless(usable, query, now)
+
+    async def _refuse_powerless(self, usable: Usable, query: Mapping[str, str], now: datetime) -> None:
+        upload = usable.upload
+        asker = query.get("skoid", upload.key_id)
+        key = usable.key if asker == upload.key_id else await self._database.lookup(keys.find_living, asker, now)
+        if key is None or not all(policy.may(one, Scope.UPLOAD, upload) for one in (key, usable.key)):
+            raise LinkRefused()
+
+    async def _narrow(self, upload: Upload, largest: int) -> Upload:
+        """Hold an upload to a limit that has become narrower since its ticket was made; a wider one changes no ticket."""
+        if upload.state is not UploadState.OPEN:
+            return upload
+        await self._database.write(uploads.narrow, upload.id, largest)
+        if upload.size is None or upload.size <= largest:
+            return msgspec.structs.replace(upload, max_size=largest)
+        error = FileTooLarge(f"{upload.size} bytes were promised; the limit is {largest} by now.", limit=largest)
+        await self.refuse_too_long(upload, error)
+        raise error
+
+    async def refuse_too_long(self, upload: Upload, error: FileTooLarge) -> None:
+        """End an upload that is for an end user, as it is too long; those of others take what is sent again."""
+        # A part of the wrong size says nothing of the whole.
+        is_of_part = error.fields.get("expected", upload.promised_size) != upload.promised_size
+        if upload.end_user is not None and not is_of_part:
+            await self._database.write(refuse_too_long, upload.id, self._clock())
+
+    def url_query(self, upload: Upload, key_id: str | None, lifetime: timedelta | None = None) -> dict[str, str]:
+        """Return the query of the upload's signed URL, good for ``lifetime`` or ``upload_url_lifetime`` from now.
+
+        It ends with the key that asks for it (the upload's own where that is None), and with the upload's.
+        """
+        return self._links.upload_query(upload, key_id or upload.key_id, self.url_expiry(lifetime))
+
+    def url_expiry(self, lifetime: timedelta | None = None) -> datetime:
+        """Return when a URL signed now ends."""
+        return self._clock() + (lifetime or self._settings.upload_url_lifetime)
+
+    def session_lifetime(self, upload: Upload) -> timedelta:
+        """Return how long a URL signed now for a resumed upload is good; no such URL outlives the first one's idle time."""
+        return upload.created_at + self._settings.upload_idle_timeout - self._clock()
+
+    def public_token(self, upload: Upload) -> str:
+        """Return the token that the file's public URL will carry."""
+        return self._links.public_token(upload.organization_id, upload.file_id, upload.version_id)
+
+    async def pending_file(self, upload: Upload) -> str | None:
+        """Return the id of the file that an upload is to make, while it is not known what becomes of it."""
+        if upload.state is not UploadState.COMPLETED:
+            return upload.file_id if upload.state in (UploadState.OPEN, UploadState.RECEIVED) else None
+        stored = await self._database.lookup(files.find_by_version, upload.version_id)
+        if stored is None or stored.file.deleted_at is not None or stored.version.state is not State.PROCESSING:
+            return None
+        return stored.file.id
+
+    async def parts(self, upload: Upload) -> list[Part]:
+        """Return the parts that have arrived, by number."""
+        return await self._database.read(uploads.list_parts, upload.id)
+
+    async def open_partial(self, upload: Upload, size: int | None = None) -> Upload:
+        """Open an upload whose bytes are to be joined with others to those of ``upload``; it is never a file by itself.
+
+        ``size`` (bytes) is its own, where it is known. Raises FileTooLarge where all partial uploads together could have more than
+        twice what ``upload`` may: enough to begin once more after all was lost. Raises Forbidden for a partial upload, and Conflict
+        for too many.
+        """
+
+        def record(conn: Connection) -> Upload:
+            now = self._clock()
+            refuse_ended(reload(conn, upload.id))
+            if upload.parent_id is not None:
+                raise Forbidden("This upload is a partial one itself.")
+            asked = upload.max_size if size is None else size
+            total, count = uploads.size_of_partials(conn, upload.id)
+            if count >= MOST_PARTIALS:
+                raise Conflict(f"This URL has {MOST_PARTIALS} partial uploads already.")
+            if total + asked > 2 * upload.max_size:
+                raise FileTooLarge(
+                    "The partial uploads of this URL have more bytes than it takes.", limit=upload.max_size
+                )
+            partial = msgspec.structs.replace(
+                upload,
+                id=new_id(now),
+                file_id=new_id(now),
+                version_id=new_id(now),
+                number=0,
+                auto_complete=False,
+                state=UploadState.OPEN,
+                at_path=False,
+                promised_size=None,
+                length=size,
+                parent_id=upload.id,
+                digests={},
+                part_size=None,
+                multipart_id=None,
+                tail=0,
+                touched_at=now,
+                blob_key=None,
+                content=None,
+                stream=None,
+                wire={},
+            )
+            uploads.insert_uploads(conn, [partial])
+            return partial
+
+        return await self._database.write(record)
+
+    async def partial_of(self, upload: Upload, partial_id: str) -> Upload:
+        """Return a partial upload by its id alone, for whoever may write to ``upload``; raises LinkRefused."""
+        partial = await self._database.lookup(uploads.find, partial_id)
+        if partial is None or partial.parent_id != upload.id:
+            raise LinkRefused()
+        return partial
+
+    async def received(self, upload: Upload) -> ReceivedBytes | None:
+        """Return what the upload's bytes are, once all are there; raises Gone for one that has ended."""
+        if upload.state is UploadState.COMPLETED:
+            return stored_bytes(await self._database.lookup(completed, upload))
+        refuse_ended(upload)
+        if upload.content is None or not upload.content["content_type"]:
+            return None
+        return received_bytes(upload, msgspec.convert(upload.content, Content))
+
+    async def complete(self, upload: Upload, listed: Sequence[tuple[int, str]] | None) -> StoredFile:
+        """Make what has arrived the file, whether it came whole or in parts; see ``complete_parts``. Raises NotUploaded too."""
+        if upload.blob_key is None or upload.state is UploadState.RECEIVED:
+            (stored,) = await self._completion.finish([upload])
+            return stored
+        return await self.complete_parts(upload, listed)
+
+    async def complete_parts(self, upload: Upload, listed: Sequence[tuple[int, str]] | None) -> StoredFile:
+        """Make the listed parts (number and ETag, in order; None is all) the file. Copies no bytes; repeating it is no error.
+
+        Raises InvalidPart naming the part, NotUploaded, SizeMismatch, DigestMismatch, Gone.
+        """
+        gathered = await self._database.write(self._gather, upload.id, listed)
+        (stored,) = await self._completion.finish([gathered])
+        return stored
+
+    async def confirm(self, principal: Principal, file_ids: Sequence[str]) -> list[StoredFile]:
+        """Make received uploads files, all or none; those that are files already stay so.
+
+        Raises NotFound and NotUploaded, naming ids.
+        """
+        policy.authorize(principal, Scope.UPLOAD)
+        organization_id, reach = principal.organization.id, policy.reach(principal)
+        found = await self._database.read(uploads.find_by_files, organization_id, list(file_ids), reach)
+        refuse_unknown(file_ids, found)
+        return await self._completion.finish([found[file_id] for file_id in dict.fromkeys(file_ids)])
+
+    async def abort(self, upload: Upload) -> None:
+        """End an upload that is not complete, and free its bytes; repeating it is no error. Raises AlreadyUploaded."""
+
+        def end(conn: Connection) -> None:
+            current = reload(conn, upload.id)
+            if current.state is UploadState.COMPLETED:
+                raise AlreadyUploaded("The upload is complete: delete the file instead.")
+            if current.state in (UploadState.OPEN, UploadState.RECEIVED):
+                uploads.update_upload(conn, upload.id, state=UploadState.ABORTED, content=None)
+
+        await self._database.write(end)
+
+    def _find_unfinished(
+        self, conn: Connection, principal: Principal, file_id: str, number: int, workspace: str | None
+    ) -> Upload:
+        policy.authorize(principal, Scope.UPLOAD)
+        upload = uploads.find_by_version(conn, file_id, number)
+        known = upload is not None and policy.sees(principal, upload)
+        if upload is None or not known or upload.state not in (UploadState.OPEN, UploadState.RECEIVED):
+            raise NotFound("There is no unfinished version with this id, or this key may not see it.")
+        if workspace is not None:
+            refuse_other_workspace(conn, principal, upload.workspace_id, workspace)
+        return upload
+
+    def _open(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
+        now = self._clock()
+        found: dict[tuple[str | None, str | None, str | None], _Place] = {}
+        places = []
+        sizes: dict[Workspace, list[int]] = {}
+        for promise in promises:
+            asked = (promise.workspace, promise.folder_id, promise.file_id)
+            if asked not in found:
+                found[asked] = _find_place(conn, principal, promise, now)
+            places.append(found[asked])
+            sizes.setdefault(found[asked].workspace, []).append(promise.size or 0)
+        for workspace, of_workspace in sizes.items():
+            refuse_full(conn, principal, workspace, sum(of_workspace), len(of_workspace))
+        numbers = _draw_numbers(conn, places, now)
+        opened = []
+        for promise, place, number in zip(promises, places, numbers, strict=True):
+            upload = self._new_upload(principal, promise, place, number, now)
+            if upload.at_path and place.file is None:
+                owner = paths.reserve(conn, upload, now)
+                upload = msgspec.structs.replace(upload, file_id=owner.id)
+            opened.append(upload)
+        uploads.insert_uploads(conn, opened)
+        return opened
+
+    def _new_upload(self, principal: Principal, promise: Promise, place: _Place, number: int, now: datetime) -> Upload:
+        allowed = limits.in_force(self._settings, principal, place.workspace)
+        limits.refuse_size(allowed, max(promise.size or 0, promise.max_size or 0))
+        policy.check_metadata(self._settings, promise.metadata)
+        limits.expiry(allowed, now, promise.expires_in, promise.expires_at)
+        at_path = promise.at_path or place.file is not None
+        path = place.file.path if place.file else place.prefix + promise.path
+        policy.authorize_path(principal, path if at_path or promise.folder_id else None)
+        limits.refuse_type(allowed, path, promise.content_type)
+        multipart = promise.part_size is not None
+        return Upload(
+            id=new_id(now),
+            organization_id=principal.organization.id,
+            workspace_id=place.workspace.id,
+            folder_id=promise.folder_id,
+            key_id=principal.key.id,
+            user_id=principal.user_id,
+            file_id=place.file.id if place.file else new_id(now),
+            version_id=new_id(now),
+            number=number,
+            auto_complete=promise.auto_complete,
+            state=UploadState.OPEN,
+            path=path,
+            at_path=at_path,
+            if_match=list(promise.preconditions.if_match),
+            must_be_new=promise.preconditions.must_be_new,
+            content_type=promise.content_type,
+            metadata=promise.metadata,
+            lifetime=None if promise.expires_in is None else int(promise.expires_in.total_seconds()),
+            expires_at=promise.expires_at,
+            promised_size=promise.size,
+            max_size=promise.size if promise.size is not None else promise.max_size or limits.largest(allowed),
+            digests={algorithm.value: digest.hex() for algorithm, digest in promise.digests.items()},
+            part_size=choose_part_size(promise.part_size or 0, promise.size or 0) if multipart else None,
+            multipart_id=new_id(now) if multipart else None,
+            # Parts of a fixed size have places of their own; whatever else comes goes behind them.
+            tail=(promise.size or 0) if multipart else 0,
+            url_expires_at=now + (promise.url_lifetime or self._settings.upload_url_lifetime),
+            touched_at=now,
+            created_at=now,
+            blob_key=new_id(now) if multipart else None,
+            content=None,
+            end_user=principal.end_user,
+            fetches=promise.fetches,
+        )
+
+    def _gather(self, conn: Connection, upload_id: str, listed: Sequence[tuple[int, str]] | None) -> Upload:
+        """Fix which parts make the file; from here on no part is taken any more."""
+        upload = reload(conn, upload_id)
+        refuse_gone(upload)
+        chosen = choose_parts(uploads.list_parts(conn, upload_id), listed)
+        if upload.state is not UploadState.OPEN:
+            return upload
+        if upload.blob_key is None or not chosen:
+            raise NotUploaded("No part has arrived.")
+        return self._completion.gather(conn, upload, chosen)
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a promised file goes: the file that gets a new version, or what its path begins with, slash included."""
+
+    workspace: Workspace
+    prefix: str = ""
+    file: File | None = None
+
+
+def _find_place(conn: Connection, principal: Principal, promise: Promise, now: datetime) -> _Place:
+    if promise.file_id is not None:
+        file = files.find_file(conn, promise.file_id)
+        if file is None or file.deleted_at is not None or lives.has_expired(file, now):
+            raise NotFound("There is no file with this id, or this key may not see it.")
+        if not policy.sees(principal, file):
+            raise NotFound("There is no file with this id, or this key may not see it.")
+        if promise.workspace is not None:
+            refuse_other_workspace(conn, principal, file.workspace_id, promise.workspace)
+        if not file.owns_path:
+            raise Conflict("This file was handed off by itself and takes no further versions.")
+        return _Place(workspaces.find_by_id(conn, file.workspace_id), file=file)
+    if promise.folder_id is None:
+        return _Place(find_workspace(conn, principal.organization.id, promise.workspace))
+    folder = find_folder(conn, principal, promise.folder_id)
+    return _Place(workspaces.find_by_id(conn, folder.workspace_id), folder.path + "/")
+
+
+def _draw_numbers(conn: Connection, places: Sequence[_Place], now: datetime) -> list[int]:
+    """Return a version number for each place, growing within every workspace."""
+    wanted = Counter(place.workspace.id for place in places)
+    following = {id: workspaces.next_numbers(conn, id, now, count) for id, count in wanted.items()}
+    numbers = []
+    for place in places:
+        numbers.append(following[place.workspace.id])
+        following[place.workspace.id] += 1
+    return numbers

@@ -1,15 +1,13 @@
-"""What happens between received and ready: bytes are verified once more, their type is judged and they are scanned.
+"""The queue of what is to be judged, once received or once more: who takes up what, and what becomes of it when that fails.
 
 The work is rows in the database, each claimed for a while by one process: one that dies leaves its rows to the others. What a
-version comes to is recorded in one transaction with the end of its row, and so exactly once.
+version comes to is recorded in one transaction with the end of its row, and so exactly once. Judging itself is in ``judge``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -23,13 +21,11 @@ from fileferry.db.jobs import Job
 from fileferry.engine.files import versions
 from fileferry.engine.files.catalogue import Files
 from fileferry.engine.files.versions import Judgement
-from fileferry.engine.inspection.digests import Algorithm, Hasher
-from fileferry.engine.inspection.examination import Examined, examine, refusal
-from fileferry.engine.inspection.media_types import SHOWN_TYPES
+from fileferry.engine.processing.judge import Corrupted, Judge
 from fileferry.errors import Gone, InternalError
 from fileferry.model import Clock, Rules, Scan, ScanOutcome, State, StoredFile
 from fileferry.scanners.probe import hides_limits
-from fileferry.scanners.scanner import ScanFailed, Scanner, ScannerAway, ScannerTroubled
+from fileferry.scanners.scanner import Scanner, ScannerAway, ScannerTroubled
 from fileferry.settings import Settings
 from fileferry.telemetry import PROCESSED
 
@@ -44,12 +40,7 @@ _TROUBLE = timedelta(seconds=10)
 _STORE_DELAY = timedelta(minutes=1)
 _STORE_PATIENCE = timedelta(days=1)
 _BEHIND = timedelta(minutes=1)
-_UNSCANNED = (ScanOutcome.SKIPPED_TOO_LARGE, ScanOutcome.SKIPPED_ENCRYPTED)
 _log = structlog.get_logger(__name__)
-
-
-class Corrupted(Exception):
-    """The store gives back other bytes than it was given."""
 
 
 class Processing:
@@ -59,7 +50,7 @@ class Processing:
         self, database: Database, opened: Files, scanner: Scanner | None, settings: Settings, clock: Clock
     ) -> None:
         self._database = database
-        self._files = opened
+        self._judge = Judge(opened, scanner, settings, clock)
         self._scanner = scanner
         self._settings = settings
         self._clock = clock
@@ -212,7 +203,7 @@ class Processing:
             await self._give_up(job, stored, "scan_failed", "The process ended each time that it was tried.")
             return
         try:
-            judged = await self._judge(stored, job.rules or Rules(serve_unscanned=True))
+            judged = await self._judge.judge(stored, job.rules or Rules(serve_unscanned=True))
         except ScannerAway as error:
             await self._wait_for_scanner(job, error)
         except (InternalError, OSError) as error:
@@ -292,67 +283,7 @@ class Processing:
         # A later scan that failed says nothing against a file that has passed one: it is tried again in its time.
         # The same goes for one that there was no scanner for any more.
         is_failed = judged.scan is None or judged.scan.outcome in (ScanOutcome.ERROR, ScanOutcome.SKIPPED_DISABLED)
-        versions.rescanned(conn, stored.version.id, None if is_failed else judged.scan, self._next_scan(now))
-
-    async def _judge(self, stored: StoredFile, rules: Rules) -> Judgement:
-        version = stored.version
-        # A type that only the first bytes showed was declared by nobody; judged whole, they may show more.
-        sniffed = version.content_type == version.detected_type and version.content_type not in SHOWN_TYPES
-        declared = None if sniffed else version.content_type
-        examined = await examine(partial(self._read, stored), version.size, declared, stored.file.name)
-        reason = _refused(rules, stored, examined)
-        scan = None if reason is not None else await self._scan(stored, examined)
-        if scan is not None:
-            reason = _found(rules, scan)
-        return Judgement(
-            reason=reason,
-            content_type=examined.content_type,
-            detected_type=examined.detected_type,
-            scan=scan,
-            rescan_at=self._next_scan(self._clock()),
-        )
-
-    def _next_scan(self, now: datetime) -> datetime | None:
-        """Return when a file is to be scanned again; where there is no scanner, as soon as there is one."""
-        if self._scanner is None:
-            return now
-        interval = self._settings.rescan_interval
-        return None if interval is None else now + interval
-
-    async def _scan(self, stored: StoredFile, examined: Examined) -> Scan:
-        async with aclosing(self._files.read(stored, 0, stored.version.size)) as blocks:
-            passage = _Passage(blocks)
-            try:
-                scan = await self._scan_passage(passage, stored.version.size, examined)
-            except ScannerTroubled:
-                raise
-            except ScannerAway as error:
-                if passage.is_begun:  # a file that ends the scanner must not do so for ever
-                    raise ScanFailed(f"The scanner went away in the middle: {error}") from error
-                raise
-            await passage.verify(stored.version.digests.crc32c)
-        return msgspec.structs.replace(scan, ended_at=self._clock())
-
-    async def _scan_passage(self, passage: _Passage, size: int, examined: Examined) -> Scan:
-        scanner, started = self._scanner, self._clock()
-        if scanner is None or size > scanner.max_size:
-            skipped = ScanOutcome.SKIPPED_DISABLED if scanner is None else ScanOutcome.SKIPPED_TOO_LARGE
-            detail = None if scanner is None else f"Files of up to {scanner.max_size} bytes are scanned here."
-            return Scan(outcome=skipped, detail=detail, started_at=started)
-        verdict = await scanner.scan(passage.blocks())
-        is_hidden = verdict.outcome is ScanOutcome.CLEAN and examined.is_encrypted
-        return Scan(
-            outcome=ScanOutcome.SKIPPED_ENCRYPTED if is_hidden else verdict.outcome,
-            detail=verdict.detail,
-            engine=verdict.scanner.engine,
-            signatures=verdict.scanner.signatures,
-            signatures_at=verdict.scanner.signatures_at,
-            started_at=started,
-        )
-
-    async def _read(self, stored: StoredFile, start: int, length: int) -> bytes:
-        async with aclosing(self._files.read(stored, start, length)) as blocks:
-            return b"".join([block async for block in blocks])
+        versions.rescanned(conn, stored.version.id, None if is_failed else judged.scan, self._judge.next_scan(now))
 
 
 def _told(stored: StoredFile, judged: Judgement) -> None:
@@ -376,39 +307,3 @@ async def _why_away(scanner: Scanner) -> str | None:
     except ScannerAway as error:
         return str(error)
     return None
-
-
-class _Passage:
-    """The bytes of a version on their way to the scanner, and their checksum."""
-
-    def __init__(self, blocks: AsyncGenerator[bytes]) -> None:
-        self._blocks = blocks
-        self._hasher = Hasher(())
-        self.is_begun = False
-
-    async def blocks(self) -> AsyncGenerator[bytes]:
-        self.is_begun = True
-        async for block in self._blocks:
-            self._hasher.update([block])
-            yield block
-
-    async def verify(self, crc32c: str) -> None:
-        """Read what nobody has read, and raise Corrupted unless these are the bytes that were received."""
-        async for block in self._blocks:
-            self._hasher.update([block])
-        if self._hasher.value(Algorithm.CRC32C).hex() != crc32c:
-            raise Corrupted("The store gives back other bytes than were received.")
-
-
-def _refused(rules: Rules, stored: StoredFile, examined: Examined) -> str | None:
-    if rules.refuse_empty and stored.version.size == 0:
-        return "empty"
-    if rules.types is not None and refusal(rules.types, examined, stored.file.name) is not None:
-        return "type_not_allowed"
-    return None
-
-
-def _found(rules: Rules, scan: Scan) -> str | None:
-    if scan.outcome is ScanOutcome.INFECTED:
-        return "infected"
-    return "not_scanned" if scan.outcome in _UNSCANNED and not rules.serve_unscanned else None

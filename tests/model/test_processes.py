@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.model import utc_now
 from model.trial import Trial
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from fileferry.app import opened, prepare
 from fileferry.engine.engine import Engine
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.model import Principal, StoredFile, Upload
 from fileferry.settings import Settings, load

@@ -14,7 +14,7 @@ import pytest
 from fileferry.app import opened, prepare
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection import suspendable
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.model import Upload, UploadState
 from fileferry.settings import Settings

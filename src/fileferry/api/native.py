@@ -27,7 +27,7 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes
 from fileferry.engine.files.placement import Received
 from fileferry.engine.inspection.digests import Algorithm
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
 from fileferry.model import Principal, State, StoredFile, Upload, UploadState, clean_name, clean_path

@@ -18,7 +18,7 @@ from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.engine.access import limits
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.declarations import effective_type
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import FerryError, Forbidden, InvalidName, InvalidParameter, NotFound, UnsupportedType
 from fileferry.model import Principal, Search, State, StoredFile, Upload, clean_name, format_time, utc_now

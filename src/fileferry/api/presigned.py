@@ -16,7 +16,7 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving.completion import refuse_ended
 from fileferry.engine.receiving.parts import MOST_PARTS, part_count
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import InvalidDigest, InvalidParameter, NotFound
 from fileferry.model import (
     Folder,

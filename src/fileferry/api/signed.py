@@ -17,7 +17,7 @@ from fileferry.api.bodies import takes_json
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.end_users import Progress
 from fileferry.engine.files.references import Kind, Reference, Target
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import (
     BadRequest,
     ConflictingCredentials,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from litestar import HttpMethod, Response, Router, post, route
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import MethodNotAllowed
 from fileferry.model import Principal, Upload, clean_name, clean_path
 from fileferry.web import cors, tus

@@ -17,7 +17,7 @@ from litestar.params import Dependency, Parameter
 from fileferry.api.auth import acting_in
 from fileferry.api.searches import Flag, page_link, parse_flag, search_of
 from fileferry.engine.engine import Engine
-from fileferry.engine.receiving.tickets import Promise
+from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import InvalidName, InvalidParameter, NotFound
 from fileferry.model import (
     Principal,

@@ -15,12 +15,7 @@ from litestar import Response
 
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Algorithm, Hasher, agreed
-from fileferry.errors import (
-    AlreadyUploaded,
-    BadRequest,
-    DigestMismatch,
-    TruncatedBody,
-)
+from fileferry.errors import AlreadyUploaded, BadRequest, DigestMismatch, TruncatedBody
 from fileferry.model import StoredFile, Upload, UploadState
 from fileferry.telemetry import request_id
 from fileferry.web import problems

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -31,6 +30,7 @@ from fileferry.engine.receiving.completion import (
 from fileferry.engine.receiving.intake import Intake
 from fileferry.engine.receiving.liveness import Liveness
 from fileferry.engine.receiving.parts import LARGEST_PART, MOST_WAITING_BLOCKS, part_length, refuse_part_size
+from fileferry.engine.receiving.repetitions import Repetition
 from fileferry.engine.receiving.room import Room
 from fileferry.errors import (
     AlreadyUploaded,
@@ -345,46 +345,6 @@ class PartArrival:
 
     async def _discard(self, part: Part) -> None:
         await self._arrivals.store.discard_region(self._place.blob_key, part.offset, part.size)
-
-
-class Repetition:
-    """All bytes of an upload that is complete already, coming again: kept nowhere, they only must be the same."""
-
-    def __init__(
-        self, upload: Upload, stored: StoredFile, declared: Mapping[Algorithm, bytes], announced: int | None
-    ) -> None:
-        version = stored.version
-        # Without an MD5 of the whole, as of a file made of parts, there is nothing to tell the same bytes by.
-        if version.digests.md5 is None or announced not in (None, version.size):
-            raise AlreadyUploaded()
-        self._stored = stored
-        self._declared = declared
-        self._hasher = Hasher({Algorithm.MD5, *declared})
-        self._size = 0
-
-    async def __aenter__(self) -> Repetition:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    async def write(self, chunk: bytes) -> None:
-        """Take the next bytes; raises AlreadyUploaded for more than there are."""
-        self._size += len(chunk)
-        if self._size > self._stored.version.size:
-            raise AlreadyUploaded()
-        await asyncio.to_thread(self._hasher.update, [chunk])
-
-    async def finish(self) -> ReceivedBytes:
-        """Give the answer that the first time got. Raises AlreadyUploaded for other bytes, DigestMismatch."""
-        self._hasher.verify(self._declared)
-        version = self._stored.version
-        seen = (self._size, self._hasher.value(Algorithm.MD5).hex(), self._hasher.value(Algorithm.CRC32C).hex())
-        if seen != (version.size, version.digests.md5, version.digests.crc32c):
-            raise AlreadyUploaded()
-        return stored_bytes(self._stored)
 
 
 def _refuse_more_parts(upload: Upload) -> None:

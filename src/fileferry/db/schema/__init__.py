@@ -1,0 +1,40 @@
+"""The tables, as SQLAlchemy Core, by family. Migrations create them; these are what the queries are written against.
+
+All are imported here, so that ``metadata`` knows every table.
+"""
+
+from __future__ import annotations
+
+from fileferry.db.schema.access import key_secrets, keys, organizations, signing_secrets, users, workspaces
+from fileferry.db.schema.columns import Instant, metadata
+from fileferry.db.schema.events import deliveries, events, webhooks
+from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
+from fileferry.db.schema.housekeeping import leases, stores
+from fileferry.db.schema.uploads import idempotency, parts, uploads
+
+__all__ = [
+    "Instant",
+    "deliveries",
+    "events",
+    "files",
+    "folders",
+    "idempotency",
+    "inline_bytes",
+    "jobs",
+    "key_secrets",
+    "keys",
+    "leases",
+    "metadata",
+    "organizations",
+    "parts",
+    "references",
+    "shared_blobs",
+    "signing_secrets",
+    "stores",
+    "uploads",
+    "usage",
+    "users",
+    "versions",
+    "webhooks",
+    "workspaces",
+]

@@ -1,0 +1,66 @@
+"""The tables of what is told."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint, text
+
+from fileferry.db.schema.columns import Instant, metadata
+
+_PENDING = text("state = 'pending'")
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("organization_id", String(36), nullable=False),
+    Column("file_id", String(36), nullable=False),
+    Column("version_id", String(36)),
+    Column("type", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False, index=True),
+    Index("events_by_organization", "organization_id", "id"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False, index=True),
+    Column("url", String(2048), nullable=False),
+    # The types of events to be told of; null for all.
+    Column("types", JSON(none_as_null=True)),
+    Column("secret", String(128), nullable=False),
+    # The one before, good until its grace ends.
+    Column("old_secret", String(128)),
+    Column("old_secret_until", Instant),
+    Column("disabled_at", Instant),
+    Column("disabled_reason", String(255)),
+    # The last event that deliveries were made of.
+    Column("last_event_id", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# An event on its way to a webhook. Ids grow in the order of events.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("webhook_id", ForeignKey("webhooks.id"), nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("file_id", String(36), nullable=False),
+    Column("type", String(32), nullable=False),
+    # The body that is sent, the same at every attempt.
+    Column("body", String, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", Instant, nullable=False),
+    # Of the last attempt: the HTTP status, or what went wrong before there was one.
+    Column("last_status", Integer),
+    Column("last_error", String(255)),
+    Column("last_attempt_at", Instant),
+    Column("created_at", Instant, nullable=False, index=True),
+    UniqueConstraint("webhook_id", "event_id"),
+    Index("deliveries_of_webhook", "webhook_id", "id"),
+    Index("deliveries_pending", "webhook_id", "next_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    Index("deliveries_in_order", "webhook_id", "file_id", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
+)

@@ -1,0 +1,71 @@
+"""The nouns of fileferry as frozen records and enums, and how their ids, names, durations and sizes are written. No I/O.
+
+One module for each family of nouns; everyone takes them from here.
+"""
+
+from __future__ import annotations
+
+from fileferry.model.access import NO_LIMITS, Key, Limits, Organization, Principal, Rules, Scope, User, Workspace
+from fileferry.model.events import Delivery, DeliveryState, Event, Webhook
+from fileferry.model.files import (
+    Digests,
+    Extent,
+    File,
+    Folder,
+    Scan,
+    ScanOutcome,
+    State,
+    StoredFile,
+    Version,
+    entity_tag,
+)
+from fileferry.model.ids import is_uuid, new_id
+from fileferry.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, clean_name, clean_path
+from fileferry.model.searches import Bound, Page, Search
+from fileferry.model.units import Clock, format_optional_time, format_time, parse_duration, parse_size, utc_now
+from fileferry.model.uploads import Part, Stream, Upload, UploadState
+
+__all__ = [
+    "MAX_NAME_BYTES",
+    "MAX_PATH_BYTES",
+    "NO_LIMITS",
+    "Bound",
+    "Clock",
+    "Delivery",
+    "DeliveryState",
+    "Digests",
+    "Event",
+    "Extent",
+    "File",
+    "Folder",
+    "Key",
+    "Limits",
+    "Organization",
+    "Page",
+    "Part",
+    "Principal",
+    "Rules",
+    "Scan",
+    "ScanOutcome",
+    "Scope",
+    "Search",
+    "State",
+    "StoredFile",
+    "Stream",
+    "Upload",
+    "UploadState",
+    "User",
+    "Version",
+    "Webhook",
+    "Workspace",
+    "clean_name",
+    "clean_path",
+    "entity_tag",
+    "format_optional_time",
+    "format_time",
+    "is_uuid",
+    "new_id",
+    "parse_duration",
+    "parse_size",
+    "utc_now",
+]

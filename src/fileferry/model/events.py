@@ -1,0 +1,72 @@
+"""What is told: events, and whom they are sent to."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened to a file, as the outbox keeps it; ids grow in the order of commits.
+
+    ``data`` is what listeners are told: the file as it was then.
+    """
+
+    id: int
+    organization_id: str
+    file_id: str
+    version_id: str | None
+    type: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class DeliveryState(enum.StrEnum):
+    """Where a delivery stands: to be attempted, answered with a success, or given up."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom an organization wants its events sent to. ``types`` are the events it wants; None is all of them.
+
+    ``old_secret`` signs beside ``secret`` until ``old_secret_until``. A disabled one is sent nothing; ``disabled_reason`` says why.
+    """
+
+    id: str
+    organization_id: str
+    url: str
+    types: list[str] | None
+    secret: str
+    old_secret: str | None = None
+    old_secret_until: datetime | None = None
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = None
+    last_event_id: int
+    created_at: datetime
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """An event on its way to a webhook; ``body`` is what is sent. ``event_id`` is negative for one that was made as a test.
+
+    ``last_status`` is the HTTP status of the last attempt, ``last_error`` what it failed for.
+    """
+
+    id: int
+    webhook_id: str
+    event_id: int
+    file_id: str
+    type: str
+    body: str
+    state: str
+    attempts: int
+    next_at: datetime
+    last_status: int | None
+    last_error: str | None
+    last_attempt_at: datetime | None
+    created_at: datetime

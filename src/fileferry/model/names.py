@@ -1,0 +1,43 @@
+"""What clients call their files, made safe to keep and to show."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from fileferry.errors import InvalidName
+
+MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 1024
+
+
+def clean_name(name: str) -> str:
+    """Return a client's file name made safe to show: the last path segment, NFC, without control characters.
+
+    Raises InvalidName when nothing is left or it is longer than 255 bytes of UTF-8.
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    return _clean_segment(last)
+
+
+def clean_path(path: str) -> str:
+    """Return a path in its stored form: NFC segments joined by ``/``, no leading slash.
+
+    Raises InvalidName for empty, ``.`` or ``..`` segments, control characters, and paths over 1,024 bytes.
+    """
+    segments = [_clean_segment(segment) for segment in path.removeprefix("/").split("/")]
+    cleaned = "/".join(segments)
+    if len(cleaned.encode()) > MAX_PATH_BYTES:
+        raise InvalidName(f"The path is longer than {MAX_PATH_BYTES} bytes.")
+    return cleaned
+
+
+def _clean_segment(segment: str) -> str:
+    segment = unicodedata.normalize("NFC", segment)
+    if segment in ("", ".", ".."):
+        raise InvalidName("A path needs a name between its slashes; '.' and '..' are not names.")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in segment):
+        raise InvalidName("A name may not contain control characters.")
+    if len(segment.encode()) > MAX_NAME_BYTES:
+        raise InvalidName(f"A name may not be longer than {MAX_NAME_BYTES} bytes of UTF-8.")
+    return segment

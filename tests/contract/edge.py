@@ -13,7 +13,7 @@ from typing import Any
 import google_crc32c
 import httpx
 
-from fileferry.db import files
+from fileferry.db import upkeep
 from fileferry.db.database import SqliteDatabase
 from fileferry.settings import Settings
 from support.live_server import LiveServer
@@ -76,7 +76,7 @@ def leftovers(server: LiveServer) -> list[str]:
         database = SqliteDatabase(Settings(data=server.data).resolved_database_url())
         try:
             for start in range(0, len(names), 500):
-                owned.update(await database.read(files.with_bytes, names[start : start + 500]))
+                owned.update(await database.read(upkeep.with_bytes, names[start : start + 500]))
         finally:
             await database.close()
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobStore
-from fileferry.db import bookkeeping, files
+from fileferry.db import bookkeeping, upkeep
 from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
 from fileferry.engine.access import keys, links, organizations
@@ -127,7 +127,7 @@ async def claim_store(database: Database, store: BlobStore, clock: Clock) -> Non
     carried = await store.identity()
     if recorded is not None and recorded == carried:
         return
-    if carried is None and not await database.read(files.any_blob):
+    if carried is None and not await database.read(upkeep.any_blob):
         carried = recorded or str(uuid.uuid4())
         await store.identify(carried)
     if carried is None:

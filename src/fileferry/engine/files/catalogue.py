@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import files, keys, workspaces
+from fileferry.db import files, keys, listings, workspaces
 from fileferry.db.database import Database
 from fileferry.db.reach import EVERYTHING
 from fileferry.engine.access import policy
@@ -89,7 +89,7 @@ class Files:
         """Return a page of the organization's files, newest first."""
         policy.authorize(principal, Scope.READ)
         found = await self._database.read(
-            files.list_newest,
+            listings.list_newest,
             principal.organization.id,
             self._clock(),
             after_id,
@@ -102,7 +102,7 @@ class Files:
         """Return a page of the folder's files, oldest first."""
         policy.authorize(principal, Scope.READ)
         reach = policy.reach(principal)
-        found = await self._database.read(files.list_in_folder, folder.id, self._clock(), after_id, limit + 1, reach)
+        found = await self._database.read(listings.list_in_folder, folder.id, self._clock(), after_id, limit + 1, reach)
         return Page(found[:limit], found[limit - 1].file.id if len(found) > limit else None)
 
     async def list_by_path(
@@ -121,7 +121,7 @@ class Files:
 
         def read(conn: Connection) -> list[StoredFile]:
             found = find_workspace(conn, principal.organization.id, workspace)
-            return files.list_by_path(conn, found.id, prefix, now, after, limit + 1, deleted=deleted, reach=reach)
+            return listings.list_by_path(conn, found.id, prefix, now, after, limit + 1, deleted=deleted, reach=reach)
 
         found = await self._database.read(read)
         last = found[limit - 1].file if len(found) > limit else None
@@ -182,11 +182,11 @@ class Files:
     def _search(self, conn: Connection, principal: Principal, workspace: str | None, asked: Search) -> Found:
         now, reach = self._clock(), policy.reach(principal)
         workspace_id = find_workspace(conn, principal.organization.id, workspace).id
-        items = files.search(conn, workspace_id, asked, now, reach)
+        items = listings.search(conn, workspace_id, asked, now, reach)
         if asked.is_filtered or reach != EVERYTHING:
-            return Found(items, files.count(conn, workspace_id, asked, now, reach))
+            return Found(items, listings.count(conn, workspace_id, asked, now, reach))
         living, deleted = workspaces.counted_files(conn, workspace_id)
-        over = files.count_over(conn, workspace_id, asked, now)
+        over = listings.count_over(conn, workspace_id, asked, now)
         return Found(items, (deleted if asked.deleted else living) - over)
 
     def _find_signed(self, conn: Connection, version_id: str, query: Mapping[str, str]) -> StoredFile:

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.db import files, uploads
+from fileferry.db import files, listings, uploads
 from fileferry.db.database import Database
 from fileferry.engine.access import limits, policy
 from fileferry.engine.access.workspaces import find_workspace
@@ -51,7 +51,7 @@ class EndUsers:
 
         def read(conn: Connection) -> Found:
             asked = (principal.organization.id, self._clock(), policy.reach(principal))
-            return Found(files.list_unrejected(conn, *asked, offset, limit), files.count_unrejected(conn, *asked))
+            return Found(listings.list_unrejected(conn, *asked, offset, limit), listings.count_unrejected(conn, *asked))
 
         return await self._database.read(read)
 

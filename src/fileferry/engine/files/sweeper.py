@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, events, files, jobs, uploads, webhooks
+from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, webhooks
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
 from fileferry.model import Clock, Extent, State, UploadState, Version
@@ -81,12 +81,12 @@ class Sweeper:
             pass
         while await self._database.write(self._purge_some):
             pass
-        while unborn := await self._database.read(files.list_unborn, _PAGE):
-            await self._database.write(files.delete_unborn, unborn)
+        while unborn := await self._database.read(upkeep.list_unborn, _PAGE):
+            await self._database.write(upkeep.delete_unborn, unborn)
         while freed := await self._free_some():
             _log.info("bytes_freed", blobs=freed)
         now = self._clock()
-        await self._repeat(files.delete_tombstones, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(upkeep.delete_tombstones, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._enqueue_rescans()
@@ -107,8 +107,8 @@ class Sweeper:
         findings = Findings(
             bytes_without_row=await self._find_orphans(),
             rows_without_bytes=await self._find_losses(),
-            ended_with_bytes=len(await self._database.read(files.list_freeable, 1_000_000)),
-            overdue=len(await self._database.read(files.list_expired, now, 1_000_000)),
+            ended_with_bytes=len(await self._database.read(upkeep.list_freeable, 1_000_000)),
+            overdue=len(await self._database.read(upkeep.list_expired, now, 1_000_000)),
             idle_uploads=len(idle),
             open_uploads=living[UploadState.OPEN],
             unconfirmed_uploads=living[UploadState.RECEIVED],
@@ -135,7 +135,7 @@ class Sweeper:
 
     def _expire_some(self, conn: Connection) -> int:
         now = self._clock()
-        overdue = files.list_expired(conn, now, _PAGE)
+        overdue = upkeep.list_expired(conn, now, _PAGE)
         for file_id in overdue:
             file = files.find_file(conn, file_id)
             if file is not None and lives.has_expired(file, now):
@@ -151,8 +151,8 @@ class Sweeper:
     async def _end_old_versions(self) -> int:
         """End replaced versions whose own time is over, or that their workspace keeps no longer."""
         now = self._clock()
-        expired = await self._database.read(files.list_old_expired, now, _PAGE)
-        outdated = await self._database.read(files.list_outdated, now, _PAGE)
+        expired = await self._database.read(upkeep.list_old_expired, now, _PAGE)
+        outdated = await self._database.read(upkeep.list_outdated, now, _PAGE)
         if expired:
             await self._database.write(files.end_some_versions, expired, State.EXPIRED)
         if outdated:
@@ -174,13 +174,13 @@ class Sweeper:
 
     async def _trim(self) -> None:
         """End what files have more of versions than their workspace keeps, since it was told to keep fewer."""
-        while found := await self._database.read(files.list_with_surplus, _PAGE):
+        while found := await self._database.read(upkeep.list_with_surplus, _PAGE):
             for file_id, keep in found:
                 await self._database.write(versions.trim, file_id, keep)
 
     def _purge_some(self, conn: Connection) -> int:
         """Give up deleted files that can no longer be restored."""
-        over = files.list_purgeable(conn, self._clock(), _PAGE)
+        over = upkeep.list_purgeable(conn, self._clock(), _PAGE)
         for file_id in over:
             file = files.find_file(conn, file_id)
             if file is not None:
@@ -188,7 +188,7 @@ class Sweeper:
         return len(over)
 
     async def _free_some(self) -> int:
-        of_versions = await self._database.read(files.list_freeable, _PAGE)
+        of_versions = await self._database.read(upkeep.list_freeable, _PAGE)
         of_uploads = await self._database.read(uploads.list_freeable, _PAGE)
         own = [key for _id, key in of_versions if key is not None]
         in_use = await self._database.read(files.are_shared, own + of_uploads)
@@ -204,7 +204,7 @@ class Sweeper:
     async def _free_shared(self, version_ids: list[str]) -> None:
         """Let ended versions go of their bytes, and remove the shared blobs that nothing else has bytes in."""
         shared = await self._database.read(files.list_shared, version_ids)
-        await self._database.write(files.mark_freed, version_ids)
+        await self._database.write(upkeep.mark_freed, version_ids)
         for key in shared:
             await self._store.delete_unowned(key, partial(self._is_owned, key))
 
@@ -219,16 +219,16 @@ class Sweeper:
         return orphans + await self._without_row(page)
 
     async def _without_row(self, keys: list[str]) -> list[str]:
-        owned = await self._database.read(files.with_bytes, keys)
+        owned = await self._database.read(upkeep.with_bytes, keys)
         return [key for key in keys if key not in owned]
 
     async def _is_owned(self, key: str) -> bool:
-        return bool(await self._database.read(files.with_bytes, [key]))
+        return bool(await self._database.read(upkeep.with_bytes, [key]))
 
     async def _find_losses(self) -> list[str]:
         lost: list[str] = []
         after = ""
-        while page := await self._database.read(files.list_ready, after, _PAGE):
+        while page := await self._database.read(upkeep.list_ready, after, _PAGE):
             after = page[-1].id
             lost += [version.id for version in page if await self._is_lost(version)]
         return lost

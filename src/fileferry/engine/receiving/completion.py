@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import events, files, uploads
+from fileferry.db import events, files, upkeep, uploads
 from fileferry.db.database import Database
 from fileferry.engine.access import limits
 from fileferry.engine.access.quotas import quotas_of
@@ -158,7 +158,7 @@ class Completion:
 
     async def release(self, blob_key: str) -> None:
         """Remove a blob that an upload has let go of, unless others have bytes in it; nobody can come to have any more."""
-        if not await self._database.read(files.with_bytes, [blob_key]):
+        if not await self._database.read(upkeep.with_bytes, [blob_key]):
             await self._store.delete(blob_key)
 
     async def finish(self, found: Sequence[Upload]) -> list[StoredFile]:

@@ -1,0 +1,211 @@
+"""What the local store asks of the filesystem, one system call or a few at a time. It knows paths and descriptors, no blobs."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from fileferry.blobs.store import BlobMissing
+from fileferry.errors import FileTooLarge, InsufficientStorage, Unavailable
+
+T = TypeVar("T")
+_MOST_VECTORS = 1024  # IOV_MAX
+_SYNC_FILE_RANGE_WRITE = 2
+_PUNCH_HOLE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE and the FALLOC_FL_KEEP_SIZE that it needs
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_libc.renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+
+
+def translated(fn: Callable[..., T], *args: object) -> T:
+    """Call ``fn``, with the disk's errors told in our own words: InsufficientStorage, FileTooLarge, Unavailable."""
+    try:
+        return fn(*args)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InsufficientStorage() from error
+        if error.errno == errno.EFBIG:
+            raise FileTooLarge("The blob store's filesystem takes no file this large.") from error
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.EACCES):
+            raise Unavailable(
+                f"The blob store cannot be used at the moment: {error.strerror}.", retry_after=5
+            ) from error
+        raise
+
+
+def rename_once(source: str, final: str) -> None:
+    """Rename ``source`` to ``final`` unless that was done before; raises FileNotFoundError where neither is there.
+
+    What is at ``final`` is never replaced: a late writer may have made a new ``source`` meanwhile.
+    """
+    if _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(final), _RENAME_NOREPLACE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code == errno.ENOENT:
+        os.stat(final, follow_symlinks=False)
+    elif code in (errno.EINVAL, errno.ENOSYS):  # a filesystem that does not know the flag
+        os.rename(source, final)
+    elif code != errno.EEXIST:
+        raise OSError(code, os.strerror(code), final)
+
+
+def punch_first(paths: Sequence[str], offset: int, length: int) -> None:
+    """Give back the space of a run of bytes in the first of these files that is there."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                punch(descriptor, offset, length)
+            finally:
+                os.close(descriptor)
+            return
+
+
+def punch(descriptor: int, offset: int, length: int) -> None:
+    """Give the space of a run of bytes back (fallocate(2)); where the filesystem cannot, it is kept until the blob goes."""
+    if length:
+        _libc.fallocate(descriptor, _PUNCH_HOLE, offset, length)
+
+
+def start_write_back(descriptor: int, offset: int, length: int) -> None:
+    """Begin to write dirty pages to the disk without waiting (sync_file_range(2)); a length of 0 is all. Only a hint."""
+    _libc.sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
+
+
+def create_claimed(path: str) -> int:
+    """Make a file and claim it beside others; raises FileExistsError."""
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # a sweep took it for an orphan between the two calls
+
+
+def write_all(descriptor: int, chunks: Sequence[bytes]) -> None:
+    """Write all of these, where the descriptor stands."""
+    size = sum(map(len, chunks))
+    written = os.writev(descriptor, chunks[:_MOST_VECTORS])
+    if written == size:
+        return
+    remaining = memoryview(b"".join(chunks))[written:]
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]
+
+
+def open_existing(path: str) -> int:
+    """Open a blob to read it; raises BlobMissing."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise BlobMissing(os.path.basename(path)) from None
+
+
+def read_whole(path: str, start: int, length: int) -> bytes:
+    """Return ``length`` bytes of a blob from offset ``start``; raises BlobMissing where there are fewer."""
+    descriptor = open_existing(path)
+    try:
+        block = os.pread(descriptor, length, start)
+    finally:
+        os.close(descriptor)
+    if len(block) != length:
+        raise BlobMissing(os.path.basename(path))
+    return block
+
+
+def size_of(path: str) -> int:
+    """Return how many bytes a blob has; raises BlobMissing."""
+    try:
+        return os.stat(path, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        raise BlobMissing(os.path.basename(path)) from None
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def unclaimed(folder: Path) -> list[str]:
+    """Return the keys of the blobs in a folder that no live process holds."""
+    names = []
+    for entry in os.scandir(folder):
+        # What somebody else put here, and what check() tries writing with, is not ours to judge.
+        if not _KEY.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+            continue
+        descriptor = _claim(entry.path)
+        if descriptor is not None:
+            os.close(descriptor)
+            names.append(entry.name)
+    return names
+
+
+def _claim(path: str) -> int | None:
+    """Return a descriptor that holds the blob alone; None while a live process writes it or has yet to record its owner."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def claim_first(paths: Sequence[str]) -> int | None:
+    """Claim the first of these files that can be; None where none can."""
+    return next((descriptor for path in paths if (descriptor := _claim(path)) is not None), None)
+
+
+def read_marker(path: Path) -> str | None:
+    """Return what ``write_marker`` has written, or None."""
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def write_marker(path: Path, id: str) -> None:
+    """Write an id to a file, durably."""
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        write_all(descriptor, [f"{id}\n".encode()])
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder unless something is in it."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def try_write(folder: Path) -> None:
+    """Write a few bytes to a file of its own in a folder, and remove it."""
+    path = folder / f".check-{os.getpid()}-{threading.get_ident()}"
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(descriptor, [b"fileferry"])
+    finally:
+        os.close(descriptor)
+        os.unlink(path)

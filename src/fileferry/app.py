@@ -23,21 +23,19 @@ from litestar.openapi import OpenAPIConfig
 
 from fileferry import settings as configuration
 from fileferry.api import (
-    administration,
     auth,
     bodies,
     delivery,
     direct,
     discovery,
-    events,
     health,
     meeting,
     native,
     organizations,
     presigned,
+    presigned_parts,
     signed,
     tus,
-    webhooks,
     workspaces,
 )
 from fileferry.api.reference import ReferencePage
@@ -86,15 +84,13 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         route_handlers=[
             health.router,
             presigned.router,
+            presigned_parts.router,
             signed.router,
             meeting.router,
             workspaces.router,
             organizations.router,
             discovery.router,
-            native.router,
-            events.router,
-            administration.router,
-            webhooks.router,
+            *native.routers,
             tus.router,
             dispatch.router,
             delivery.router,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fileferry.api import events
-from fileferry.api.events import EventStream
+from fileferry.api.native import events
+from fileferry.api.native.events import EventStream
 from fileferry.engine.events import outbox
 from fileferry.engine.events.outbox import Wanted
 from unit.service import ROOT_KEY, Service

@@ -15,7 +15,7 @@ from litestar.params import Parameter
 
 from fileferry.api.auth import acting_in
 from fileferry.api.searches import Flag, Name, Offset, Order, page_link, parse_flag, parse_offset, parse_order
-from fileferry.api.workspaces import UserObject
+from fileferry.api.workspace_objects import UserObject
 from fileferry.engine.engine import Engine
 from fileferry.errors import FerryError, InsufficientStorage
 from fileferry.model import Page, Principal, Scope, Workspace, format_time

@@ -1,10 +1,10 @@
 """The presigned flow: tickets for files of a folder, bytes to signed URLs without the key, and a confirmation that makes
-them visible; large files in parallel parts. Field names are those of the flow.
+them visible. Large files go in parts, by ``presigned_parts``. Field names are those of the flow.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
@@ -14,21 +14,9 @@ from fileferry.api import direct
 from fileferry.api.bodies import takes_json
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Algorithm
-from fileferry.engine.receiving.completion import refuse_ended
-from fileferry.engine.receiving.parts import MOST_PARTS, part_count
 from fileferry.engine.receiving.promises import Promise
-from fileferry.errors import InvalidDigest, InvalidParameter, NotFound
-from fileferry.model import (
-    Folder,
-    Part,
-    Principal,
-    State,
-    StoredFile,
-    Upload,
-    clean_name,
-    format_optional_time,
-    format_time,
-)
+from fileferry.errors import InvalidDigest
+from fileferry.model import Folder, Principal, State, StoredFile, Upload, clean_name, format_optional_time, format_time
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
@@ -39,7 +27,7 @@ from fileferry.web.requests import (
     parse_limit,
     upload_url,
 )
-from fileferry.web.waiting import all_judged, judged
+from fileferry.web.waiting import all_judged
 
 _MOST_FILES = 1000
 _HEX_DIGESTS = {8: Algorithm.CRC32C, 32: Algorithm.MD5, 64: Algorithm.SHA256}
@@ -64,12 +52,6 @@ class NewTickets(msgspec.Struct):
     )
 
 
-class NewMultipart(FileMetadata, kw_only=True):
-    """A large file to come in parts of ``partSize`` bytes, which we choose where it is not given."""
-
-    part_size: Size | None = msgspec.field(default=None, name="partSize")
-
-
 class NamedFolder(msgspec.Struct):
     """A folder to make; ``name`` may be a path."""
 
@@ -80,36 +62,6 @@ class Confirmation(msgspec.Struct):
     """The ids to confirm, all or none."""
 
     ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=_MOST_FILES)]
-
-
-class ListedPart(msgspec.Struct):
-    """A part that the client sent, and the ETag that it got for it."""
-
-    part_number: int = msgspec.field(name="partNumber")
-    etag: str
-
-
-class Completion(msgspec.Struct):
-    """The parts that make the file, in order."""
-
-    id: str
-    upload_id: str = msgspec.field(name="uploadId")
-    parts: Annotated[list[ListedPart], msgspec.Meta(min_length=1, max_length=MOST_PARTS)]
-
-
-class MultipartName(msgspec.Struct):
-    """Which multipart upload is meant."""
-
-    id: str
-    upload_id: str = msgspec.field(name="uploadId")
-
-
-class PartsAsked(MultipartName):
-    """Parts that need fresh URLs."""
-
-    part_numbers: Annotated[list[int], msgspec.Meta(min_length=1, max_length=MOST_PARTS)] = msgspec.field(
-        name="partNumbers"
-    )
 
 
 class FolderObject(msgspec.Struct, rename="camel"):
@@ -150,49 +102,6 @@ class Tickets(msgspec.Struct):
     """Tickets in the order of the files asked for."""
 
     urls: list[Ticket]
-
-
-class PartUrl(msgspec.Struct, rename="camel"):
-    """Where to send one part."""
-
-    part_number: int
-    url: str
-
-
-class MultipartTicket(msgspec.Struct):
-    """Where to send the parts of one file: each exactly ``partSize`` bytes but the last."""
-
-    id: str
-    upload_id: str = msgspec.field(name="uploadId")
-    s3_key: str = msgspec.field(name="s3Key")
-    part_size: int = msgspec.field(name="partSize")
-    urls: list[PartUrl]
-    expires_at: str = msgspec.field(name="expiresAt")
-    limits: Limits
-
-
-class PartUrls(msgspec.Struct, rename="camel"):
-    """Fresh URLs for parts."""
-
-    urls: list[PartUrl]
-    expires_at: str
-
-
-class PartObject(msgspec.Struct, rename="camel"):
-    """A part that has arrived."""
-
-    part_number: int
-    etag: str
-    size: int
-
-
-class PartList(msgspec.Struct, rename="camel"):
-    """The parts that have arrived, by number, and the size that each must have."""
-
-    id: str
-    upload_id: str
-    part_size: int | None
-    parts: list[PartObject]
 
 
 class PresignedFile(msgspec.Struct):
@@ -251,7 +160,7 @@ async def delete_folder(engine: Engine, principal: Principal, folder_id: str) ->
 async def create_tickets(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> Tickets:
     """Ask for signed URLs for 1 to 1,000 files of a folder, all or none."""
     asked = await json_body(request, engine, NewTickets)
-    promises = [_promise(described, folder_id) for described in asked.files_metadata]
+    promises = [promise_of(described, folder_id) for described in asked.files_metadata]
     opened = await engine.tickets.open(principal, promises)
     return Tickets([_ticket(request, engine, upload) for upload in opened])
 
@@ -265,77 +174,9 @@ async def confirm(request: AnyRequest, engine: Engine, principal: Principal) -> 
     return Confirmed([presigned_file(request, engine, file) for file in stored])
 
 
-@post("/files/multipart/{folder_id:str}/initiate", status_code=200, operation_class=takes_json(NewMultipart))
-async def initiate(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> MultipartTicket:
-    """Ask for a signed URL for every part of a large file; parts may be sent in any order, at once, and again."""
-    asked = await json_body(request, engine, NewMultipart)
-    promise = msgspec.structs.replace(_promise(asked, folder_id), part_size=asked.part_size or 0)
-    (upload,) = await engine.tickets.open(principal, [promise])
-    return MultipartTicket(
-        id=upload.file_id,
-        upload_id=str(upload.multipart_id),
-        s3_key=_s3_key(engine.tickets.public_token(upload), upload.name),
-        part_size=upload.part_size or 0,
-        urls=_part_urls(request, engine, upload, range(1, part_count(upload) + 1)),
-        expires_at=format_time(engine.tickets.url_expiry()),
-        limits=Limits(upload.size, upload.max_size),
-    )
-
-
-@post("/files/multipart/{folder_id:str}/complete", status_code=200, operation_class=takes_json(Completion))
-async def complete(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> PresignedFile:
-    """Make the file of its parts; completing again is no error."""
-    asked = await json_body(request, engine, Completion)
-    upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
-    listed = [(part.part_number, part.etag) for part in asked.parts]
-    stored = await engine.tickets.complete_parts(upload, listed)
-    return presigned_file(request, engine, await judged(request, engine, stored))
-
-
-@post("/files/multipart/{folder_id:str}/abort", status_code=204, operation_class=takes_json(MultipartName))
-async def abort(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> None:
-    """End a multipart upload and free its parts."""
-    asked = await json_body(request, engine, MultipartName)
-    await engine.tickets.abort(await _multipart(engine, principal, folder_id, asked.id, asked.upload_id))
-
-
-@get("/files/multipart/{folder_id:str}/{upload_id:str}/parts")
-async def list_parts(engine: Engine, principal: Principal, folder_id: str, upload_id: str) -> PartList:
-    """List the parts that have arrived, to go on after a crash."""
-    upload = await engine.tickets.find_multipart(principal, upload_id)
-    _refuse_folder(upload, folder_id)
-    refuse_ended(upload)
-    parts = [_part_object(part) for part in await engine.tickets.parts(upload)]
-    return PartList(upload.file_id, upload_id, upload.part_size, parts)
-
-
-@post("/files/multipart/{folder_id:str}/urls", status_code=200, operation_class=takes_json(PartsAsked))
-async def fresh_urls(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> PartUrls:
-    """Ask for fresh URLs for parts whose URLs have expired."""
-    asked = await json_body(request, engine, PartsAsked)
-    upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
-    refuse_ended(upload)
-    count = MOST_PARTS if upload.promised_size is None else part_count(upload)
-    if not all(1 <= number <= count for number in asked.part_numbers):
-        raise InvalidParameter(f"This upload has the parts 1 to {count}.", parameter="partNumbers")
-    urls = _part_urls(request, engine, upload, asked.part_numbers)
-    return PartUrls(urls, format_time(engine.tickets.url_expiry()))
-
-
 router = Router(
     "/v1",
-    route_handlers=[
-        create_folder,
-        list_folders,
-        delete_folder,
-        create_tickets,
-        confirm,
-        initiate,
-        complete,
-        abort,
-        list_parts,
-        fresh_urls,
-    ],
+    route_handlers=[create_folder, list_folders, delete_folder, create_tickets, confirm],
     exception_handlers={Exception: direct.render_error},
 )
 
@@ -359,7 +200,7 @@ def folder_object(folder: Folder) -> FolderObject:
 
 def presigned_file(request: AnyRequest, engine: Engine, stored: StoredFile) -> PresignedFile:
     """Return a confirmed file as this flow shows it."""
-    s3_key = _s3_key(engine.files.public_token(stored), stored.file.name)
+    s3_key = s3_key_of(engine.files.public_token(stored), stored.file.name)
     return PresignedFile(
         id=stored.file.id,
         name=stored.file.name,
@@ -375,20 +216,8 @@ def presigned_file(request: AnyRequest, engine: Engine, stored: StoredFile) -> P
     )
 
 
-async def _multipart(engine: Engine, principal: Principal, folder_id: str, file_id: str, upload_id: str) -> Upload:
-    upload = await engine.tickets.find_by_file(principal, file_id)
-    if upload.multipart_id != upload_id:
-        raise NotFound("The uploadId is not that of this file's upload.")
-    _refuse_folder(upload, folder_id)
-    return upload
-
-
-def _refuse_folder(upload: Upload, folder_id: str) -> None:
-    if upload.folder_id != folder_id:
-        raise NotFound("There is no such upload in this folder.")
-
-
-def _promise(described: FileMetadata, folder_id: str) -> Promise:
+def promise_of(described: FileMetadata, folder_id: str) -> Promise:
+    """Return what a client says of one file, as the engine takes it; raises InvalidName, InvalidDigest and InvalidExpiry."""
     return Promise(
         path=clean_name(described.name),
         folder_id=folder_id,
@@ -415,21 +244,13 @@ def _ticket(request: AnyRequest, engine: Engine, upload: Upload) -> Ticket:
     return Ticket(
         id=upload.file_id,
         url=upload_url(request, engine, upload),
-        s3_key=_s3_key(engine.tickets.public_token(upload), upload.name),
+        s3_key=s3_key_of(engine.tickets.public_token(upload), upload.name),
         headers={},
         expires_at=format_time(upload.url_expires_at),
         limits=Limits(upload.size, upload.max_size),
     )
 
 
-def _part_urls(request: AnyRequest, engine: Engine, upload: Upload, numbers: Any) -> list[PartUrl]:
-    url = upload_url(request, engine, upload, uploadId=upload.multipart_name)
-    return [PartUrl(number, f"{url}&partNumber={number}") for number in numbers]
-
-
-def _part_object(part: Part) -> PartObject:
-    return PartObject(part.number, f'"{part.md5}"', part.size)
-
-
-def _s3_key(token: str, name: str) -> str:
+def s3_key_of(token: str, name: str) -> str:
+    """Return the name that the flow gives to where the bytes are: the path of the public URL."""
     return f"f/{token}/{quote(name, safe='')}"

@@ -4,8 +4,8 @@ status to ask for until the file was checked; then it may be attached. Field nam
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, delete, get, post
@@ -14,8 +14,16 @@ from litestar.params import HeaderParameter, Parameter
 
 from fileferry.api import auth
 from fileferry.api.bodies import takes_json
+from fileferry.api.signed_status import (
+    URL_LIFETIME,
+    FileStatus,
+    SignedFile,
+    awaited_progress,
+    coming_file,
+    processing_status,
+    status_of,
+)
 from fileferry.engine.engine import Engine
-from fileferry.engine.files.end_users import Progress
 from fileferry.engine.files.references import Kind, Reference, Target
 from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import (
@@ -27,42 +35,25 @@ from fileferry.errors import (
     RateLimited,
     Unauthorized,
 )
-from fileferry.model import (
-    Limits,
-    Principal,
-    ScanOutcome,
-    State,
-    StoredFile,
-    UploadState,
-    clean_name,
-    format_optional_time,
-    format_time,
-)
+from fileferry.model import Limits, Principal, clean_name, format_optional_time, format_time
 from fileferry.settings import Settings
-from fileferry.web import problems, waiting
+from fileferry.web import problems
 from fileferry.web.requests import AnyRequest, base_url, json_body, public_url, upload_url
 
 USER = "user-id"
+
 USER_PARAMETER = HeaderParameter(
     name=USER,
     annotation=str,
     required=False,
     description="The end user that the file belongs to, by any name of 1 to 255 characters. Calls of the signed flow need one.",
 )
-URL_LIFETIME = timedelta(seconds=600)
+
 _MOST_FILES = 100
 _LAST_PAGE = 10**9
 _LONGEST_TARGET = 255
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-_SCANNED = (ScanOutcome.CLEAN, ScanOutcome.INFECTED, ScanOutcome.SKIPPED_ENCRYPTED)
-_SETTLED = ("PROCESSED", "FAILED")
-_NOT_UPLOADED = "not_uploaded"
-_STATUS: dict[State, ProcessingStatus] = {
-    State.PROCESSING: "PROCESSING",
-    State.READY: "PROCESSED",
-    State.REJECTED: "FAILED",
-    State.EXPIRED: "PROCESSING",  # another version waits to take its place
-}
+
 # The code of each status, and what to say of it where we know nothing better.
 _PUBLISHED = {
     400: (
@@ -85,7 +76,6 @@ _PUBLISHED = {
     ),
 }
 
-ProcessingStatus = Literal["PENDING", "PROCESSING", "PROCESSED", "FAILED"]
 PageNumber = Annotated[str | None, Parameter(description="Which page, from 1.")]
 PageSize = Annotated[str | None, Parameter(description="How many on a page, 1 to 100; 50 by default.")]
 
@@ -106,30 +96,6 @@ class SignedUrl(msgspec.Struct):
     file_url: str
 
 
-class ProcessingStep(msgspec.Struct):
-    """Something that is done to a file before it may be used; ``endedAt`` is null while it waits or is under way."""
-
-    status: Literal["ANTIVIRUS_SCANNING"]
-    created_at: str = msgspec.field(name="createdAt")
-    ended_at: str | None = msgspec.field(name="endedAt")
-
-
-class FileWarnings(msgspec.Struct):
-    """What was wrong with a file: it had no bytes, malware was found in it, or it had more bytes than it may."""
-
-    empty: bool
-    infected: bool
-    length: bool
-
-
-class FileStatus(msgspec.Struct):
-    """How far a file is: no bytes yet, being checked, ready to be attached, or of no use."""
-
-    processing_status: ProcessingStatus
-    processing_steps: list[ProcessingStep]
-    warnings: FileWarnings
-
-
 class ListedFile(msgspec.Struct):
     """A file of a list."""
 
@@ -144,20 +110,6 @@ class ListedFiles(msgspec.Struct):
     limit: int
     page: int
     total: int
-
-
-class SignedFile(msgspec.Struct, kw_only=True):
-    """A file of the user's. ``url`` serves it and is null until it is ready; ``reason`` is why it never will be."""
-
-    file_id: str
-    file_name: str
-    processing_status: ProcessingStatus
-    reason: str | None
-    content_type: str | None
-    size: int | None
-    created_at: str
-    expires_at: str | None
-    url: str | None
 
 
 class AttachmentTarget(msgspec.Struct):
@@ -224,7 +176,7 @@ async def create_url(
 @get("/files/{file_id:str}/status")
 async def show_status(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileStatus:
     """Ask how far a file is; ``Prefer: wait=30`` puts the answer off until it is ready or of no use."""
-    return _status(engine, await _progress(request, engine, principal, file_id))
+    return status_of(engine, await awaited_progress(request, engine, principal, file_id))
 
 
 @post("/files/{file_id:str}/attach", status_code=200, operation_class=takes_json(AttachmentTarget))
@@ -304,10 +256,10 @@ async def list_files(engine: Engine, principal: Principal, page: str | None, lim
 
 async def show_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> SignedFile:
     """Inspect a file of the user's."""
-    progress = await _progress(request, engine, principal, file_id)
-    status = _processing_status(engine, progress)
+    progress = await awaited_progress(request, engine, principal, file_id)
+    status = processing_status(engine, progress)
     if progress.stored is None:
-        return _coming_file(progress, status)
+        return coming_file(progress, status)
     file, version = progress.stored.file, progress.stored.version
     return SignedFile(
         file_id=file.id,
@@ -326,82 +278,6 @@ async def delete_file(engine: Engine, principal: Principal, file_id: str) -> Non
     """Delete a file of the user's, at once or with its last reference; one that is still to come is given up."""
     if not await engine.end_users.withdraw(principal, file_id):
         await engine.changes.delete(principal, file_id)
-
-
-async def _progress(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Progress:
-    """Return how far a file is; where the request waits for that, once it is ready or of no use."""
-
-    async def read() -> tuple[Progress, str | None]:
-        progress = await engine.end_users.progress(principal, file_id)
-        is_settled = _processing_status(engine, progress) in _SETTLED
-        return progress, None if is_settled else file_id
-
-    return await waiting.settled(request, engine, read)
-
-
-def _coming_file(progress: Progress, status: ProcessingStatus) -> SignedFile:
-    upload = progress.upload
-    assert upload is not None, "it is what there is of a file without bytes"
-    return SignedFile(
-        file_id=upload.file_id,
-        file_name=upload.name,
-        processing_status=status,
-        reason=upload.refusal or (_NOT_UPLOADED if status == "FAILED" else None),
-        content_type=None,
-        size=None,
-        created_at=format_time(upload.created_at),
-        expires_at=None,
-        url=None,
-    )
-
-
-def _status(engine: Engine, progress: Progress) -> FileStatus:
-    return FileStatus(
-        _processing_status(engine, progress),
-        [] if progress.stored is None else _steps(engine.settings, progress.stored),
-        _warnings(progress),
-    )
-
-
-def _processing_status(engine: Engine, progress: Progress) -> ProcessingStatus:
-    if progress.stored is not None:
-        return _STATUS[progress.stored.version.state]
-    upload = progress.upload
-    assert upload is not None, "it is what there is of a file without bytes"
-    # What comes in several requests may go on after the URL has ended, by URLs that its protocol gave out.
-    ends_at = max(upload.url_expires_at, upload.touched_at + URL_LIFETIME)
-    if upload.refusal is not None or upload.state is UploadState.EXPIRED or ends_at <= engine.clock():
-        return "FAILED"
-    return "PENDING" if upload.state is UploadState.OPEN else "PROCESSING"
-
-
-def _steps(settings: Settings, stored: StoredFile) -> list[ProcessingStep]:
-    """Return the scan, where there is to be one or there was one."""
-    version = stored.version
-    has_scanner = settings.clamd is not None
-    if version.state is State.PROCESSING and has_scanner and version.size <= settings.clamd_max_size:
-        return [_scanning(version.created_at, None)]
-    scan = version.scan
-    if scan is None or scan.started_at is None:
-        return []
-    was_tried = scan.outcome in _SCANNED or (scan.outcome is ScanOutcome.ERROR and has_scanner)
-    return [_scanning(scan.started_at, scan.ended_at)] if was_tried else []
-
-
-def _scanning(started_at: datetime, ended_at: datetime | None) -> ProcessingStep:
-    return ProcessingStep("ANTIVIRUS_SCANNING", format_time(started_at), format_optional_time(ended_at))
-
-
-def _warnings(progress: Progress) -> FileWarnings:
-    if progress.stored is None:
-        refusal = progress.upload.refusal if progress.upload is not None else None
-        return FileWarnings(empty=False, infected=False, length=refusal == "too_long")
-    version = progress.stored.version
-    return FileWarnings(
-        empty=version.size == 0,
-        infected=version.reason == "infected",
-        length=version.reason == "size_mismatch",
-    )
 
 
 def _published_status(failure: FerryError) -> int:

@@ -1,4 +1,4 @@
-"""The native API, ``/api``: fileferry's own nouns as JSON, with problem+json errors and cursors. The client and CLI speak it."""
+"""The native API of uploads, ``/api/upload`` and ``/api/uploads``: in one call, or by a ticket."""
 
 from __future__ import annotations
 
@@ -6,57 +6,40 @@ import re
 from typing import Annotated, Any
 
 import msgspec
-from litestar import HttpMethod, Response, Router, delete, get, patch, post, route
+from litestar import HttpMethod, Response, Router, delete, get, post, route
 from litestar.params import Parameter
 
 from fileferry.api.bodies import BINARY, takes, takes_json
-from fileferry.api.delivery import Answer, deliver
-from fileferry.api.objects import (
-    FileObject,
-    FilePage,
-    FolderObject,
-    FolderPage,
-    UploadObject,
-    VersionList,
-    file_object,
-    folder_object,
-    upload_object,
-    version_object,
-)
+from fileferry.api.native.files import WorkspaceName
+from fileferry.api.native.objects import FileObject, UploadObject, file_object, upload_object
 from fileferry.engine.engine import Engine
-from fileferry.engine.files.changes import Changes
 from fileferry.engine.files.placement import Received
 from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
-from fileferry.model import Principal, State, StoredFile, Upload, UploadState, clean_name, clean_path
+from fileferry.model import Principal, State, Upload, UploadState, clean_path
 from fileferry.web.requests import (
     AnyRequest,
-    Cursor,
-    Limit,
     base_url,
     body_of,
     content_length,
     declared_digests,
-    decode_cursor,
-    encode_cursor,
     idempotency_key,
     json_body,
     parse_expires_at,
     parse_expires_in,
     parse_fetches,
-    parse_limit,
     parse_metadata,
     preconditions,
     refuse_encoded,
     sent_path,
     wanted_digests,
 )
-from fileferry.web.waiting import asked_wait, judged, settled, standing
+from fileferry.web.waiting import asked_wait, judged, settled
 
 _UPLOAD_PREFIX = re.compile(r"\A/+api/+upload/?")
-_PATH_PREFIX = re.compile(r"\A/+api/+files/+path/?")
+
 _UPLOAD_PARAMETERS = {
     "delete_after_first_complete_fetch",
     "expires_after_fetches",
@@ -66,17 +49,16 @@ _UPLOAD_PARAMETERS = {
     "organization",
     "workspace",
 }
-_HIGHEST_NUMBER = 2**63 - 1
 
 ExpiresIn = Annotated[str | None, Parameter(description="How long to keep the file: 30m, 24h, 7d or seconds.")]
 ExpiresAt = Annotated[str | None, Parameter(description="Until when to keep the file, as an RFC 3339 time.")]
+
 Fetches = Annotated[
     str | None, Parameter(description="The file ends once it was fetched whole so often, 1 to 1000000.")
 ]
+
 FetchedOnce = Annotated[str | None, Parameter(description="true: the file ends once it was fetched whole.")]
 MetadataText = Annotated[str | None, Parameter(description="A JSON object to keep with the file.")]
-WorkspaceName = Annotated[str | None, Parameter(description="Id or name of another workspace than the default one.")]
-VersionId = Annotated[str | None, Parameter(description="Another version than the current one.")]
 
 
 class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -119,22 +101,6 @@ class UploadCompletion(msgspec.Struct, forbid_unknown_fields=True):
     """Which parts make the file, in order; all that have arrived where none are listed."""
 
     parts: list[UploadedPart] | None = None
-
-
-class NewFolder(msgspec.Struct, forbid_unknown_fields=True):
-    """A folder to make."""
-
-    path: str
-
-
-class FileChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """What to change of a file; ``path`` moves it, ``expires_at: null`` keeps it for good."""
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    path: str | msgspec.UnsetType = msgspec.UNSET
-    metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
-    expires_in: str | int | None = None
-    expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 @post(["/upload", "/upload/{path:path}"], operation_class=takes({"*/*": BINARY}))
@@ -255,203 +221,10 @@ async def abort_upload(engine: Engine, principal: Principal, upload_id: str) -> 
     await engine.tickets.abort(await engine.tickets.get(principal, upload_id))
 
 
-@get("/folders")
-async def list_folders(
-    engine: Engine,
-    principal: Principal,
-    workspace: WorkspaceName = None,
-    cursor: Cursor = None,
-    limit: Limit = None,
-) -> FolderPage:
-    """List the folders of a workspace by path."""
-    after = decode_cursor(cursor, 1)
-    found, further = await engine.folders.list(principal, workspace, after[0] if after else "", parse_limit(limit))
-    return FolderPage([folder_object(folder) for folder in found], encode_cursor(further) if further else None)
-
-
-@post("/folders", operation_class=takes_json(NewFolder))
-async def create_folder(
-    request: AnyRequest, engine: Engine, principal: Principal, workspace: WorkspaceName = None
-) -> FolderObject:
-    """Make the folder at a path; where it is there already, the answer is that one."""
-    asked = await json_body(request, engine, NewFolder)
-    return folder_object(await engine.folders.create(principal, asked.path, workspace))
-
-
-@get("/folders/{folder_id:str}")
-async def get_folder(engine: Engine, principal: Principal, folder_id: str) -> FolderObject:
-    """Inspect a folder."""
-    return folder_object(await engine.folders.get(principal, folder_id))
-
-
-@delete("/folders/{folder_id:str}")
-async def delete_folder(engine: Engine, principal: Principal, folder_id: str) -> None:
-    """Delete an empty folder."""
-    await engine.folders.delete(principal, folder_id)
-
-
-@get("/files")
-async def list_files(
-    request: AnyRequest,
-    engine: Engine,
-    principal: Principal,
-    workspace: WorkspaceName = None,
-    prefix: str = "",
-    deleted: bool = False,
-    cursor: Cursor = None,
-    limit: Limit = None,
-) -> FilePage:
-    """List the files of a workspace by path, those whose path starts with ``prefix``; or those that can be restored."""
-    after = decode_cursor(cursor, 2)
-    found, further = await engine.files.list_by_path(
-        principal,
-        workspace,
-        prefix.removeprefix("/"),
-        (after[0], after[1]) if after else None,
-        parse_limit(limit),
-        deleted=deleted,
-    )
-    objects = [file_object(request, engine, stored) for stored in found]
-    return FilePage(objects, encode_cursor(*further) if further else None)
-
-
-@get("/files/path/{path:path}")
-async def get_file_at_path(
-    request: AnyRequest,
-    engine: Engine,
-    principal: Principal,
-    workspace: WorkspaceName = None,
-    version_id: VersionId = None,
-) -> FileObject:
-    """Inspect the file at a path of a workspace; with ``Prefer: wait=30`` once it is ready or not to be."""
-    path, number = clean_path(sent_path(request, _PATH_PREFIX)), _number(version_id)
-
-    async def read() -> tuple[StoredFile, str | None]:
-        return standing(await engine.files.at(principal, workspace, path, number=number))
-
-    return file_object(request, engine, await settled(request, engine, read))
-
-
-@delete("/files/path/{path:path}")
-async def delete_file_at_path(
-    request: AnyRequest, engine: Engine, principal: Principal, workspace: WorkspaceName = None
-) -> None:
-    """Delete the file at a path of a workspace; it can be restored for a time."""
-    await engine.changes.delete_at(principal, workspace, clean_path(sent_path(request, _PATH_PREFIX)))
-
-
-@get("/files/{file_id:str}")
-async def get_file(
-    request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
-) -> FileObject:
-    """Inspect a file; with ``Prefer: wait=30`` once it is ready or not to be."""
-    number = _number(version_id)
-
-    async def read() -> tuple[StoredFile, str | None]:
-        return standing(await engine.files.get(principal, file_id, number=number))
-
-    return file_object(request, engine, await settled(request, engine, read))
-
-
-@patch("/files/{file_id:str}", operation_class=takes_json(FileChanges))
-async def patch_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
-    """Change a file's name, path, metadata or expiry; its id and versions stay."""
-    asked = await json_body(request, engine, FileChanges)
-    if asked.name is not msgspec.UNSET and asked.path is not msgspec.UNSET:
-        raise InvalidParameter("Give either a name or a path: a path ends with the name.", parameter="name")
-    expires_at = asked.expires_at
-    changes = Changes(
-        name=asked.name if asked.name is msgspec.UNSET else clean_name(asked.name),
-        path=asked.path if asked.path is msgspec.UNSET else clean_path(asked.path),
-        metadata=asked.metadata,
-        expires_in=parse_expires_in(asked.expires_in),
-        expires_at=expires_at if expires_at is msgspec.UNSET else parse_expires_at(expires_at),
-    )
-    return file_object(request, engine, await engine.changes.change(principal, file_id, changes))
-
-
-@delete("/files/{file_id:str}")
-async def delete_file(engine: Engine, principal: Principal, file_id: str, permanent: bool = False) -> None:
-    """Delete a file: its URLs answer 410 at once. One at a path can be restored for a time, unless ``permanent``."""
-    await engine.changes.delete(principal, file_id, permanent=permanent)
-
-
-@post("/files/{file_id:str}/restore", status_code=200)
-async def restore_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
-    """Take back the deletion of a file; where another has its path now, it comes back at a path beside it."""
-    restored = await engine.changes.restore(principal, file_id)
-    return file_object(request, engine, restored.stored)
-
-
-@get("/files/{file_id:str}/versions")
-async def list_versions(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> VersionList:
-    """List the versions of a file, newest first."""
-    current = await engine.files.get(principal, file_id)
-    found = await engine.files.versions(principal, file_id)
-    return VersionList([version_object(request, engine, current, version) for version in found])
-
-
-@delete("/files/{file_id:str}/versions/{version_id:str}")
-async def delete_version(engine: Engine, principal: Principal, file_id: str, version_id: str) -> None:
-    """Delete a version of a file for good and free its bytes; the current one cannot be deleted alone."""
-    await engine.changes.delete_version(principal, file_id, _decimal(version_id))
-
-
-@route("/files/{file_id:str}/content", http_method=[HttpMethod.GET, HttpMethod.HEAD])
-async def get_content(
-    request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
-) -> Answer:
-    """Fetch the bytes of a file with a key; ranges, conditions and what counts as a fetch are as on the public URL."""
-    stored = await engine.files.open(principal, file_id, number=_number(version_id))
-    return deliver(request, engine, stored, {"Cache-Control": "private, no-cache"})
-
-
-router = Router(
-    "/api",
-    route_handlers=[
-        hand_off,
-        put_at_path,
-        create_upload,
-        get_upload,
-        renew_upload,
-        stream_upload,
-        complete_upload,
-        abort_upload,
-        list_folders,
-        create_folder,
-        get_folder,
-        delete_folder,
-        list_files,
-        get_file_at_path,
-        delete_file_at_path,
-        get_file,
-        patch_file,
-        delete_file,
-        restore_file,
-        list_versions,
-        delete_version,
-        get_content,
-    ],
-)
-
-
 def _check_target(asked: NewUpload) -> None:
     targets = [target for target in (asked.name, asked.path, asked.file) if target is not None]
     if len(targets) != 1 or (asked.name is None and asked.folder is not None):
         raise InvalidParameter("Give a name, with a folder or without, or a path, or a file.", parameter="name")
-
-
-def _number(version_id: str | None) -> int | None:
-    return None if version_id is None else _decimal(version_id)
-
-
-def _decimal(version_id: str) -> int:
-    is_number = version_id.isascii() and version_id.isdigit() and len(version_id) <= 19
-    if not is_number or int(version_id) > _HIGHEST_NUMBER:
-        raise InvalidParameter(
-            "version_id must be a decimal number, as a file object shows it.", parameter="version_id"
-        )
-    return int(version_id)
 
 
 def _new_file(
@@ -514,3 +287,18 @@ def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Respon
             status = 202  # who waited must see that it was not long enough: RFC 7240, section 4.3
         return Response(f"{answer.url}\n", status_code=status, media_type="text/plain", headers=headers)
     return Response(answer, status_code=status, headers=headers)
+
+
+router = Router(
+    "/api",
+    route_handlers=[
+        hand_off,
+        put_at_path,
+        create_upload,
+        get_upload,
+        renew_upload,
+        stream_upload,
+        complete_upload,
+        abort_upload,
+    ],
+)

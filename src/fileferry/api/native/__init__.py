@@ -1,0 +1,20 @@
+"""The native API, ``/api``: fileferry's own nouns as JSON, one module each, with problem+json errors and cursors.
+
+The client and the command line speak it. Flows that others published are beside this folder, not in it.
+"""
+
+from __future__ import annotations
+
+from fileferry.api.native import events, files, folders, keys, organizations, uploads, webhooks, workspaces
+
+routers = [
+    uploads.router,
+    files.router,
+    folders.router,
+    events.router,
+    keys.router,
+    organizations.router,
+    workspaces.router,
+    webhooks.router,
+]
+"""What the application serves of it."""

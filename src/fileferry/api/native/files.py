@@ -1,0 +1,192 @@
+"""The native API of files and their versions, ``/api/files``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from litestar import HttpMethod, Router, delete, get, patch, post, route
+from litestar.params import Parameter
+
+from fileferry.api.bodies import takes_json
+from fileferry.api.delivery import Answer, deliver
+from fileferry.api.native.objects import FileObject, FilePage, VersionList, file_object, version_object
+from fileferry.engine.engine import Engine
+from fileferry.engine.files.changes import Changes
+from fileferry.errors import InvalidParameter
+from fileferry.model import Principal, StoredFile, clean_name, clean_path
+from fileferry.web.requests import (
+    AnyRequest,
+    Cursor,
+    Limit,
+    decode_cursor,
+    encode_cursor,
+    json_body,
+    parse_expires_at,
+    parse_expires_in,
+    parse_limit,
+    sent_path,
+)
+from fileferry.web.waiting import settled, standing
+
+_PATH_PREFIX = re.compile(r"\A/+api/+files/+path/?")
+_HIGHEST_NUMBER = 2**63 - 1
+WorkspaceName = Annotated[str | None, Parameter(description="Id or name of another workspace than the default one.")]
+VersionId = Annotated[str | None, Parameter(description="Another version than the current one.")]
+
+
+class FileChanges(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a file; ``path`` moves it, ``expires_at: null`` keeps it for good."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    path: str | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    expires_in: str | int | None = None
+    expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+@get("/files")
+async def list_files(
+    request: AnyRequest,
+    engine: Engine,
+    principal: Principal,
+    workspace: WorkspaceName = None,
+    prefix: str = "",
+    deleted: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = None,
+) -> FilePage:
+    """List the files of a workspace by path, those whose path starts with ``prefix``; or those that can be restored."""
+    after = decode_cursor(cursor, 2)
+    found, further = await engine.files.list_by_path(
+        principal,
+        workspace,
+        prefix.removeprefix("/"),
+        (after[0], after[1]) if after else None,
+        parse_limit(limit),
+        deleted=deleted,
+    )
+    objects = [file_object(request, engine, stored) for stored in found]
+    return FilePage(objects, encode_cursor(*further) if further else None)
+
+
+@get("/files/path/{path:path}")
+async def get_file_at_path(
+    request: AnyRequest,
+    engine: Engine,
+    principal: Principal,
+    workspace: WorkspaceName = None,
+    version_id: VersionId = None,
+) -> FileObject:
+    """Inspect the file at a path of a workspace; with ``Prefer: wait=30`` once it is ready or not to be."""
+    path, number = clean_path(sent_path(request, _PATH_PREFIX)), _number(version_id)
+
+    async def read() -> tuple[StoredFile, str | None]:
+        return standing(await engine.files.at(principal, workspace, path, number=number))
+
+    return file_object(request, engine, await settled(request, engine, read))
+
+
+@delete("/files/path/{path:path}")
+async def delete_file_at_path(
+    request: AnyRequest, engine: Engine, principal: Principal, workspace: WorkspaceName = None
+) -> None:
+    """Delete the file at a path of a workspace; it can be restored for a time."""
+    await engine.changes.delete_at(principal, workspace, clean_path(sent_path(request, _PATH_PREFIX)))
+
+
+@get("/files/{file_id:str}")
+async def get_file(
+    request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
+) -> FileObject:
+    """Inspect a file; with ``Prefer: wait=30`` once it is ready or not to be."""
+    number = _number(version_id)
+
+    async def read() -> tuple[StoredFile, str | None]:
+        return standing(await engine.files.get(principal, file_id, number=number))
+
+    return file_object(request, engine, await settled(request, engine, read))
+
+
+@patch("/files/{file_id:str}", operation_class=takes_json(FileChanges))
+async def patch_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
+    """Change a file's name, path, metadata or expiry; its id and versions stay."""
+    asked = await json_body(request, engine, FileChanges)
+    if asked.name is not msgspec.UNSET and asked.path is not msgspec.UNSET:
+        raise InvalidParameter("Give either a name or a path: a path ends with the name.", parameter="name")
+    expires_at = asked.expires_at
+    changes = Changes(
+        name=asked.name if asked.name is msgspec.UNSET else clean_name(asked.name),
+        path=asked.path if asked.path is msgspec.UNSET else clean_path(asked.path),
+        metadata=asked.metadata,
+        expires_in=parse_expires_in(asked.expires_in),
+        expires_at=expires_at if expires_at is msgspec.UNSET else parse_expires_at(expires_at),
+    )
+    return file_object(request, engine, await engine.changes.change(principal, file_id, changes))
+
+
+@delete("/files/{file_id:str}")
+async def delete_file(engine: Engine, principal: Principal, file_id: str, permanent: bool = False) -> None:
+    """Delete a file: its URLs answer 410 at once. One at a path can be restored for a time, unless ``permanent``."""
+    await engine.changes.delete(principal, file_id, permanent=permanent)
+
+
+@post("/files/{file_id:str}/restore", status_code=200)
+async def restore_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
+    """Take back the deletion of a file; where another has its path now, it comes back at a path beside it."""
+    restored = await engine.changes.restore(principal, file_id)
+    return file_object(request, engine, restored.stored)
+
+
+@get("/files/{file_id:str}/versions")
+async def list_versions(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> VersionList:
+    """List the versions of a file, newest first."""
+    current = await engine.files.get(principal, file_id)
+    found = await engine.files.versions(principal, file_id)
+    return VersionList([version_object(request, engine, current, version) for version in found])
+
+
+@delete("/files/{file_id:str}/versions/{version_id:str}")
+async def delete_version(engine: Engine, principal: Principal, file_id: str, version_id: str) -> None:
+    """Delete a version of a file for good and free its bytes; the current one cannot be deleted alone."""
+    await engine.changes.delete_version(principal, file_id, _decimal(version_id))
+
+
+@route("/files/{file_id:str}/content", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+async def get_content(
+    request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
+) -> Answer:
+    """Fetch the bytes of a file with a key; ranges, conditions and what counts as a fetch are as on the public URL."""
+    stored = await engine.files.open(principal, file_id, number=_number(version_id))
+    return deliver(request, engine, stored, {"Cache-Control": "private, no-cache"})
+
+
+def _number(version_id: str | None) -> int | None:
+    return None if version_id is None else _decimal(version_id)
+
+
+def _decimal(version_id: str) -> int:
+    is_number = version_id.isascii() and version_id.isdigit() and len(version_id) <= 19
+    if not is_number or int(version_id) > _HIGHEST_NUMBER:
+        raise InvalidParameter(
+            "version_id must be a decimal number, as a file object shows it.", parameter="version_id"
+        )
+    return int(version_id)
+
+
+router = Router(
+    "/api",
+    route_handlers=[
+        list_files,
+        get_file_at_path,
+        delete_file_at_path,
+        get_file,
+        patch_file,
+        delete_file,
+        restore_file,
+        list_versions,
+        delete_version,
+        get_content,
+    ],
+)

@@ -148,7 +148,7 @@ def _refuse_unjudged(stored: StoredFile) -> None:
 async def describe(
     request: AnyRequest, engine: Engine, principal: Principal, stored: StoredFile, versions: list[Version] | None
 ) -> DownloadableFile:
-    """Show a file with a URL to download it, and its versions where they are given; raises NotFound until it is judged."""
+    """Show a file with a URL to download it, and its versions where they are given; raises NotFound for what is not ready."""
     _refuse_unjudged(stored)
     people = await People.of(engine, [stored], versions or ())
     return DownloadableFile(

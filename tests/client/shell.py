@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from support import fork_server
 
 Result = subprocess.CompletedProcess[bytes]
 
@@ -18,10 +19,7 @@ class Shell:
         self.environment = {**os.environ, "FILEFERRY_URL": url, "FILEFERRY_KEY": key, "NO_PROXY": "127.0.0.1"}
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Result:
-        command = [sys.executable, "-m", "fileferry", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, input=stdin, capture_output=True, timeout=60
-        )
+        return fork_server.shared().run(arguments, environment=self.environment, folder=self.folder, stdin=stdin)
 
     def out(self, *arguments: str, stdin: bytes = b"") -> str:
         result = self.run(*arguments, stdin=stdin)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +27,7 @@ def rows(database: Path) -> dict[str, int]:
 
 def doctor(server: LiveServer, *options: str, **settings: str) -> dict[str, Any]:
     """Run `fileferry doctor` on the server's data, beside it, and return its findings."""
-    variables = {f"FILEFERRY_{name.upper()}": value for name, value in settings.items()}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FILEFERRY_")}
-    command = [sys.executable, "-m", "fileferry", "doctor", "--data", str(server.data), "--json", *options]
-    environment = {**inherited, **variables, "FILEFERRY_ROOT_KEY": server.root_key}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = server.run("doctor", "--json", *options, **settings)
     assert done.stdout, done.stderr
     findings: dict[str, Any] = json.loads(done.stdout)
     return findings

@@ -67,14 +67,16 @@ def test_a_scanner_killed_in_the_middle_scans_again_when_it_is_back(
     make_server: MakeServer, make_clamd: MakeClamd
 ) -> None:
     clamd = make_clamd()
-    server = make_server(clamd=clamd.tcp, clamd_max_size="100MiB", **_QUICK)
+    server = make_server(clamd=clamd.tcp, clamd_max_size="100MiB", processing="worker", **_QUICK)
     with server.client() as http:
-        clamd.pause()  # it takes connections and answers nothing
         files = [_put(http, f"{number}.bin", bytes(5_000_000) + content) for number, content in enumerate((b"", EICAR))]
-        eventually(lambda: _under_way(server.data) == 2, "both are being scanned")
-        clamd.kill()
-        clamd.start()
-        found = [_settled(http, file, 60) for file in files]
+        clamd.pause()  # it takes connections and answers nothing
+        # Begun by a worker that finds both there: while one waits in vain for clamd, nothing more is begun after 5 seconds.
+        with LiveWorker(server):
+            eventually(lambda: _under_way(server.data) == 2, "both are being scanned")
+            clamd.kill()
+            clamd.start()
+            found = [_settled(http, file, 60) for file in files]
     assert [(file["status"], file["reason"]) for file in found] == [("ready", None), ("rejected", "infected")]
     assert _ends(server.data) == Counter({"file.ready": 1, "file.rejected": 1})
 

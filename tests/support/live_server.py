@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Protocol
 
 import httpx
 
 from fileferry.engine.access.keys import new_secret
+from support import fork_server
+from support.fork_server import Forked
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
@@ -33,7 +34,7 @@ class LiveServer:
         self._log = folder / "server.log"
         self._workers = workers
         self._settings = {"root_key": self.root_key, **(settings or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         # Bound but never listening: Linux lets the server listen on the same port, and gives the port to nobody else.
         self._reservation = socket.socket()
         self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,16 +49,11 @@ class LiveServer:
 
     def start(self) -> None:
         """Start the server and return once it is ready; raise RuntimeError with its log when that fails."""
-        command = [sys.executable, "-m", "fileferry", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = ["serve", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--data", str(self.data), "--workers", str(self._workers)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+            self._process = fork_server.shared().start(
+                command, environment=self.environment, stdout=log.fileno(), stderr=log.fileno()
             )
         self._wait_until_ready()
 
@@ -67,7 +63,7 @@ class LiveServer:
         process.send_signal(signal.SIGTERM)
         try:
             return process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             self.kill()
             raise RuntimeError(f"The server did not stop on SIGTERM.\n{self.log_text()}") from None
 
@@ -105,12 +101,17 @@ class LiveServer:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FILEFERRY_")}
         return inherited | {f"FILEFERRY_{name.upper()}": value for name, value in self._settings.items()}
 
+    def run(self, *arguments: str, **settings: str) -> CompletedProcess[bytes]:
+        """Run a command of ``fileferry`` on the server's data, running or not, to its end; ``settings`` go before the server's."""
+        named = {f"FILEFERRY_{name.upper()}": value for name, value in settings.items()}
+        return fork_server.shared().run([*arguments, "--data", str(self.data)], environment=self.environment | named)
+
     def client(self, key: str | None = None) -> httpx.Client:
         """Return an HTTP client for this server that carries ``key``, by default the root key; the caller closes it."""
         headers = {"Authorization": f"Bearer {key or self.root_key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Forked:
         if self._process is None or self._process.poll() is not None:
             raise RuntimeError("The server is not running.")
         return self._process

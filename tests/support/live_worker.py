@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from typing import Self
 
+from support import fork_server
 from support.live_server import LiveServer
 
 STOP_SECONDS = 30.0
@@ -16,15 +15,8 @@ class LiveWorker:
     """One worker on the data and settings of a server."""
 
     def __init__(self, server: LiveServer) -> None:
-        command = [sys.executable, "-m", "fileferry", "worker", "--data", str(server.data)]
-        self._process = subprocess.Popen(
-            command,
-            env=server.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        command = ["worker", "--data", str(server.data)]
+        self._process = fork_server.shared().start(command, environment=server.environment)
 
     def __enter__(self) -> Self:
         return self
@@ -40,7 +32,7 @@ class LiveWorker:
 
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
-        self._process.kill()
+        self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> int:

@@ -327,6 +327,33 @@ def test_judging_begins_though_the_scanner_cannot_be_tried(judged: Judged) -> No
     assert judged.file(file)["status"] == "ready"
 
 
+def test_judging_begins_while_the_scanner_hangs_over_being_tried(judged: Judged) -> None:
+    file = judged.service.upload(b"harmless")
+
+    async def work(engine: Engine) -> None:
+        scan, hanging = judged.scanner.scan, asyncio.Event()
+
+        async def hang_once(blocks: AsyncIterable[bytes]) -> Verdict:
+            if not hanging.is_set():
+                hanging.set()
+                await asyncio.Event().wait()
+            return await scan(blocks)
+
+        judged.scanner.scan = hang_once  # type: ignore[method-assign]
+        running = asyncio.create_task(judged.processing(engine).run())
+        try:
+            async with asyncio.timeout(10):
+                await hanging.wait()
+                while await engine.database.read(jobs.count):
+                    await asyncio.sleep(0.01)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    judged.run(work)
+    assert judged.file(file)["status"] == "ready"
+
+
 def test_a_sweep_beside_another_lets_each_file_be_scanned_again_once(judged: Judged) -> None:
     judged.service.upload(b"old")
     judged.process()

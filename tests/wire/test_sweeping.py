@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import httpx
 import pytest
@@ -34,10 +32,8 @@ def waiting(http: httpx.Client) -> dict[str, float]:
 
 def doctor(server: LiveServer) -> dict[str, object]:
     """Return what `fileferry doctor` finds beside the running server."""
-    command = [sys.executable, "-m", "fileferry", "doctor", "--json", "--data", str(server.data)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FILEFERRY_")}
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    finished = server.run("doctor", "--json")
+    assert finished.returncode == 0, (finished.stdout + finished.stderr).decode()
     found: dict[str, object] = json.loads(finished.stdout)
     return found
 

@@ -70,7 +70,8 @@ class Processing:
             for _ in range(concurrency):
                 group.create_task(self._work(waiting))
             group.create_task(self._keep_claims())
-            await self._try_scanner()
+            # Beside the work: a scanner that hangs over this one must not keep files from being judged.
+            group.create_task(self._try_scanner())
             idle = 0
             while True:
                 claimed = await self._claim_some()

@@ -109,7 +109,6 @@ class Slice:
     """One stretch of slices as a source, to be sent any number of times."""
 
     name: str | None = None
-    restartable = True
 
     def __init__(self, slices: Slices, offset: int, length: int) -> None:
         self._slices = slices

@@ -1,6 +1,6 @@
 """Where an upload's bytes come from: paths, bytes, open files and iterables, read in chunks, counted and digested.
 
-Knows nothing of HTTP. A source says whether it can be read again, which is what makes a repeated upload possible.
+Knows nothing of HTTP. What has a size can be read again, which is what makes a repeated upload possible.
 """
 
 from __future__ import annotations
@@ -29,10 +29,6 @@ class Source(Protocol):
     name: str | None
     size: int | None
 
-    @property
-    def restartable(self) -> bool:
-        """Whether ``chunks`` can give everything from the first byte (again)."""
-
     def chunks(self) -> Iterator[bytes]:
         """Yield everything from the first byte; raise OSError as reading does."""
 
@@ -54,17 +50,10 @@ class PathSource:
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(f"{self._path} is a folder; upload its files one by one.")
         self._regular = stat.S_ISREG(status.st_mode)
-        self._used = False
         self.size: int | None = status.st_size if self._regular else None
-
-    @property
-    def restartable(self) -> bool:
-        """Whether it is a regular file, or still unread."""
-        return self._regular or not self._used
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the file's bytes, at most the size it had at first."""
-        self._used = True
         with self._path.open("rb", buffering=0) as file:
             yield from _exactly(self.size, file) if self._regular else _until_the_end(file)
 
@@ -79,7 +68,6 @@ class BytesSource:
     """Bytes in memory."""
 
     name: str | None = None
-    restartable = True
 
     def __init__(self, content: bytes | bytearray | memoryview) -> None:
         self._view = memoryview(content).cast("B")
@@ -101,7 +89,6 @@ class HandleSource:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._used = False
         name = getattr(file, "name", None)
         self.name: str | None = os.path.basename(name) if isinstance(name, str) and not name.startswith("<") else None
         self._start = file.tell() if _is_seekable(file) else None
@@ -110,14 +97,8 @@ class HandleSource:
             self.size = max(0, file.seek(0, os.SEEK_END) - self._start)
             file.seek(self._start)
 
-    @property
-    def restartable(self) -> bool:
-        """Whether the file can seek, or is still unread."""
-        return self._start is not None or not self._used
-
     def chunks(self) -> Iterator[bytes]:
         """Yield the file's bytes from where it stood at first."""
-        self._used = True
         if self._start is None:
             return _until_the_end(self._file)
         self._file.seek(self._start)
@@ -132,24 +113,16 @@ class HandleSource:
 
 
 class IterableSource:
-    """Chunks that somebody else makes. An iterator can be read once, any other iterable again."""
+    """Chunks that somebody else makes; read once."""
 
     name: str | None = None
     size: int | None = None
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
-        self._once = isinstance(chunks, Iterator)
-        self._used = False
-
-    @property
-    def restartable(self) -> bool:
-        """Whether it is more than an iterator, or still unread."""
-        return not (self._once and self._used)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the chunks as they come."""
-        self._used = True
         for chunk in self._chunks:
             yield as_bytes(chunk)
 

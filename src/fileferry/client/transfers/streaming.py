@@ -31,7 +31,6 @@ class Held:
     """What a source that can be read once gave and the server may not hold yet: a source itself, to be sent any number of times."""
 
     name: str | None = None
-    restartable = True
 
     def __init__(self) -> None:
         self._start = 0

@@ -1,4 +1,4 @@
-"""What only asyncio does as it does it: waiting, several things at once, blocking work in threads, asynchronous sources.
+"""What asyncio does in a way of its own: waiting, several things at once, blocking work in threads, asynchronous sources.
 
 Written by hand, like ``blocking.runtime``, which has the same names; everything else in this package is written once, here.
 """

@@ -1,4 +1,4 @@
-"""What ordinary programs do where asyncio has a way of its own: waiting, several things at once in threads.
+"""What ordinary programs do in a way of their own, where the other client has asyncio: waiting, and several things at once.
 
 Written by hand, like ``asynchronous.runtime``, which has the same names; everything else in this package is generated.
 A task can be cancelled and a thread cannot, so a thread that works in parallel looks here whether it is to stop: whenever

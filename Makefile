@@ -27,16 +27,18 @@ test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure
 soak: setup ## Run the long trials: many gigabytes, many kills
 	@$(PYTHON) -m pytest -m soak $(ARGS)
 
-check: setup ## Check format, lint, types and the direction of imports
+check: setup ## Check format, lint, types, the generated client and the direction of imports
 	@$(PYTHON) -m ruff format --check --quiet .
 	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) scripts/blocking_client.py --check
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m mypy scripts tests/conftest.py tests/support
 	@$(VENV)/bin/lint-imports --no-logo
 
-format: setup ## Format the code and mend what ruff can mend
+format: setup ## Format the code, mend what ruff can mend, and generate the blocking client
 	@$(PYTHON) -m ruff check --fix --quiet .
 	@$(PYTHON) -m ruff format .
+	@$(PYTHON) scripts/blocking_client.py
 
 bench: setup ## Measure fileferry beside its alternatives
 	@$(PYTHON) -m benchmarks $(ARGS)

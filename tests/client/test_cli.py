@@ -20,7 +20,7 @@ import pytest
 from relay import Relay
 from shell import Shell
 
-from fileferry.client.journal import state_folder
+from fileferry.client.transfers.journal import state_folder
 from support.live_server import LiveServer
 
 

@@ -86,6 +86,11 @@ def test_waiting_for_what_does_not_come_ends(connect: Any, held: LiveServer) -> 
         client.wait(file, timeout=1)
 
 
+def test_an_upload_may_wait_for_longer_than_the_timeout_of_the_client(connect: Any, held: LiveServer) -> None:
+    file = connect(held.url, held.root_key, timeout=0.75).upload(TEXT, name="patient.txt", wait=2)
+    assert file.is_under_way
+
+
 def test_a_limited_file_is_gone_after_its_last_download(connect: Any, server: LiveServer) -> None:
     client = connect(server.url, server.root_key)
     file = client.upload(TEXT, name="once.txt", expires_after_fetches=1)

@@ -21,7 +21,7 @@ from shell import Shell
 
 import fileferry
 from fileferry import RetryPolicy
-from fileferry.client.downloads import partial_file
+from fileferry.client.transfers.downloads import partial_file
 from fileferry.errors import CATALOGUE, Retry
 
 BODY = bytes(range(256)) * 40

@@ -17,7 +17,7 @@ import pytest
 from relay import Relay, altered, answer_lost, lost, refused
 
 import fileferry
-from fileferry.client.journal import state_folder
+from fileferry.client.transfers.journal import state_folder
 from support.live_server import LiveServer
 
 PART = 64 * 1024

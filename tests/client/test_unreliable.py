@@ -21,9 +21,10 @@ from shell import Shell
 
 import fileferry
 from fileferry import RetryPolicy
-from fileferry.client.journal import state_folder
-from fileferry.client.streaming import WINDOW
-from fileferry.client.transport import AsyncTransport, Transport
+from fileferry.client.asynchronous.transport import Transport as AsyncTransport
+from fileferry.client.blocking.transport import Transport
+from fileferry.client.transfers.journal import state_folder
+from fileferry.client.transfers.streaming import WINDOW
 from fileferry.errors import AlreadyUploaded
 from support.live_server import LiveServer
 

@@ -12,7 +12,7 @@ from pages import DOCS, ROOT, links, name_of, pages, prose, routes
 from tables import TABLES, written
 
 import fileferry
-from fileferry.client.nouns import (
+from fileferry.client import (
     ApiKey,
     Delivery,
     Event,

@@ -17,8 +17,8 @@ from fileferry.cli.meter import metered
 from fileferry.cli.places import Org, file_place_of, is_folder, place_of, target_place
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
 from fileferry.client import Client, File, TimedOut
-from fileferry.client.journal import state_folder
-from fileferry.client.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
+from fileferry.client.transfers.journal import state_folder
+from fileferry.client.transfers.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
 from fileferry.client.waiting import LONGEST_WAIT
 from fileferry.errors import InvalidExpiry
 

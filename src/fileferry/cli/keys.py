@@ -8,8 +8,7 @@ import typer
 
 from fileferry.cli.limits import LIFTED, Changes, of_files, of_rates, print_limits, takes_limits
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, note, printable, session
-from fileferry.client import UNCHANGED
-from fileferry.client.nouns import ApiKey
+from fileferry.client import UNCHANGED, ApiKey
 
 app = typer.Typer(
     help="Make, list, change and revoke API keys.",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from fileferry.cli.session import note
-from fileferry.client.nouns import Usage
+from fileferry.client.nouns.limits import Usage
 
 LIFTED = "none"
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from fileferry.cli.session import printable
-from fileferry.client.parts import Progress
+from fileferry.client.transfers.parts import Progress
 
 
 @contextlib.contextmanager

@@ -1,27 +1,27 @@
-"""The Python client: ``Client`` and ``AsyncClient``. It knows the server only by HTTP and by the error catalogue."""
+"""The Python client: ``Client`` and ``AsyncClient``. It knows the server only by HTTP and by the error catalogue.
+
+``asynchronous`` is written by hand and ``blocking`` is generated from it; both send what ``calls`` says and move bytes by
+``transfers``, and give back ``nouns``.
+"""
 
 from __future__ import annotations
 
-from fileferry.client.asynchronous import AsyncClient
-from fileferry.client.asynchronous_webhooks import AsyncWebhooks
-from fileferry.client.asynchronous_workspaces import AsyncWorkspaceFiles
-from fileferry.client.blocking import Client
-from fileferry.client.blocking_webhooks import Webhooks
-from fileferry.client.blocking_workspaces import WorkspaceFiles
-from fileferry.client.call import UNCHANGED
+from fileferry.client.asynchronous.client import AsyncClient
+from fileferry.client.asynchronous.webhooks import AsyncWebhooks
+from fileferry.client.asynchronous.workspace_files import AsyncWorkspaceFiles
+from fileferry.client.blocking.client import Client
+from fileferry.client.blocking.webhooks import Webhooks
+from fileferry.client.blocking.workspace_files import WorkspaceFiles
+from fileferry.client.calls.call import UNCHANGED
 from fileferry.client.failures import ConnectionFailed, NotConfigured, SourceChanged, TimedOut, UnexpectedAnswer
-from fileferry.client.nouns import (
-    ApiKey,
-    Delivery,
-    Event,
-    File,
-    Folder,
-    Organization,
-    Scan,
-    Version,
-    Webhook,
-    Workspace,
-)
+from fileferry.client.nouns.events import Event
+from fileferry.client.nouns.files import File, Scan
+from fileferry.client.nouns.folders import Folder
+from fileferry.client.nouns.keys import ApiKey
+from fileferry.client.nouns.organizations import Organization
+from fileferry.client.nouns.versions import Version
+from fileferry.client.nouns.webhooks import Delivery, Webhook
+from fileferry.client.nouns.workspaces import Workspace
 from fileferry.client.retrying import RetryPolicy
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from fileferry.client.call import given, with_query
+from fileferry.client.calls.call import given, with_query
 from fileferry.client.failures import UnexpectedAnswer
-from fileferry.client.nouns import Event, event_from
+from fileferry.client.nouns.events import Event, event_from
 from fileferry.errors import Retry
 
 SILENCE = 45.0

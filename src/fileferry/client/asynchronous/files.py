@@ -1,0 +1,275 @@
+"""What a client does with files: uploads, downloads, finds, changes and deletes them, and hears what happens to them."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import IO, overload
+
+from fileferry.client.asynchronous import downloads, uploads
+from fileferry.client.asynchronous.runtime import sleep, source_of
+from fileferry.client.asynchronous.transport import Transport
+from fileferry.client.calls import files, folders
+from fileferry.client.calls.call import UNCHANGED, Call, Lifetime, Unchanged
+from fileferry.client.calls.uploads import NewFile
+from fileferry.client.following import Following
+from fileferry.client.nouns.events import Event
+from fileferry.client.nouns.files import File
+from fileferry.client.nouns.folders import Folder
+from fileferry.client.nouns.versions import Version
+from fileferry.client.transfers.downloads import OpenFile, partial_file
+from fileferry.client.transfers.manner import MULTIPART_THRESHOLD, PARALLEL, manner_of
+from fileferry.client.transfers.parts import Progress
+from fileferry.client.transfers.sources import Readable
+from fileferry.client.waiting import Waiting
+from fileferry.errors import NotFound
+
+
+class Files:
+    """Files by their ids and paths; a part of ``AsyncClient``."""
+
+    _transport: Transport
+
+    async def upload(
+        self,
+        source: Readable | AsyncIterable[bytes],
+        *,
+        name: str | None = None,
+        path: str | None = None,
+        file: File | str | None = None,
+        folder: Folder | str | None = None,
+        expires_in: Lifetime | None = None,
+        expires_at: datetime | None = None,
+        expires_after_fetches: int | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        organization: str | None = None,
+        workspace: str | None = None,
+        sha256: str | None = None,
+        wait: float | None = None,
+        resume: bool = False,
+        parallel: int = PARALLEL,
+        part_size: int | None = None,
+        multipart_threshold: int = MULTIPART_THRESHOLD,
+        progress: Progress | None = None,
+    ) -> File:
+        """Upload ``source`` and return its file, whose ``url`` serves it.
+
+        A str is a path. With ``path=`` the bytes become the file at that path, or its new version; with ``file=`` (itself
+        or its id) a new version of that one; otherwise a new file called ``name`` (default: the source's own name), in
+        ``folder`` (itself or its id). Every byte is verified: by SHA-256 in one request, by MD5 part by part, by CRC32C in a
+        stream, and by ``sha256`` (hex) where it is given. What fails is repeated as the ``RetryPolicy`` says.
+
+        With ``wait`` the file is returned once it is ready or rejected, or after so many seconds, at most 60; see ``wait``
+        for longer. ``expires_after_fetches`` ends it once it was fetched whole so often.
+
+        From ``multipart_threshold`` bytes on, a path, bytes or a file that can seek goes in parts of ``part_size`` bytes
+        (the server chooses by default), ``parallel`` at a time; each is repeated alone, and ``progress`` counts what the
+        server has acknowledged. With ``resume=True`` such an upload of a path leaves a state file until it is complete:
+        the same call in a later process goes on where this one stopped. Raises SourceChanged when a file changes
+        meanwhile, Conflict while another process uploads it the same way.
+
+        What is cut off twice in a row goes on as a stream, from the byte that the server has; so does what can be read only
+        once and is larger than 8 MiB, of which no more is kept in memory.
+        """
+        manner = manner_of(
+            source,
+            progress=progress,
+            resume=resume,
+            parallel=parallel,
+            part_size=part_size,
+            multipart_threshold=multipart_threshold,
+        )
+        bytes_from = source_of(source)
+        new = NewFile(
+            name=name or bytes_from.name,
+            path=path,
+            file_id=None if file is None else files.id_of(file),
+            folder_id=None if folder is None else folders.id_of(folder),
+            expires_in=expires_in,
+            expires_at=expires_at,
+            expires_after_fetches=expires_after_fetches,
+            content_type=content_type,
+            metadata=metadata,
+            organization=organization,
+            workspace=workspace,
+            sha256=sha256,
+            wait=wait,
+        )
+        return await uploads.upload(self._transport, bytes_from, new, manner)
+
+    async def get(
+        self,
+        file_id: str,
+        *,
+        version: Version | str | None = None,
+        organization: str | None = None,
+        wait: float | None = None,
+    ) -> File:
+        """Return the file with this id as it is, or as it was with another version.
+
+        With ``wait`` it is returned once it is ready or rejected, or after so many seconds, at most 60.
+        """
+        question = files.get(file_id, version=version, organization=organization, wait=wait)
+        return await self._transport.run(question)
+
+    def list(
+        self,
+        prefix: str | None = None,
+        *,
+        workspace: str | None = None,
+        organization: str | None = None,
+        deleted: bool = False,
+        page_size: int | None = None,
+    ) -> AsyncIterator[File]:
+        """Yield the files, all or those whose path starts with ``prefix``; pages are asked for as they are needed.
+
+        With ``deleted`` they are those that were deleted and can be restored.
+        """
+        return self._transport.pages(
+            lambda cursor: files.list_all(
+                prefix=prefix,
+                workspace=workspace,
+                organization=organization,
+                deleted=deleted,
+                page_size=page_size,
+                cursor=cursor,
+            )
+        )
+
+    async def versions(self, file: File | str, *, organization: str | None = None) -> tuple[Version, ...]:
+        """Return the versions of a file, newest first."""
+        return await self._transport.run(files.versions(files.id_of(file), organization=organization))
+
+    async def wait(
+        self,
+        file: File | str,
+        version: Version | str | None = None,
+        *,
+        timeout: float = 60.0,
+        organization: str | None = None,
+    ) -> File:
+        """Return a file once it is ready or rejected, or has this version and that is; raise TimedOut after ``timeout`` seconds."""
+        question = files.get(files.id_of(file), version=version, organization=organization)
+        awaited = None if version is None else files.version_id_of(version)
+        return await wait_for(self._transport, question, Waiting(awaited, timeout))
+
+    def events(
+        self,
+        *,
+        after: str | None = None,
+        types: Iterable[str] | None = None,
+        file: File | str | None = None,
+        organization: str | None = None,
+    ) -> AsyncIterator[Event]:
+        """Yield what happens to the files of the organization, for ever: new events, or those after one, ``"0"`` for all.
+
+        ``types`` and ``file`` leave out the others. A connection that breaks is made again, as the ``RetryPolicy`` says, and
+        goes on where it was. An event of the type ``reset`` says that some before it may have been missed: they are no
+        longer kept.
+        """
+        file_id = None if file is None else files.id_of(file)
+        return self._transport.follow(Following(after, types, file_id, organization))
+
+    async def update(
+        self,
+        file: File | str,
+        *,
+        name: str | Unchanged = UNCHANGED,
+        path: str | Unchanged = UNCHANGED,
+        expires_in: Lifetime | Unchanged | None = UNCHANGED,
+        expires_at: datetime | Unchanged | None = UNCHANGED,
+        metadata: Mapping[str, object] | Unchanged = UNCHANGED,
+        organization: str | None = None,
+    ) -> File:
+        """Change what is given and return the file; ``path`` moves it, an expiry of None keeps it for good."""
+        return await self._transport.run(
+            files.update(
+                files.id_of(file),
+                name=name,
+                path=path,
+                expires_in=expires_in,
+                expires_at=expires_at,
+                metadata=metadata,
+                organization=organization,
+            )
+        )
+
+    async def delete(self, file: File | str, *, permanent: bool = False, organization: str | None = None) -> None:
+        """Delete a file: its URL stops serving at once. One at a path can be restored for a time, unless ``permanent``."""
+        await self._transport.delete(files.delete(files.id_of(file), permanent=permanent, organization=organization))
+
+    async def delete_version(
+        self, file: File | str, version: Version | str, *, organization: str | None = None
+    ) -> None:
+        """Delete a version of a file for good; raise Conflict for the current one."""
+        await self._transport.delete(files.delete_version(files.id_of(file), version, organization=organization))
+
+    async def restore(self, file: File | str, *, organization: str | None = None) -> File:
+        """Take back the deletion of a file; where another has its path now, the path of the file returned differs."""
+        return await self._transport.run(files.restore(files.id_of(file), organization=organization))
+
+    @overload
+    async def download(
+        self,
+        file: File | str,
+        destination: None = None,
+        *,
+        version: Version | str | None = None,
+        organization: str | None = None,
+        progress: Progress | None = None,
+    ) -> bytes: ...
+    @overload
+    async def download(
+        self,
+        file: File | str,
+        destination: str | os.PathLike[str] | IO[bytes],
+        *,
+        version: Version | str | None = None,
+        organization: str | None = None,
+        progress: Progress | None = None,
+    ) -> None: ...
+    async def download(
+        self,
+        file: File | str,
+        destination: str | os.PathLike[str] | IO[bytes] | None = None,
+        *,
+        version: Version | str | None = None,
+        organization: str | None = None,
+        progress: Progress | None = None,
+    ) -> bytes | None:
+        """Download a file, given as a File, an id or a URL; without ``destination`` return its bytes.
+
+        With ``version`` they are those of another version of a File or an id.
+
+        A path is written by way of ``NAME.part`` and appears only when it is whole and its SHA-256 is right; an
+        unfinished part is resumed by the next call, if the content is still the same. The key is not sent to URLs.
+        """
+        known = file if isinstance(file, File) else None
+        url, headers = files.content_of(file, self._transport.connection, version=version, organization=organization)
+        if destination is None:
+            memory = io.BytesIO()
+            await downloads.download(self._transport, url, headers, OpenFile(memory), known, progress)
+            return memory.getvalue()
+        if isinstance(destination, str | os.PathLike):
+            with partial_file(Path(destination), url) as partial:
+                await downloads.download(self._transport, url, headers, partial, known, progress)
+            return None
+        await downloads.download(self._transport, url, headers, OpenFile(destination), known, progress)
+        return None
+
+
+async def wait_for(transport: Transport, question: Call[File], waiting: Waiting) -> File:
+    """Ask for a version until it is there; raise TimedOut when that takes too long."""
+    while True:
+        try:
+            file = await transport.run(files.waiting(question, waiting.seconds()))
+            if not file.is_under_way:
+                return file
+        except NotFound:
+            # So the server answers as long as its bytes are on their way.
+            pass
+        await sleep(waiting.delay())

@@ -1,0 +1,41 @@
+"""What a client does with organizations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from fileferry.client.asynchronous.transport import Transport
+from fileferry.client.calls import organizations
+from fileferry.client.nouns.organizations import Organization
+
+
+class Organizations:
+    """Organizations; a part of ``AsyncClient``."""
+
+    _transport: Transport
+
+    async def create_organization(
+        self, slug: str, *, name: str | None = None, organization_id: str | None = None
+    ) -> Organization:
+        """Make an organization; only the root key may."""
+        return await self._transport.run(organizations.create(slug, name=name, organization_id=organization_id))
+
+    async def get_organization(self, organization: str) -> Organization:
+        """Return the organization with this id or slug, with its limits and what counts against them."""
+        return await self._transport.run(organizations.get(organization))
+
+    async def update_organization(
+        self,
+        organization: str,
+        *,
+        limits: Mapping[str, object] | None = None,
+        end_user_limits: Mapping[str, object] | None = None,
+    ) -> Organization:
+        """Set limits of an organization, for which it takes the root key, or of each of its end users; None lifts one."""
+        return await self._transport.run(
+            organizations.update(organization, limits=limits, end_user_limits=end_user_limits)
+        )
+
+    def list_organizations(self) -> AsyncIterator[Organization]:
+        """Yield the organizations that this key may see."""
+        return self._transport.pages(lambda cursor: organizations.list_all(cursor=cursor))

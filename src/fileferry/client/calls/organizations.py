@@ -1,0 +1,49 @@
+"""The requests about organizations, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx
+
+from fileferry.client.calls.call import (
+    Call,
+    given,
+    members,
+    page_of,
+    read_as,
+    segment,
+    with_query,
+)
+from fileferry.client.nouns.organizations import Organization, organization_from
+from fileferry.client.nouns.pages import Page
+
+
+def create(slug: str, *, name: str | None, organization_id: str | None) -> Call[Organization]:
+    """Return the making of an organization."""
+    body: dict[str, object] = {"slug": slug, **given(name=name, id=organization_id)}
+    return Call(method="POST", path="/api/organizations", read=_organization, json=body, repeatable=False)
+
+
+def get(id_or_slug: str) -> Call[Organization]:
+    """Return the question what an organization is."""
+    return Call(method="GET", path=f"/api/organizations/{segment(id_or_slug)}", read=_organization)
+
+
+def update(
+    id_or_slug: str, *, limits: Mapping[str, object] | None, end_user_limits: Mapping[str, object] | None
+) -> Call[Organization]:
+    """Return the change of limits, of all that an organization has or of each end user; None lifts one."""
+    path = f"/api/organizations/{segment(id_or_slug)}"
+    body = members(limits=limits, end_user_limits=end_user_limits)
+    return Call(method="PATCH", path=path, read=_organization, json=body)
+
+
+def list_all(*, cursor: str | None) -> Call[Page[Organization]]:
+    """Return the question for one page of organizations."""
+    path = with_query("/api/organizations", given(cursor=cursor))
+    return Call(method="GET", path=path, read=page_of("organizations", organization_from))
+
+
+def _organization(response: httpx.Response) -> Organization:
+    return read_as(response, organization_from, "an organization")

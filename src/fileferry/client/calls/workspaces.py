@@ -1,0 +1,84 @@
+"""The requests about workspaces, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx
+
+from fileferry.client.calls.call import (
+    Call,
+    Lifetime,
+    Unchanged,
+    given,
+    lifetime_text,
+    members,
+    page_of,
+    read_as,
+    segment,
+    with_query,
+)
+from fileferry.client.nouns.pages import Page
+from fileferry.client.nouns.workspaces import Workspace, workspace_from
+
+
+def id_of(workspace: Workspace | str) -> str:
+    """Return the id, or name, of a workspace that is given as itself or by either."""
+    return workspace.workspace_id if isinstance(workspace, Workspace) else workspace
+
+
+def create(
+    name: str,
+    *,
+    workspace_id: str | None,
+    keep_versions: int | None,
+    keep_versions_for: Lifetime | None,
+    limits: Mapping[str, object] | None,
+    organization: str | None,
+) -> Call[Workspace]:
+    """Return the making of a workspace."""
+    body: dict[str, object] = {"name": name, **given(id=workspace_id)}
+    body |= _retention(keep_versions, keep_versions_for) | members(limits=limits)
+    path = with_query("/api/workspaces", given(organization=organization))
+    return Call(method="POST", path=path, read=_workspace, json=body, repeatable=False)
+
+
+def list_all(*, organization: str | None, cursor: str | None) -> Call[Page[Workspace]]:
+    """Return the question for one page of workspaces."""
+    path = with_query("/api/workspaces", given(organization=organization, cursor=cursor))
+    return Call(method="GET", path=path, read=page_of("workspaces", workspace_from))
+
+
+def get(id_or_name: str, *, organization: str | None) -> Call[Workspace]:
+    """Return the question what a workspace is."""
+    path = with_query(f"/api/workspaces/{segment(id_or_name)}", given(organization=organization))
+    return Call(method="GET", path=path, read=_workspace)
+
+
+def update(
+    id_or_name: str,
+    *,
+    keep_versions: int | Unchanged | None,
+    keep_versions_for: Lifetime | Unchanged | None,
+    limits: Mapping[str, object] | None,
+    organization: str | None,
+) -> Call[Workspace]:
+    """Return the change of which versions a workspace keeps (None: all), and of its limits (None: lifted)."""
+    path = with_query(f"/api/workspaces/{segment(id_or_name)}", given(organization=organization))
+    body = _retention(keep_versions, keep_versions_for) | members(limits=limits)
+    return Call(method="PATCH", path=path, read=_workspace, json=body)
+
+
+def _retention(
+    keep_versions: int | Unchanged | None, keep_versions_for: Lifetime | Unchanged | None
+) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    if not isinstance(keep_versions, Unchanged):
+        kept["keep_versions"] = keep_versions
+    if not isinstance(keep_versions_for, Unchanged):
+        kept["keep_versions_for"] = None if keep_versions_for is None else lifetime_text(keep_versions_for)
+    return kept
+
+
+def _workspace(response: httpx.Response) -> Workspace:
+    return read_as(response, workspace_from, "a workspace")

@@ -50,7 +50,7 @@ def test_a_module_that_is_put_in_no_room_breaks_a_contract(copy: Path, place: st
 def test_an_import_against_the_direction_breaks_a_contract(copy: Path) -> None:
     with (copy / "engine" / "access" / "quotas.py").open("a") as module:
         module.write("\nimport fileferry.engine.events.egress\n")
-    assert [name for name, kept in contracts(copy).items() if not kept][0] == ROOMS
+    assert next(name for name, kept in contracts(copy).items() if not kept) == ROOMS
 
 
 def test_a_circle_breaks_a_contract(copy: Path) -> None:

@@ -12,18 +12,7 @@ from pages import DOCS, ROOT, links, name_of, pages, prose, routes
 from tables import TABLES, written
 
 import fileferry
-from fileferry.client import (
-    ApiKey,
-    Delivery,
-    Event,
-    File,
-    Folder,
-    Organization,
-    Scan,
-    Version,
-    Webhook,
-    Workspace,
-)
+from fileferry.client import ApiKey, Delivery, Event, File, Folder, Organization, Scan, Version, Webhook, Workspace
 from fileferry.errors import FerryError
 
 NOT_IN_THE_SCHEMA = {("GET", "/docs"), ("GET", "/docs/openapi.json")}

@@ -224,7 +224,7 @@ def _become(streams: Sequence[int], arguments: list[str], environment: dict[str,
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         old = getattr(sys, name)
         buffering = 1 if name == "stderr" else -1
-        new = open(number, mode, buffering, encoding=old.encoding, errors=old.errors, closefd=False)
+        new = open(number, mode, buffering, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from fileferry.client.calls.call import (
-    Call,
-    given,
-    nothing,
-    page_of,
-    read_as,
-    segment,
-    with_query,
-)
+from fileferry.client.calls.call import Call, given, nothing, page_of, read_as, segment, with_query
 from fileferry.client.nouns.folders import Folder, folder_from
 from fileferry.client.nouns.pages import Page
 

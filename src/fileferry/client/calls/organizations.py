@@ -6,15 +6,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from fileferry.client.calls.call import (
-    Call,
-    given,
-    members,
-    page_of,
-    read_as,
-    segment,
-    with_query,
-)
+from fileferry.client.calls.call import Call, given, members, page_of, read_as, segment, with_query
 from fileferry.client.nouns.organizations import Organization, organization_from
 from fileferry.client.nouns.pages import Page
 

@@ -27,10 +27,14 @@ from typing import NoReturn
 
 PRELOADED = (
     "alembic.command",
+    "anyio._backends._asyncio",
+    "encodings.utf_8_sig",
     "fileferry.app",
     "fileferry.cli",
     "fileferry.client",
     "fileferry.db.migration",
+    "litestar.plugins.attrs",
+    "litestar.plugins.pydantic",
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from fileferry.db.database import SqliteDatabase, writer_engine
-from fileferry.db.migration import migrate
+from fileferry.db.migration import NEWEST, migrate
 from fileferry.db.schema import metadata
 
 
@@ -135,3 +137,19 @@ def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
     ended = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
     assert [status for _, status in ended] == [0, 0, 0], ended
     migrate(url)
+
+
+def test_the_newest_migration_is_known_without_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", "fileferry.db:migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
+
+
+def test_a_database_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    migrate(url)
+    program = (
+        f"import sys; from fileferry.db.migration import migrate; migrate({url!r}); print('alembic' in sys.modules)"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout == "False\n"

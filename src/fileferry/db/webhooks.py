@@ -18,6 +18,7 @@ _NOW = bindparam("now", type_=Instant)
 _PENDING = text("deliveries.state = 'pending'")
 _earlier = deliveries.alias("earlier")
 
+_ANY_ENABLED = select(webhooks.c.id).where(webhooks.c.disabled_at.is_(None)).limit(1)
 _LAGGING = (
     select(webhooks.c.id)
     .where(
@@ -104,7 +105,7 @@ def delete_some(conn: Connection, webhook_id: str, limit: int) -> int:
 
 def any_enabled(conn: Connection) -> bool:
     """Whether there is a webhook that events are to be sent to."""
-    return conn.execute(select(webhooks.c.id).where(webhooks.c.disabled_at.is_(None)).limit(1)).first() is not None
+    return conn.execute(_ANY_ENABLED).first() is not None
 
 
 def list_lagging(conn: Connection, limit: int) -> list[str]:

@@ -255,7 +255,7 @@ class Deliveries:
         if now < self._ask_at:
             return self._is_held
         self._is_held = False
-        if await self._database.read(stored.any_enabled):
+        if await self._database.lookup(stored.any_enabled):
             until = now + _LEASE_TIME
             self._is_held = await self._database.write(bookkeeping.take_lease, _LEASE, self._holder, now, until)
             self._ask_at = now + _LEASE_TIME / 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import signal
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -35,6 +36,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield live
     finally:
         live.close()
+
+
+@pytest.fixture(autouse=True)
+def _lent(request: pytest.FixtureRequest) -> None:
+    """Note with the shared server since when this test has it: what others left there is not this one's."""
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server").lent_at = time.time()
 
 
 @pytest.fixture

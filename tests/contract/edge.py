@@ -18,6 +18,7 @@ from fileferry.db.database import SqliteDatabase
 from fileferry.settings import Settings
 from support.live_server import LiveServer
 
+_KEY_LENGTH = 36
 BOUNDARY = "edge-7f2c"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 
@@ -67,9 +68,10 @@ def eventually(condition: Callable[[], bool], within: float = 15.0) -> None:
 
 
 def leftovers(server: LiveServer) -> list[str]:
-    """Return the names of everything in the server's store that belongs to no file."""
+    """Return the names of everything in the server's store that came since this test has it and belongs to no file."""
     folders = [server.data / "incoming", server.data / "blobs"]
     names = [path.name for folder in folders for path in folder.rglob("*") if path.is_file()]
+    names = [name for name in names if len(name) != _KEY_LENGTH or _made_at(name) >= server.lent_at]
     owned: set[str] = set()
 
     async def look() -> None:
@@ -82,6 +84,11 @@ def leftovers(server: LiveServer) -> list[str]:
 
     asyncio.run(look())
     return [name for name in names if name not in owned]
+
+
+def _made_at(key: str) -> float:
+    """Return when a key was made, in seconds since 1970: it is a UUID of version 7 (RFC 9562 section 5.7)."""
+    return (int(key.replace("-", "")[:12], 16) + 1) / 1000
 
 
 def nothing_left(server: LiveServer) -> None:

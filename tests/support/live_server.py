@@ -30,6 +30,7 @@ class LiveServer:
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *, workers: int = 1) -> None:
         self.data = folder / "data"
+        self.lent_at = 0.0  # seconds since 1970
         self.root_key = new_secret()
         self._log = folder / "server.log"
         self._workers = workers

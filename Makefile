@@ -3,7 +3,8 @@
 VENV   ?= .venv
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
-JOBS   ?= auto
+# Tests wait for servers about as long as they compute.
+JOBS   ?= $(shell echo $$((2 * $$(nproc))))
 PORT   ?= 8080
 
 # Where `make services` puts Node.js on a machine whose own is missing or too old, and where Debian has clamd.
@@ -22,7 +23,7 @@ run: setup ## Start the server on 127.0.0.1:$PORT (8080) with its data in ./data
 	@$(PYTHON) scripts/first_upload.py --port $(PORT)
 
 test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure
-	@$(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
+	@$(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 --dist worksteal $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
 
 soak: setup ## Run the long trials: many gigabytes, many kills
 	@$(PYTHON) -m pytest -m soak $(ARGS)

@@ -143,6 +143,7 @@ def test_a_part_that_stays_unsendable_is_given_up(server: LiveServer, connect: A
 
 
 def test_an_expired_address_is_renewed_once_for_all_parts(make_server: Any, connect: Any, large: Path) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(upload_url_lifetime="2s")
     asked: list[float] = []
 

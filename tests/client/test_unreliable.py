@@ -233,6 +233,7 @@ def test_a_byte_that_changed_on_the_way_makes_no_file(server: LiveServer, connec
 
 
 def test_a_stream_outlives_the_address_that_it_began_at(make_server: Any, connect: Any) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(upload_url_lifetime="1s")
 
     def slowly() -> Iterator[bytes]:

@@ -97,6 +97,7 @@ def test_a_rotated_key_has_a_new_secret_and_the_old_one_ends(http: httpx.Client,
 
 def test_a_rotated_key_is_good_for_its_grace(http: httpx.Client, server: LiveServer) -> None:
     made = make_key(http, "read")
+    # In real time: a server in a process of its own has a clock of its own.
     renewed = http.post(f"/api/keys/{made['id']}/rotate", json={"grace": "2s"}).json()
     assert [status_with(server, key) for key in (made["key"], renewed["key"])] == [200, 200]
     eventually(lambda: status_with(server, made["key"]) == 401)
@@ -111,6 +112,7 @@ def test_revoking_ends_the_secret_that_was_in_grace_too(http: httpx.Client, serv
 
 
 def test_an_expired_key_is_unauthorized(http: httpx.Client, server: LiveServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     made = make_key(http, "read", expires_in="1s")
     assert made["expires_at"] > made["created_at"]
     eventually(lambda: status_with(server, made["key"]) == 401)

@@ -371,6 +371,7 @@ def test_deleted_files_are_listed_by_prefix_and_pages(http: httpx.Client, put: P
 
 
 def test_what_is_deleted_for_good_frees_its_bytes(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(sweep_interval="1s")
     with server.client() as http:
         files = [http.put("/api/upload/a", content=bytes(LARGER_THAN_A_ROW)).json() for _ in range(2)]

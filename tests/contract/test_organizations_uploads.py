@@ -63,6 +63,7 @@ def test_a_session_says_where_how_long_and_how_much(tenant: Tenant) -> None:
 
 
 def test_the_url_is_good_for_the_seven_days_whatever_other_urls_are(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(upload_url_lifetime="1s")
     with server.client() as http:
         session = Tenant.new(http).ask()

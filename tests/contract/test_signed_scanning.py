@@ -94,6 +94,7 @@ def test_a_file_waits_for_a_scanner_that_is_away(make_server: MakeServer, make_c
 
 def test_a_file_that_is_found_infected_late_is_taken_back(make_server: MakeServer, make_clamd: MakeClamd) -> None:
     clamd = make_clamd()
+    # In real time: a server in a process of its own has a clock of its own.
     with make_server(clamd=clamd.tcp, rescan_interval="1s", sweep_interval="1s").client() as http:
         user = EndUser(http)
         file_id = user.upload(b"nothing is known of this yet\n", "a.txt")

@@ -28,6 +28,7 @@ def assert_nothing_is_left(server: LiveServer) -> None:
 
 
 def test_bodies_that_stop_get_408_and_leave_nothing(make_server: Any) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(body_idle_timeout="1s")
     with ExitStack() as open_requests:
         stopped = []

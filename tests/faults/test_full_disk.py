@@ -125,6 +125,7 @@ def test_an_upload_that_outgrows_the_disk_gives_its_space_back(small_disk: Small
 
 
 def test_deleting_a_file_makes_room_on_a_full_store(small_disk: SmallDisk, make_server: Any) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(min_free_space="0", store=f"file://{small_disk.folder}", sweep_interval="1s")
     content = os.urandom(4 * MIB)
     with server.client() as client:
@@ -190,6 +191,7 @@ def test_a_disk_that_fills_up_under_many_clients_keeps_every_acknowledged_file(
 
 def test_a_reserve_keeps_room_to_delete_and_recover(small_disk: SmallDisk, make_server: Any) -> None:
     places = {"store": f"file://{small_disk.folder}", "database_url": f"sqlite:///{small_disk.folder}/fileferry.db"}
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(min_free_space="4MiB", sweep_interval="1s", log_level="warning", **places)
     content = os.urandom(4 * MIB)
     with server.client() as client:

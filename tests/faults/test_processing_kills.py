@@ -18,6 +18,7 @@ from support.live_worker import LiveWorker
 
 pytestmark = pytest.mark.service("clamd")
 
+# In real time: a server in a process of its own has a clock of its own.
 _QUICK = {"processing_lease": "2s", "sweep_interval": "1s"}
 
 
@@ -111,6 +112,7 @@ def test_a_server_that_leaves_processing_to_workers_judges_nothing(make_server: 
 
 def test_what_is_found_late_is_recalled(make_server: MakeServer, make_clamd: MakeClamd) -> None:
     clamd = make_clamd()
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(clamd=clamd.unix, rescan_interval="1s", **_QUICK)
     with server.client() as http:
         file = _settled(http, _put(http, "a.txt", b"nobody knows yet that this is evil"))

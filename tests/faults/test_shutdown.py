@@ -65,6 +65,7 @@ def test_a_download_under_way_at_sigterm_is_completed(make_server: Any) -> None:
 
 
 def test_a_transfer_that_outlasts_the_grace_is_cut_and_leaves_nothing(make_server: Any) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(workers=2, shutdown_grace="1s")
     with RawRequest(server, "/api/upload/endless.bin", size=2 * _HALF) as request:
         request.send(bytes(_HALF))

@@ -140,6 +140,7 @@ def test_two_ways_to_tell_where_a_body_ends_are_refused(server: LiveServer, line
 
 
 def test_an_upload_that_stops_sending_is_given_up(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(body_idle_timeout="1s")
     for method, path in ADDRESSES:
         head = head_of(server, method, path, f"Content-Type: {MULTIPART}", "Content-Length: 900000")

@@ -23,6 +23,7 @@ def token_of(url: str) -> str:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_no_secret_is_in_the_log_or_in_an_error(make_server: MakeServer, log_format: str) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     server = make_server(log_level="debug", log_format=log_format, sweep_interval="1s")
     errors: list[str] = []
     with server.client() as http:

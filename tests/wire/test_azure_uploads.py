@@ -422,6 +422,7 @@ def test_a_url_that_is_not_valid_is_refused_in_azures_words(place: Place, url: s
 
 
 def test_an_expired_url_is_refused_in_azures_words(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     own = make_server(upload_url_lifetime="1s")
     with own.client() as http:
         ticket = open_ticket(http, auto_complete=True)

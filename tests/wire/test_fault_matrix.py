@@ -120,6 +120,7 @@ def untold(http: httpx.Client, protocol: Protocol) -> Sender:
 @pytest.fixture(scope="module")
 def short_lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, dict[str, Any]]]:
     """A client of a server, and a ticket of it whose URL has expired."""
+    # In real time: a server in a process of its own has a clock of its own.
     own = LiveServer(tmp_path_factory.mktemp("server"), {"upload_url_lifetime": "1s"})
     try:
         own.start()

@@ -220,6 +220,7 @@ def test_fewer_bytes_than_the_length_do_not_complete(
 
 
 def test_a_url_that_has_expired_takes_nothing_and_that_of_the_session_lives_on(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     own, draft = make_server(upload_url_lifetime="4s"), Draft(6)
     with own.client() as http:
         url = open_ticket(http, auto_complete=True)["url"]
@@ -245,6 +246,7 @@ def test_a_server_that_is_killed_knows_what_it_acknowledged(make_server: MakeSer
 
 
 def test_what_was_given_up_leaves_nothing(make_server: MakeServer, content: bytes) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     own, draft = make_server(sweep_interval="1s"), Draft(6)
     with own.client() as http:
         url = open_ticket(http, auto_complete=True)["url"]

@@ -124,6 +124,7 @@ def test_the_url_needs_no_key_and_a_wrong_one_does_no_harm(http: httpx.Client) -
 
 
 def test_a_url_ends_with_its_time(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     own = make_server(upload_url_lifetime="2s")
     with own.client() as http:
         ticket, upload = ask_one(http, 3), initiate(http, 3)

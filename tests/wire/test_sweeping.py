@@ -39,6 +39,7 @@ def doctor(server: LiveServer) -> dict[str, object]:
 
 
 def test_what_waits_is_shown_and_swept_when_it_waited_too_long(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     own = make_server(upload_idle_timeout="3s", sweep_interval="1s")
     with own.client() as http:
         never_sent = ask_one(http, SIZE)
@@ -90,6 +91,7 @@ def test_an_empty_file_is_not_missed(make_server: MakeServer) -> None:
 
 @pytest.mark.parametrize("end", ["abort", "part too late"])
 def test_an_ended_upload_gives_its_bytes_back(make_server: MakeServer, end: str) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     own = make_server(sweep_interval="1s")
     with own.client() as http:
         upload = initiate(http, 2 * SIZE, SIZE)

@@ -178,6 +178,7 @@ def test_pieces_that_end_just_at_the_end(http: httpx.Client) -> None:
 
 
 def test_a_url_that_has_ended(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     own = make_server(upload_url_lifetime="2s", upload_idle_timeout="7d")
     with own.client() as http:
         asked = ticket(http, size=6)
@@ -189,6 +190,7 @@ def test_a_url_that_has_ended(make_server: MakeServer) -> None:
 
 
 def test_an_upload_that_waited_too_long(make_server: MakeServer) -> None:
+    # In real time: a server in a process of its own has a clock of its own.
     own = make_server(upload_idle_timeout="2s", sweep_interval="1s")
     with own.client() as http:
         asked = ticket(http, size=6)

@@ -10,6 +10,9 @@ PORT   ?= 8080
 # Where `make services` puts Node.js on a machine whose own is missing or too old, and where Debian has clamd.
 export PATH := $(CURDIR)/.services/nodejs/bin:$(PATH):/usr/sbin
 
+# Some images say so for the sake of their layers; here it would have every process compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test soak check format bench services lock clean
 

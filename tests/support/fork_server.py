@@ -1,7 +1,8 @@
 """Processes of `fileferry` forked from one that has loaded it already: importing it costs a second of computing, each time.
 
-A forked one does what `python -m fileferry` does from there on, in a session, a folder and an environment of its own. That the
-command starts from nothing is shown by the tests that start it so: ``test_first_upload`` and the pages of the docs.
+A forked one does what `python -m fileferry` does from there on, in a session, a folder and an environment of its own; the workers
+of a server are forked too, which uvicorn would spawn. That all this starts from nothing is shown by the tests that start it
+so: ``test_start``, ``test_first_upload`` and the pages of the docs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import functools
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import selectors
@@ -24,6 +26,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
+
+import uvicorn._subprocess
 
 PRELOADED = (
     "alembic.command",
@@ -233,6 +237,7 @@ def _become(streams: Sequence[int], arguments: list[str], environment: dict[str,
         setattr(sys, f"__{name}__", new)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -51,7 +51,7 @@ def test_a_name_that_fits_once_it_is_composed_is_taken(service: Service, letter:
 
 @pytest.mark.parametrize("weight", ["²", "9" * 5000, "1.5", "-1", ""])
 def test_a_weight_that_is_no_number_asks_for_nothing(service: Service, weight: str) -> None:
-    wanted = f"md5={weight}, sha=1".encode()
+    wanted = f"md5={weight}, sha=1".encode("latin-1")
     answer = service.ask_raw("PUT", b"/api/upload/a", [(b"Want-Repr-Digest", wanted)], b"x")
     assert answer.status == 201
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from fileferry.engine.receiving.parts import MOST_BLOCKS, SMALLEST_PART
 from fileferry.errors import TooManyPieces
 from fileferry.model import Extent, Part
 
 MOST_EXTENTS = 1_000
-"""How many runs of bytes a version may lie in; a large one may have one for each ``BYTES_OF_EACH`` of it."""
-BYTES_OF_EACH = 1024 * 1024
+"""How many runs of bytes a version may lie in; a large one may have one for each ``BYTES_OF_EACH`` of it, as parts do."""
+BYTES_OF_EACH = SMALLEST_PART
 MOST_REPEATED = 64 * 1024 * 1024
 """How many bytes may be listed again (bytes); of more than that, as many as were sent."""
-_HARD_LIMIT = 50_000
 
 
 def joined(pieces: Iterable[Extent]) -> tuple[Extent, ...]:
@@ -32,8 +32,8 @@ def joined(pieces: Iterable[Extent]) -> tuple[Extent, ...]:
             runs[-1] = Extent(last.offset, last.length + piece.length, last.blob_key)
         else:
             runs.append(piece)
-        if len(runs) > _HARD_LIMIT:
-            raise _too_many(_HARD_LIMIT)
+        if len(runs) > MOST_BLOCKS:
+            raise _too_many(MOST_BLOCKS)
     limit = max(MOST_EXTENTS, size // BYTES_OF_EACH)
     if len(runs) > limit:
         raise _too_many(limit)

@@ -56,6 +56,7 @@ from fileferry.web import problems, waiting
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
+from fileferry.web.targets import BoundedTarget
 from fileferry.wire import dispatch
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -112,7 +113,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             use_handler_docstrings=True,
         ),
     )
-    return Telemetry(Lingering(RateHeaders(cast(Application, application))))
+    return Telemetry(Lingering(BoundedTarget(RateHeaders(cast(Application, application)))))
 
 
 async def _described(request: AnyRequest) -> None:

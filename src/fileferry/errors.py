@@ -153,6 +153,20 @@ class InvalidBlockList(BadRequest):
     title = "The list names a block that has not arrived."
 
 
+class TooManyPieces(BadRequest):
+    """A list would make a file of more pieces than one may lie in, or of the same ones too often."""
+
+    code = "too_many_pieces"
+    title = "The file would be made of too many pieces."
+
+
+class AddressTooLong(BadRequest):
+    """The address of a request, its query included, is longer than ``limit`` bytes."""
+
+    code, status = "address_too_long", 414
+    title = "The address of the request is too long."
+
+
 class ConflictingCredentials(BadRequest):
     """More than one credential, and they disagree."""
 

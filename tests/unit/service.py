@@ -9,10 +9,12 @@ import logging
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
+from urllib.parse import unquote_to_bytes
 
 import httpx
 from litestar import Litestar
@@ -33,6 +35,14 @@ from fileferry.settings import Settings, load
 ROOT_KEY = "ff_of_this_test"
 _registered: list[Litestar] = []
 _trusting = functools.cache(egress._trusting)  # reading all certificates takes longer than most tests
+
+
+class Answer(NamedTuple):
+    """What came back of a request that was sent as it is."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
 
 class Service:
@@ -78,6 +88,44 @@ class Service:
         transport = httpx.ASGITransport(self._app)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             return await client.request(method, url, headers=headers, **options)
+
+    def ask_raw(
+        self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
+    ) -> Answer:
+        """Send what no client library would: any target and any headers, as bytes, with the root key unless they hold one.
+
+        The client is gone once its body was read.
+        """
+        path, _, query = target.partition(b"?")
+        sent = [(name.lower(), value) for name, value in headers]
+        for name, value in ((b"x-api-key", ROOT_KEY.encode()), (b"host", b"service")):
+            if name not in dict(sent):
+                sent.append((name, value))
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": method,
+            "path": unquote_to_bytes(path).decode(errors="replace"),
+            "raw_path": path,
+            "query_string": query,
+            "headers": sent,
+            "client": ("127.0.0.1", 1),
+            "server": ("service", 80),
+        }
+        waiting = [{"type": "http.request", "body": body, "more_body": False}]
+        told: list[Any] = []
+
+        async def receive() -> Any:
+            return waiting.pop() if waiting else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            told.append(message)
+
+        self._run(self._app(scope, receive, send))
+        pieces = [message.get("body", b"") for message in told if message["type"] == "http.response.body"]
+        return Answer(told[0]["status"], list(told[0]["headers"]), b"".join(pieces))
 
     def upload(self, content: bytes = b"abc", path: str = "a", **parameters: str) -> dict[str, Any]:
         """Put a file and return it."""

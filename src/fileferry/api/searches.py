@@ -20,6 +20,7 @@ LARGEST_PAGE = 5000
 _SORTED_BY = ("created_at", "modified_at", "deleted_at", "name", "path", "size")
 _MOST_BOUNDS = 2
 _MOST_DIGITS = 18
+_LONGEST_BOUND = 64  # characters, of a time or a size with what it is compared by
 _BOUND = re.compile(r"(?:(lt|lte|gt|gte|eq):)?(.+)", re.DOTALL)
 _PLUS_AS_SPACE = re.compile(r"(T.*) (\d\d:?\d\d)")
 _FINE_FRACTION = re.compile(r"[.,]\d{4}")
@@ -134,9 +135,11 @@ def _time_bounds(parameter: str, values: list[str] | None) -> tuple[Bound, ...]:
 
 
 def _compared(parameter: str, values: list[str] | None) -> list[tuple[Operator, str]]:
-    matches = [_BOUND.fullmatch(value) for value in values or ()]
+    values = values or []
+    is_usable = len(values) <= _MOST_BOUNDS and all(len(value) <= _LONGEST_BOUND for value in values)
+    matches = [_BOUND.fullmatch(value) for value in values] if is_usable else []
     found = [(cast(Operator, match[1] or "eq"), match[2]) for match in matches if match]
-    if len(found) < len(matches) or len(found) > _MOST_BOUNDS or (len(found) > 1 and "eq" in dict(found)):
+    if len(found) < len(values) or (len(found) > 1 and "eq" in dict(found)):
         raise InvalidParameter(
             f"{parameter} takes one value, or one or two after lt:, lte:, gt: or gte:.", parameter=parameter
         )

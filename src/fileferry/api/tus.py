@@ -29,11 +29,12 @@ async def create_tus_upload(request: AnyRequest, engine: Engine, principal: Prin
     asked = tus.creation_of(request, engine)
     if asked.joined is not None:
         # The key is what gives the right to join, so that clients may name uploads without their signatures, as some do.
-        partials = [await engine.tickets.get(principal, tus.partial_id(url)) for url in asked.joined]
-        for partial in partials:
+        ids = [tus.partial_id(url) for url in asked.joined]
+        found = {id: await engine.tickets.get(principal, id) for id in dict.fromkeys(ids)}
+        for partial in found.values():
             tus.refuse_foreign(partial, principal.key.id)
         upload = await _open(request, engine, principal, asked)
-        made = await tus.join(engine, upload, asked.wire(is_told=True), partials)
+        made = await tus.join(engine, upload, asked.wire(is_told=True), [found[id] for id in ids])
     else:
         upload = await _open(request, engine, principal, asked)
         made = await tus.create(request, engine, upload, asked, asked.wire(is_told=not asked.is_partial))

@@ -9,6 +9,9 @@ from fileferry.errors import InvalidName
 
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 1024
+# Normalizing a run of combining marks takes the square of its length: so the length is bounded before. A byte of NFC stands for
+# at most one and a half characters as they were sent (three, for a letter of two bytes), so nothing is refused that would fit.
+_CHARACTERS_PER_BYTE = 2
 
 
 def clean_name(name: str) -> str:
@@ -25,19 +28,31 @@ def clean_path(path: str) -> str:
 
     Raises InvalidName for empty, ``.`` or ``..`` segments, control characters, and paths over 1,024 bytes.
     """
+    if len(path) > _CHARACTERS_PER_BYTE * MAX_PATH_BYTES:
+        raise _too_long_path()
     segments = [_clean_segment(segment) for segment in path.removeprefix("/").split("/")]
     cleaned = "/".join(segments)
     if len(cleaned.encode()) > MAX_PATH_BYTES:
-        raise InvalidName(f"The path is longer than {MAX_PATH_BYTES} bytes.")
+        raise _too_long_path()
     return cleaned
 
 
 def _clean_segment(segment: str) -> str:
+    if len(segment) > _CHARACTERS_PER_BYTE * MAX_NAME_BYTES:
+        raise _too_long_name()
     segment = unicodedata.normalize("NFC", segment)
     if segment in ("", ".", ".."):
         raise InvalidName("A path needs a name between its slashes; '.' and '..' are not names.")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in segment):
         raise InvalidName("A name may not contain control characters.")
     if len(segment.encode()) > MAX_NAME_BYTES:
-        raise InvalidName(f"A name may not be longer than {MAX_NAME_BYTES} bytes of UTF-8.")
+        raise _too_long_name()
     return segment
+
+
+def _too_long_name() -> InvalidName:
+    return InvalidName(f"A name may not be longer than {MAX_NAME_BYTES} bytes of UTF-8.")
+
+
+def _too_long_path() -> InvalidName:
+    return InvalidName(f"The path is longer than {MAX_PATH_BYTES} bytes.")

@@ -65,6 +65,7 @@ _CODES = {
     "range_not_satisfiable": "InvalidRange",
     "rate_limited": "ServerBusy",
     "request_timeout": "OperationTimedOut",
+    "too_many_pieces": "InvalidBlockList",
     "unavailable": "ServerBusy",
     "unsupported_type": "InvalidHeaderValue",
 }

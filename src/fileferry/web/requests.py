@@ -44,9 +44,12 @@ _DIGEST_BYTES: dict[str, int] = {
     Algorithm.SHA512: 64,
 }
 _DIGEST_MEMBER = re.compile(r"\s*([a-z0-9*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*")
+# A Structured Field Integer (RFC 9651 section 3.3.1) that is not 0.
+_POSITIVE_WEIGHT = re.compile(r"0{0,14}[1-9][0-9]{0,14}")
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LONGEST_KEY = 255
+_LONGEST_WANT = 1024
 _LARGEST_JSON = 1024 * 1024
 _MOST_FETCHES = 1_000_000
 
@@ -124,9 +127,12 @@ def declared_digests(headers: Any) -> dict[Algorithm, bytes]:
 
 
 def wanted_digests(headers: Any) -> set[Algorithm]:
-    """Return the digests that ``Want-Repr-Digest`` asks for with a weight above 0 (RFC 9530 section 4), as far as known."""
-    members = [member.partition("=") for member in headers.get("want-repr-digest", "").split(",")]
-    named = {name.strip() for name, _, weight in members if weight.strip().isdigit() and int(weight) > 0}
+    """Return the digests that ``Want-Repr-Digest`` asks for with a weight above 0 (RFC 9530 section 4), as far as known.
+
+    It is a preference: of an absurdly long one the beginning counts.
+    """
+    members = [member.partition("=") for member in headers.get("want-repr-digest", "")[:_LONGEST_WANT].split(",")]
+    named = {name.strip() for name, _, weight in members if _POSITIVE_WEIGHT.fullmatch(weight.strip())}
     return {algorithm for algorithm in Algorithm if algorithm.value in named}
 
 
@@ -252,7 +258,7 @@ def parse_metadata(value: str | None) -> dict[str, Any]:
         return {}
     try:
         return msgspec.json.decode(value, type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise InvalidMetadata('metadata must be a JSON object, for example {"order": 17}.') from error
 
 
@@ -314,7 +320,7 @@ def decode_json(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise InvalidParameter(f"{error}.") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadRequest("The body is not valid JSON.") from error
 
 

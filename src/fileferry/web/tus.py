@@ -18,6 +18,7 @@ from litestar import Response
 
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Algorithm
+from fileferry.engine.receiving.parts import MOST_PARTIALS
 from fileferry.errors import (
     BadRequest,
     DigestMismatch,
@@ -120,8 +121,8 @@ def creation_of(request: AnyRequest, engine: Engine) -> Creation:
     if asked.joined is not None:
         if asked.length is not None or has_body(request):
             raise BadRequest("An upload of partial uploads has no Upload-Length and no body.")
-        if not asked.joined:
-            raise BadRequest("Upload-Concat names no partial uploads.")
+        if not 1 <= len(asked.joined) <= MOST_PARTIALS:
+            raise BadRequest(f"Upload-Concat must name 1 to {MOST_PARTIALS} partial uploads.")
         return asked
     defers = request.headers.get("upload-defer-length")
     if defers not in (None, "1") or (defers is None) == (asked.length is None):

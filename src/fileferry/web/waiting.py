@@ -20,6 +20,7 @@ from fileferry.web.requests import AnyRequest
 LONGEST_WAIT = 60
 """Seconds that an answer is put off at most, whatever the request prefers."""
 _RECHECK = 3.0  # seconds: not everything that ends a wait is an event, such as an upload that is given up
+_LONGEST_FIELD = 1024  # characters; a search for quotes that do not close takes the square of them
 _APPLIED = "preference_applied"
 _MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _UNDER_WAY = (State.PENDING, State.RECEIVED, State.PROCESSING)
@@ -28,8 +29,13 @@ T = TypeVar("T")
 
 
 def asked_wait(request: AnyRequest) -> int | None:
-    """Return how many seconds the request prefers to wait, as far as they are granted; None where it does not say."""
+    """Return how many seconds the request prefers to wait, as far as they are granted; None where it does not say.
+
+    A preference may be ignored (RFC 7240 section 2): a field that is absurdly long is.
+    """
     fields = ",".join(request.headers.getall("prefer", []))
+    if len(fields) > _LONGEST_FIELD:
+        return None
     for member in _MEMBER.findall(fields):
         name, _, value = member.partition(";")[0].partition("=")
         seconds = value.strip().strip('"')

@@ -40,10 +40,12 @@ from fileferry.web.requests import (
     small_body_of,
 )
 from fileferry.wire import envelope, plain
+from fileferry.wire.xml_lists import TooManyTags, parse_list
 
 _LARGEST_BLOCK = 4000 * 1024 * 1024
 _LONGEST_ID = 64
 _MOST_BLOCKS = 50_000
+_MOST_TAGS = 2 * _MOST_BLOCKS + 4  # a start and an end each, and the list itself
 _LARGEST_LIST = 8 * 1024 * 1024
 _KINDS: dict[str, Kind] = {"Latest": "latest", "Committed": "committed", "Uncommitted": "uncommitted"}
 _LIST_TYPES = ("committed", "uncommitted", "all")
@@ -280,28 +282,24 @@ def _block_id(text: str) -> str:
 
 
 def _parse_list(body: bytes) -> list[tuple[Kind, str]]:
-    # A list of blocks needs no document type; without one there are no entities to expand. UTF-16 would hide it.
-    if b"<!" in body or b"\0" in body:
-        raise _not_a_list()
-    # Counted before anything is built of it: a start and an end each, and the list itself.
-    if body.count(b"<") > 2 * _MOST_BLOCKS + 4:
-        raise BadRequest(
-            f"A list may name at most {_MOST_BLOCKS} blocks.", headers={azure.ERROR_CODE: "BlockListTooLong"}
-        )
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314
-    except ElementTree.ParseError as error:
+        root = parse_list(body, _MOST_TAGS)
+    except TooManyTags as error:
+        raise _too_long_list() from error
+    except ValueError as error:
         raise _not_a_list() from error
     if root.tag != "BlockList" or any(element.tag not in _KINDS for element in root):
         raise _not_a_list()
     if len(root) > _MOST_BLOCKS:
-        raise BadRequest(
-            f"A list may name at most {_MOST_BLOCKS} blocks.", headers={azure.ERROR_CODE: "BlockListTooLong"}
-        )
+        raise _too_long_list()
     try:
         return [(_KINDS[element.tag], _block_id(element.text or "")) for element in root]
     except ValueError as error:
         raise InvalidBlockList(f"Every block id in the list must be base64 of 1 to {_LONGEST_ID} bytes.") from error
+
+
+def _too_long_list() -> BadRequest:
+    return BadRequest(f"A list may name at most {_MOST_BLOCKS} blocks.", headers={azure.ERROR_CODE: "BlockListTooLong"})
 
 
 def _not_a_list() -> BadRequest:

@@ -37,11 +37,12 @@ from fileferry.web.requests import (
     small_body_of,
 )
 from fileferry.wire.checksums import amz_checksums, refuse_framed
+from fileferry.wire.xml_lists import TooManyTags, parse_list
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _LARGEST_LIST = 4 * 1024 * 1024
 _PAGE = 1000
-_MOST_TAGS = 12 * MOST_PARTS
+_MOST_TAGS = 12 * MOST_PARTS  # some clients name a checksum or two of each part as well
 # How S3 names what our catalogue says; its clients decide by these codes.
 _CODES = {
     "already_uploaded": "InvalidRequest",
@@ -150,20 +151,16 @@ async def _complete(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
 
 
 def _parse_list(body: bytes) -> list[tuple[int, str]]:
-    # A list of parts needs no document type; without one there are no entities to expand. UTF-16 would hide it.
-    if b"<!" in body or b"\0" in body:
-        raise BadRequest("The list of parts must be plain XML.")
-    # Counted before anything is built of it: some clients name a checksum or two of each part as well.
-    if body.count(b"<") > _MOST_TAGS:
-        raise BadRequest(f"An upload has at most {MOST_PARTS} parts.")
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314
+        root = parse_list(body, _MOST_TAGS)
         return [
             (int(_text(part, "PartNumber")), _text(part, "ETag"))
             for part in root
             if part.tag.rpartition("}")[2] == "Part"
         ]
-    except (ElementTree.ParseError, ValueError) as error:
+    except TooManyTags as error:
+        raise BadRequest(f"An upload has at most {MOST_PARTS} parts.") from error
+    except ValueError as error:
         raise BadRequest("The list of parts cannot be read as a CompleteMultipartUpload document.") from error
 
 

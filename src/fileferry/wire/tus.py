@@ -51,8 +51,9 @@ async def _join(engine: Engine, upload: Upload, asked: tus.Creation, urls: list[
     current = await engine.streams.status(upload)
     if tus.is_joined(current, asked):
         return current
-    partials = [await engine.tickets.partial_of(upload, tus.partial_id(url)) for url in urls]
-    return await tus.join(engine, upload, asked.wire(), partials)
+    ids = [tus.partial_id(url) for url in urls]
+    found = {id: await engine.tickets.partial_of(upload, id) for id in dict.fromkeys(ids)}
+    return await tus.join(engine, upload, asked.wire(), [found[id] for id in ids])
 
 
 async def _show(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:

@@ -58,6 +58,7 @@ class Webhooks:
         """
         policy.authorize(principal, Scope.ADMIN)
         _check_url(url)
+        wanted = _checked_types(types)
         now = self._clock()
 
         def store(conn: Connection) -> Webhook:
@@ -67,7 +68,7 @@ class Webhooks:
                 id=new_id(now),
                 organization_id=principal.organization.id,
                 url=url,
-                types=_checked_types(types),
+                types=wanted,
                 secret=_new_secret(),
                 last_event_id=events.last_id(conn),
                 created_at=now,
@@ -254,6 +255,8 @@ def _checked_types(types: Sequence[str] | None) -> list[str] | None:
 
 def _check_url(url: str) -> None:
     """Raise InvalidParameter for what is no plain HTTP address. Where it leads is checked whenever it is connected to."""
+    if len(url) > _LONGEST_URL:  # before it is parsed, which takes long for a host of other letters than ASCII
+        raise InvalidParameter(f"url must have at most {_LONGEST_URL} characters.", parameter="url")
     import httpx  # loaded where it is used only: it would make every start slower
 
     try:
@@ -264,7 +267,5 @@ def _check_url(url: str) -> None:
         raise InvalidParameter("url must be an absolute http:// or https:// address.", parameter="url")
     if parsed.userinfo:
         raise InvalidParameter("url may hold no user and password: the signature says who sends.", parameter="url")
-    if parsed.fragment or len(url) > _LONGEST_URL or parsed.port == 0 or (parsed.port or 0) > 65535:
-        raise InvalidParameter(
-            f"url must have at most {_LONGEST_URL} characters, a possible port and no fragment.", parameter="url"
-        )
+    if parsed.fragment or parsed.port == 0 or (parsed.port or 0) > 65535:
+        raise InvalidParameter("url must have a possible port and no fragment.", parameter="url")

@@ -62,6 +62,9 @@ class Changing:
         """Change a file; its id, versions and URLs stay. Raises NotFound, Gone, InvalidExpiry, or Conflict for a taken path."""
         if changes.name is not msgspec.UNSET and changes.path is not msgspec.UNSET:
             raise InvalidParameter("Give a name or a path, not both.", parameter="name")
+        policy.authorize(principal, Scope.READ)  # the answer shows the file
+        if changes.metadata is not msgspec.UNSET:
+            policy.check_metadata(self._settings, changes.metadata)
         return await self._database.write(self._change, principal, file_id, changes)
 
     async def delete(
@@ -110,7 +113,6 @@ class Changing:
         await self._database.write(run)
 
     def _change(self, conn: Connection, principal: Principal, file_id: str, changes: Changes) -> StoredFile:
-        policy.authorize(principal, Scope.READ)  # the answer shows the file
         now = self._clock()
         stored = find_living(conn, principal, file_id, Scope.UPLOAD, now)
         file, version = stored.file, stored.version
@@ -123,7 +125,6 @@ class Changing:
                 raise Conflict("There is a file with this path already.")
             file = paths.move(conn, file, path, now)
         if changes.metadata is not msgspec.UNSET:
-            policy.check_metadata(self._settings, changes.metadata)
             values["metadata"] = changes.metadata
             # A version that is still judged must not bring back what was said before.
             jobs.change_metadata(conn, file_id, changes.metadata)

@@ -23,7 +23,7 @@ from fileferry.engine.files import versions
 from fileferry.engine.files.placement import Content, Placement, Preconditions
 from fileferry.engine.inspection import signatures
 from fileferry.engine.inspection.digests import Algorithm, Hasher, combine_crc32c
-from fileferry.engine.receiving.parts import join_extents
+from fileferry.engine.receiving.extents import join_extents, refuse_repeated
 from fileferry.errors import (
     AlreadyUploaded,
     DigestMismatch,
@@ -50,7 +50,10 @@ class Completion:
         self._clock = clock
 
     def gather(self, conn: Connection, upload: Upload, chosen: Sequence[Part]) -> Upload:
-        """Fix which pieces make the file; from here on none is taken any more. Raises SizeMismatch, FileTooLarge."""
+        """Fix which pieces make the file; from here on none is taken any more.
+
+        Raises SizeMismatch, FileTooLarge, TooManyPieces.
+        """
         size = sum(part.size for part in chosen)
         promised = upload.promised_size
         if promised is not None and size != promised:
@@ -59,6 +62,7 @@ class Completion:
             )
         if size > upload.max_size:
             raise FileTooLarge(limit=upload.max_size)
+        refuse_repeated(size, sum({part.number: part.size for part in chosen}.values()))
         crc32c = 0
         for part in chosen:
             crc32c = combine_crc32c(crc32c, int(part.crc32c, 16), part.size)

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from fileferry.engine.files.placement import Content
 from fileferry.engine.inspection.digests import Algorithm, Hasher, combine_crc32c
+from fileferry.engine.receiving.extents import joined
 from fileferry.engine.receiving.running_digests import SUSPENDABLE, finished
 from fileferry.model import Digests, Extent, Part, Stream, Upload
 
 
 def stream_of_parts(parts: Sequence[Part]) -> Stream:
-    """Return the stream that these parts, one after the other, make; its digests but CRC32C are unknown."""
+    """Return the stream that these parts, one after the other, make; its digests but CRC32C are unknown. Raises TooManyPieces."""
     crc32c = 0
     for part in parts:
         crc32c = combine_crc32c(crc32c, int(part.crc32c, 16), part.size)
-    return Stream(tuple(Extent(part.offset, part.size) for part in parts), 0, f"{crc32c:08x}", {})
+    return Stream(joined(Extent(part.offset, part.size) for part in parts), 0, f"{crc32c:08x}", {})
 
 
 def content_of_stream(upload: Upload) -> Content:
@@ -31,7 +32,7 @@ def content_of_stream(upload: Upload) -> Content:
             digests=Hasher(SUSPENDABLE).digests(),
         )
     known = finished(stream)
-    extents = tuple(extent for extent in stream.extents if extent.length)
+    extents = joined(stream.extents)
     return Content(
         blob_key=upload.blob_key,
         extents=None if len(extents) == 1 and extents[0].offset == 0 else extents,
@@ -43,19 +44,20 @@ def content_of_stream(upload: Upload) -> Content:
 
 
 def joined_content(contents: Sequence[Content]) -> Content:
-    """Return the content that has all these bytes one after the other, where they are."""
-    extents: list[Extent] = []
+    """Return the content that has all these bytes one after the other, where they are; raises TooManyPieces."""
+    extents = joined(
+        Extent(extent.offset, extent.length, extent.blob_key or content.blob_key)
+        for content in contents
+        for extent in content.extents or (Extent(0, content.size),)
+    )
     crc32c = size = 0
     for content in contents:
-        for extent in content.extents or (Extent(0, content.size),):
-            if extent.length:
-                extents.append(Extent(extent.offset, extent.length, extent.blob_key or content.blob_key))
         crc32c = combine_crc32c(crc32c, int(content.digests.crc32c, 16), content.size)
         size += content.size
     return Content(
         blob_key=None,
         inline=None if extents else b"",
-        extents=tuple(extents) or None,
+        extents=extents or None,
         size=size,
         content_type="",
         detected_type=None,

@@ -1,4 +1,4 @@
-"""The arithmetic of parts: how many an upload has, how long each is, which make the file, and where they lie. No I/O."""
+"""The arithmetic of parts: how many an upload has, how long each is, and which make the file. No I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from fileferry.errors import FileTooLarge, InvalidParameter, InvalidPart, SizeMismatch
-from fileferry.model import Extent, Part, Upload
+from fileferry.model import Part, Upload
 
 MOST_PARTS = 10_000
 MOST_BLOCKS = 50_000
@@ -73,17 +73,6 @@ def choose_parts(present: list[Part], listed: Sequence[tuple[int, str]] | None) 
         if part.md5 != etag.strip().strip('"').lower():
             raise InvalidPart(f"Part {number} has another ETag: it was replaced, or is not yours.", part_number=number)
     return [by_number[number] for number, _etag in listed]
-
-
-def join_extents(parts: Sequence[Part]) -> tuple[Extent, ...] | None:
-    """Return where the parts lie in order, runs that follow each other joined; None for one run from the start."""
-    runs: list[Extent] = []
-    for part in parts:
-        if runs and runs[-1].offset + runs[-1].length == part.offset:
-            runs[-1] = Extent(runs[-1].offset, runs[-1].length + part.size)
-        elif part.size:
-            runs.append(Extent(part.offset, part.size))
-    return None if not runs or (len(runs) == 1 and runs[0].offset == 0) else tuple(runs)
 
 
 def refuse_part_size(expected: int | None, announced: int | None) -> None:

@@ -121,7 +121,6 @@ def _new_upload(
 ) -> Upload:
     allowed = limits.in_force(settings, principal, place.workspace)
     limits.refuse_size(allowed, max(promise.size or 0, promise.max_size or 0))
-    policy.check_metadata(settings, promise.metadata)
     limits.expiry(allowed, now, promise.expires_in, promise.expires_at)
     at_path = promise.at_path or place.file is not None
     path = place.file.path if place.file else place.prefix + promise.path

@@ -34,6 +34,7 @@ from fileferry.engine.receiving.completion import (
     stored_bytes,
 )
 from fileferry.engine.receiving.contents import content_of_stream, joined_content, stream_of_parts
+from fileferry.engine.receiving.extents import refuse_repeated
 from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.writers import Means, Writer, refuse_more
 from fileferry.errors import (
@@ -220,7 +221,8 @@ class Streams:
     async def concatenate(self, upload: Upload, partials: Sequence[Upload]) -> ReceivedBytes:
         """Make the bytes of other uploads, in this order, those of ``upload``; none is copied, and they may be used again.
 
-        Raises NotUploaded naming the file ids of those that are not all there, SizeMismatch, FileTooLarge, AlreadyUploaded, Gone.
+        Raises NotUploaded naming the file ids of those that are not all there, SizeMismatch, FileTooLarge, TooManyPieces,
+        AlreadyUploaded, Gone.
         """
         await self._stop_writer(upload.id)
         gathered = await self._database.write(self._join, upload.id, [partial.id for partial in partials])
@@ -294,17 +296,19 @@ class Streams:
         if upload.state is not UploadState.OPEN:
             refuse_ended(upload)
             raise AlreadyUploaded()
-        partials = [reload(conn, partial_id) for partial_id in partial_ids]
-        missing = [partial.file_id for partial in partials if partial.state is not UploadState.RECEIVED]
+        by_id = {partial_id: reload(conn, partial_id) for partial_id in dict.fromkeys(partial_ids)}
+        missing = [partial.file_id for partial in by_id.values() if partial.state is not UploadState.RECEIVED]
         if missing:
             raise NotUploaded("Some of the partial uploads are not complete.", ids=missing)
-        content = joined_content([msgspec.convert(partial.content, Content) for partial in partials])
+        contents = {id: msgspec.convert(partial.content, Content) for id, partial in by_id.items()}
+        content = joined_content([contents[partial_id] for partial_id in partial_ids])
         if upload.size is not None and content.size != upload.size:
             raise SizeMismatch(f"The parts have {content.size} bytes together.", expected=upload.size)
         if content.size > upload.max_size:
             raise FileTooLarge(limit=upload.max_size)
-        for partial in partials:
-            uploads.update_upload(conn, partial.id, touched_at=self._clock())
+        refuse_repeated(content.size, sum(each.size for each in contents.values()))
+        for partial_id in by_id:
+            uploads.update_upload(conn, partial_id, touched_at=self._clock())
         # From now on, whatever becomes of the partial uploads.
         files.share_blobs(conn, upload.version_id, {extent.blob_key or "" for extent in content.extents or ()})
         return self._completion.receive(conn, upload, content)

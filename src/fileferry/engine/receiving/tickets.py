@@ -64,6 +64,8 @@ class Tickets:
         and BadRequest for more at once than a rate has.
         """
         policy.authorize(principal, Scope.UPLOAD)
+        for promise in promises:
+            policy.check_metadata(self._settings, promise.metadata)
         await self._rates.spend_tickets(principal, len(promises))
         return await self._database.write(self._open, principal, promises)
 

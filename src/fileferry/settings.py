@@ -93,7 +93,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scan_timeout: Duration = Duration(minutes=5)
     """How long one scan may take."""
     serve_unscanned: bool = False
-    """With a scanner: whether files that it cannot look into, too large or encrypted ones, are served or rejected."""
+    """With a scanner: whether files that it cannot look into are served: too large or encrypted ones, or archives it does not
+    open."""
     rescan_interval: Duration | None = Duration(days=7)
     """How long after its last scan a file is scanned again, as signatures learn; a late detection recalls it."""
     processing: Literal["server", "worker"] = "server"

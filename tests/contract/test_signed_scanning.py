@@ -10,6 +10,7 @@ import pytest
 
 from contract.edge import eventually, fetch
 from contract.signed import CONFLICT, FINE, PDF, EndUser, office, refusal
+from fileferry.scanners import samples
 from support.clamd import EICAR, MARKER, LiveClamd, MakeClamd
 from support.encrypted_zip import encrypted_zip
 from support.live_server import LiveServer, MakeServer
@@ -62,8 +63,13 @@ def test_an_infected_file_is_never_served(user: EndUser, name: str, content: byt
     assert user.http.get(f"/api/files/{file_id}/content").status_code == 410
 
 
-def test_what_cannot_be_looked_into_fails(user: EndUser) -> None:
-    file_id = user.sends(encrypted_zip("a.txt", EICAR, b"secret"), "a.zip")
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [(encrypted_zip("a.txt", EICAR, b"secret"), "a.zip"), (samples.zipped(samples.zstandard(b"harmless")), "b.zip")],
+    ids=["encrypted", "not opened"],
+)
+def test_what_cannot_be_looked_into_fails(user: EndUser, content: bytes, name: str) -> None:
+    file_id = user.sends(content, name)
     assert scanned(user, file_id) == ("FAILED", False)
     assert user.shows(file_id)["reason"] == "not_scanned"
 

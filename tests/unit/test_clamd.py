@@ -18,7 +18,7 @@ import uvloop
 from fileferry.model import ScanOutcome
 from fileferry.scanners import clamd
 from fileferry.scanners.clamd import CEILING, Clamd
-from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, Verdict
+from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, ScannerTroubled, Verdict
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -114,6 +114,8 @@ async def scanned(script: Script, blocks: AsyncIterator[bytes] | None = None, ti
             ScanOutcome.SKIPPED_TOO_LARGE,
             "Heuristics.Limits.Exceeded.MaxScanTime",
         ),
+        (b"stream: Exceeded time limit ERROR", ScanOutcome.SKIPPED_TOO_LARGE, "Exceeded time limit"),
+        (b"stream: Exceeded max scan size ERROR", ScanOutcome.SKIPPED_TOO_LARGE, "Exceeded max scan size"),
     ],
 )
 def test_a_reply_becomes_a_verdict(run: Run, reply: bytes, outcome: ScanOutcome, detail: str | None) -> None:
@@ -132,6 +134,8 @@ def test_a_reply_becomes_a_verdict(run: Run, reply: bytes, outcome: ScanOutcome,
         b"\0",
         b"\xff\xfe\0",
         b"stream: OK, or not\0",
+        b"stream: OK\n",
+        b"stream: Can't allocate memory ERROR\0",
         b"stream: " + b"A" * 100_000 + b" FOUND\0",
     ],
 )
@@ -148,11 +152,87 @@ def test_any_other_reply_is_a_failure_and_never_clean(run: Run, reply: bytes) ->
         b"COMMAND READ TIMED OUT\n",
         b"COMMAND READ TIMED OUT\0",
         b"INSTREAM: Can't write to temporary file. ERROR\0",
+        b"cli_gentempfd() failed. ERROR\0",
+        b"read timeout ERROR\0",
+        b"stream: Can't create temporary directory ERROR\0",
+        b"stream: Can't write to file ERROR\0",
+        b"stream: Can't create new file ERROR\0",
     ],
 )
 def test_no_whole_reply_or_one_about_clamd_itself_means_it_is_away(run: Run, reply: bytes) -> None:
     with pytest.raises(ScannerAway):
         run(scanned(replies(reply)))
+
+
+def test_that_a_command_came_too_late_is_heard_although_the_connection_stays(run: Run) -> None:
+    """Real clamds write this with a newline and never a NUL, and take a while to close."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await received(reader)
+        writer.write(b"COMMAND READ TIMED OUT\n")
+        await asyncio.Event().wait()
+
+    with pytest.raises(ScannerTroubled, match="READ TIMED OUT"):
+        run(scanned(script, timeout=timedelta(seconds=10)))
+
+
+OLD = datetime(2026, 11, 21, 8, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        (b"ClamAV 1.4.6/9999/Sat Nov 21 08:25:00 2026\0", b"ClamAV 1.4.6/10000/Sun Nov 22 08:25:00 2026\0", OLD),
+        (b"ClamAV 1.4.6/10000/Sun Nov 22 08:25:00 2026\0", b"ClamAV 1.4.6/9999/Sat Nov 21 08:25:00 2026\0", OLD),
+        (b"ClamAV 1.4.6/10000/Sun Nov 22 08:25:00 2026\0", b"ClamAV 1.4.6\0", None),
+        (b"ClamAV 1.4.6/10000/Sun Nov 22 08:25:00 2026\0", b"COMMAND UNAVAILABLE\0", None),
+        (b"ClamAV 1.4.6/10000/Sun Nov 22 08:25:00 2026\0", b"", None),
+    ],
+    ids=["newer after it", "older after it", "own ones after it", "nameless after it", "gone after it"],
+)
+def test_a_verdict_names_no_newer_signatures_than_may_have_been_used(
+    run: Run, before: bytes, after: bytes, named: datetime | None
+) -> None:
+    """A scripted clamd, as a real one cannot be made to change in the midst of a scan on cue."""
+
+    async def trial() -> Verdict:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await received(reader)
+            scripted._version = after
+            writer.write(b"stream: OK\0")
+
+        scripted = Scripted(script, before)
+        async with scripted as address:
+            return await Clamd(address, CEILING, MINUTE).scan(these(b"content"))
+
+    verdict = run(trial())
+    assert verdict.outcome is ScanOutcome.CLEAN
+    assert verdict.scanner.signatures_at == named
+    assert verdict.scanner.signatures == ("9999" if named else None)
+
+
+def test_a_verdict_names_no_engine_where_another_took_its_place_meanwhile(run: Run) -> None:
+    async def trial() -> Verdict:
+        async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await received(reader)
+            scripted._version = b"ClamAV 1.0.9/27000/Sat Nov 21 08:25:00 2026\0"
+            writer.write(b"stream: OK\0")
+
+        scripted = Scripted(script)
+        async with scripted as address:
+            return await Clamd(address, CEILING, MINUTE).scan(these(b"content"))
+
+    assert run(trial()).scanner == Identity(None, "27000", OLD)
+
+
+def test_a_clamd_that_does_not_say_who_it_is_scans_all_the_same(run: Run) -> None:
+    """ClamAV 1.5 with EnableVersionCommand off, which the installed one does not know: a scripted one."""
+
+    async def trial() -> Verdict:
+        async with Scripted(replies(b"stream: A FOUND\0"), b"COMMAND UNAVAILABLE\0") as address:
+            return await Clamd(address, CEILING, MINUTE).scan(these(b"content"))
+
+    assert run(trial()) == Verdict(ScanOutcome.INFECTED, Identity(None, None, None), "A")
 
 
 def test_a_reply_may_come_in_pieces(run: Run) -> None:
@@ -331,6 +411,9 @@ def test_no_clamd_scans_two_gibibytes() -> None:
             Identity("ClamAV 0.103.8", "26828", datetime(2026, 3, 1, 7, 1, 2, tzinfo=UTC)),
         ),
         (b"ClamAV 1.4.6/27000/lately\0", Identity("ClamAV 1.4.6", "27000", None)),
+        # What ClamAV 1.5 says with EnableVersionCommand off, which 1.4 does not know.
+        (b"COMMAND UNAVAILABLE\0", Identity(None, None, None)),
+        (b"COMMAND UNAVAILABLE\n", Identity(None, None, None)),
     ],
 )
 def test_it_says_who_it_is(run: Run, version: bytes, identity: Identity) -> None:

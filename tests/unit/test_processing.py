@@ -19,6 +19,7 @@ from fileferry.db import events, files, jobs
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing.queue import MOST_ATTEMPTS, Processing
 from fileferry.model import ScanOutcome
+from fileferry.scanners import samples
 from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, ScannerTroubled, Verdict
 from unit.service import Service
 
@@ -810,3 +811,31 @@ def _pass_without_scanner(judged: Judged, **time: float) -> None:
 
 def _scan_of(judged: Judged, file: dict[str, Any]) -> Any:
     return judged.run(lambda engine: engine.database.read(files.find, file["id"])).version.scan
+
+
+def test_what_the_scanner_does_not_open_is_rejected_with_the_kind(judged: Judged) -> None:
+    file = judged.service.upload(samples.rarred_5(b"harmless"), "picture.jpg")
+    judged.process()
+    now = judged.file(file)
+    assert (now["status"], now["reason"]) == ("rejected", "not_scanned")
+    assert now["scan"]["outcome"] == "skipped_unsupported"
+    assert "application/vnd.rar" in now["scan"]["detail"]
+
+
+def test_a_scanner_that_came_back_is_tried_anew(judged: Judged) -> None:
+    """What came back may be another build, with the name of the one before."""
+    file = judged.service.upload(samples.lz4(b"harmless"))
+
+    async def work(engine: Engine) -> None:
+        processing = judged.processing(engine)
+        probe = processing._judge.probe
+        assert probe is not None
+        judged.scanner.mark = b"\x04\x22\x4d\x18"  # opens it, so that what is in it is found
+        assert await probe.opens("application/x-lz4", _IDENTITY)
+        judged.scanner.mark, judged.scanner.away = _MARK, True
+        await processing.settle()
+        judged.scanner.away = False
+        await processing.settle()
+
+    judged.run(work)
+    assert judged.file(file)["scan"]["outcome"] == "skipped_unsupported"

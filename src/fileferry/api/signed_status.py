@@ -15,7 +15,10 @@ from fileferry.web import waiting
 from fileferry.web.requests import AnyRequest
 
 URL_LIFETIME = timedelta(seconds=600)
-_SCANNED = (ScanOutcome.CLEAN, ScanOutcome.INFECTED, ScanOutcome.SKIPPED_ENCRYPTED)
+_SCANNED = (
+    *(ScanOutcome.CLEAN, ScanOutcome.INFECTED),
+    *(ScanOutcome.SKIPPED_ENCRYPTED, ScanOutcome.SKIPPED_UNSUPPORTED),
+)
 _SETTLED = ("PROCESSED", "FAILED")
 _NOT_UPLOADED = "not_uploaded"
 

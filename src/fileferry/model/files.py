@@ -28,6 +28,7 @@ class ScanOutcome(enum.StrEnum):
     INFECTED = "infected"
     SKIPPED_TOO_LARGE = "skipped_too_large"
     SKIPPED_ENCRYPTED = "skipped_encrypted"
+    SKIPPED_UNSUPPORTED = "skipped_unsupported"
     SKIPPED_DISABLED = "skipped_disabled"
     ERROR = "error"
 

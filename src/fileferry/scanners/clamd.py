@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from fileferry.model import ScanOutcome
 from fileferry.scanners.scanner import Identity, ScanFailed, ScannerAway, ScannerTroubled, Verdict
 
@@ -22,12 +24,20 @@ PATIENCE = 5.0  # seconds: neither connecting nor saying who it is waits for sca
 _LONGEST_REPLY = 4096
 _LONGEST_SOCKET_PATH = 107
 
+# What a clamd answers that was told not to say who it is (EnableVersionCommand of 1.5): it is there, and of no name.
+_NAMELESS = re.compile(r"COMMAND UNAVAILABLE\n?")
 _VERSION = re.compile(r"(ClamAV [^/]+)(?:/(\d+)/(.+))?")
 # With ExtendedDetectionInfo the hash and the size of what was found follow its name.
 _FOUND = re.compile(r"stream: (\S{1,255}?)(?:\([0-9a-f]{32,}:\d+\))? FOUND")
 _STREAM_TOO_LONG = "INSTREAM size limit exceeded. ERROR"
 # These say something of clamd, of its disk or of the way to it, and nothing of the bytes.
-_AWAY = re.compile(r"COMMAND READ TIMED OUT|shutting down|temporary file", re.IGNORECASE)
+_AWAY = re.compile(
+    r"COMMAND READ TIMED OUT|shutting down|temporary (?:file|directory)|cli_gentempfd|Can't (?:write to|create new) file"
+    r"|(?:accept\(\)|read (?:timeout|poll)) ERROR",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(r"stream: (Exceeded (?:time limit|max .*|scan .*)) ERROR")
+_UNKNOWN = Identity(None, None, None)
 
 
 class Clamd:
@@ -63,10 +73,10 @@ class Clamd:
     async def scan(self, blocks: AsyncIterable[bytes]) -> Verdict:
         """Send bytes, at most ``max_size`` (ValueError), and return the verdict; see Scanner.
 
-        Signatures may be reloaded at any time, so clamd is asked before each scan which it has: a verdict may name older ones
-        than were used, but never newer ones.
+        Signatures may be reloaded at any time, and another clamd may take the place of one, so clamd is asked before each scan
+        and after it which it has: a verdict may name older ones than were used, but never newer ones.
         """
-        scanner = await self.identify()
+        before = await self.identify()
         connection = await self._connect()
         try:
             async with asyncio.timeout(self._timeout) as deadline:
@@ -78,10 +88,16 @@ class Clamd:
             raise ScanFailed(f"The scan took longer than {self._timeout:g} s.") from None
         finally:
             connection.close()
-        verdict = _verdict(reply, scanner)
+        verdict = _verdict(reply, before)
         if verdict.outcome is ScanOutcome.CLEAN and not heard_all:
             raise ScanFailed("clamd answered before it had all bytes.")
-        return verdict
+        return msgspec.structs.replace(verdict, scanner=_common(before, await self._identity_now()))
+
+    async def _identity_now(self) -> Identity:
+        try:
+            return await self.identify()
+        except ScannerAway:
+            return _UNKNOWN  # the verdict came before that
 
     async def close(self) -> None:
         """Do nothing: connections end with the scans they are for."""
@@ -144,9 +160,12 @@ class Clamd:
         return await _send(connection, struct.pack(">I", 0), answer)
 
     async def _reply(self, connection: socket.socket) -> str:
-        """Return what clamd says up to the NUL that ends it, or as much of it as any reply could be; raises ScannerAway."""
+        """Return what clamd says up to the NUL that ends it, or as much of it as any reply could be; raises ScannerAway.
+
+        What it says of itself before it has understood a command ends with a newline, which is kept: it ends no verdict.
+        """
         received = b""
-        while b"\0" not in received and len(received) < _LONGEST_REPLY:
+        while b"\0" not in received and not received.endswith(b"\n") and len(received) < _LONGEST_REPLY:
             try:
                 part = await asyncio.get_running_loop().sock_recv(connection, _LONGEST_REPLY)
             except OSError as error:
@@ -196,8 +215,21 @@ def _target(address: str) -> str | tuple[str, int]:
 
 
 def _identity(reply: str) -> Identity | None:
+    if _NAMELESS.fullmatch(reply):
+        return _UNKNOWN
     match = _VERSION.fullmatch(reply)
     return match and Identity(match[1], match[2], _moment(match[3]))
+
+
+def _common(before: Identity, after: Identity) -> Identity:
+    """Return what is true of whichever of two clamds did it, or of one whose signatures changed: the older ones."""
+    if before == after:
+        return before
+    engine = before.engine if before.engine == after.engine else None
+    if before.signatures is None or after.signatures is None:
+        return Identity(engine, None, None)
+    older = min(before, after, key=lambda identity: int(identity.signatures or 0))
+    return Identity(engine, older.signatures, older.signatures_at)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -218,6 +250,8 @@ def _verdict(reply: str, scanner: Identity) -> Verdict:
     if reply == _STREAM_TOO_LONG:
         detail = "clamd's own StreamMaxLength is lower than FILEFERRY_CLAMD_MAX_SIZE."
         return Verdict(ScanOutcome.SKIPPED_TOO_LARGE, scanner, detail)
+    if match := _LIMIT.fullmatch(reply):
+        return Verdict(ScanOutcome.SKIPPED_TOO_LARGE, scanner, match[1])
     if _AWAY.search(reply):
         raise ScannerTroubled(f"clamd could not take the bytes: {reply[:200]}")
     raise ScanFailed(f"clamd answered {reply[:200]!r}.")

@@ -24,9 +24,9 @@ class ScanFailed(Exception):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Which scanner it is: engine and version of its signatures, and when those were made."""
+    """Which scanner it is: engine and version of its signatures, and when those were made; None is what it does not say."""
 
-    engine: str
+    engine: str | None
     signatures: str | None
     signatures_at: datetime | None
 

@@ -15,7 +15,8 @@ class Scan:
     """What scanning a file for malware came to."""
 
     outcome: str
-    """``clean``, ``infected``, ``skipped_too_large``, ``skipped_encrypted``, ``skipped_disabled`` or ``error``."""
+    """``clean``, ``infected``, ``skipped_too_large``, ``skipped_encrypted``, ``skipped_unsupported``, ``skipped_disabled`` or
+    ``error``."""
     detail: str | None
     """What was found, or what went wrong."""
     engine: str | None

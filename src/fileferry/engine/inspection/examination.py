@@ -13,13 +13,21 @@ from typing import Final
 
 import msgspec
 
-from fileferry.engine.inspection import compound_files, declarations, media_types, signatures, zip_listings
+from fileferry.engine.inspection import (
+    archive_headers,
+    compound_files,
+    contents,
+    declarations,
+    media_types,
+    signatures,
+    zip_listings,
+)
 from fileferry.engine.inspection.declarations import declared_type, named_type
 from fileferry.engine.inspection.glimpses import Glimpses, Reader
 from fileferry.engine.inspection.media_types import canonical
 from fileferry.engine.inspection.zip_listings import Listing
 
-__all__ = ["Examined", "Reader", "examine", "named_refusal", "refusal"]
+__all__ = ["Examined", "Packed", "Reader", "examine", "examine_packed", "named_refusal", "refusal"]
 
 _MOST_TEXT: Final = 512 << 10
 _MAIN_PARTS: Final = {
@@ -113,6 +121,33 @@ class Examined(msgspec.Struct, frozen=True):
     is_empty: bool = False
 
 
+class Packed(msgspec.Struct, frozen=True):
+    """What a file is and holds as a container, at any depth that a few bounded reads reach.
+
+    ``kinds`` are media types of containers, and ``is_encrypted`` says that something in it opens only with a password.
+    ``unpacked`` is to how many bytes the largest member of a zip archive unpacks, or a 7z archive altogether, as they say;
+    None where a 7z archive does not.
+    """
+
+    kinds: frozenset[str]
+    is_encrypted: bool
+    unpacked: int | None
+
+
+async def examine_packed(read: Reader, size: int) -> Packed:
+    """Look at a file of ``size`` bytes and at its members, whatever they are called, through ``read``. Raises what it raises."""
+    glimpses = Glimpses(read, size)
+    await glimpses.open()
+    kinds = await contents.kinds(glimpses) | await contents.named_kinds(glimpses)
+    is_encrypted = (await _look(glimpses, media_types.GENERIC_TYPE))[1]
+    unpacked = await contents.unpacked_size(glimpses)
+    async for member in contents.members(glimpses):
+        unpacked = None if unpacked is None else max(unpacked, await contents.unpacked_size(member) or 0)
+        kinds |= await contents.kinds(member) | await contents.named_kinds(member)
+        is_encrypted |= (await _look(member, media_types.GENERIC_TYPE))[1]
+    return Packed(frozenset(kinds), is_encrypted, unpacked)
+
+
 async def examine(read: Reader, size: int, declared: str | None, name: str) -> Examined:
     """Look at a file of ``size`` bytes through ``read``: both ends, and what a container says of itself. Raises what it raises."""
     content_type = declarations.effective_type(declared, name)
@@ -201,9 +236,9 @@ async def _look(glimpses: Glimpses, claimed: str) -> tuple[str | None, bool]:
         compound = await compound_files.identify(glimpses)
         return compound.media_type, compound.is_encrypted
     if detected == "application/x-7z-compressed":
-        return detected, await _is_encrypted_7z(glimpses)
+        return detected, (await archive_headers.read_seven_zip(glimpses)).is_encrypted
     if detected in ("application/vnd.rar", "application/x-rar-compressed"):
-        return detected, _is_encrypted_rar(glimpses.head)
+        return detected, await archive_headers.is_encrypted_rar(glimpses)
     if detected and media_types.is_text(canonical(detected)) and not _ends_as_text(glimpses):
         return None, False
     return detected, False
@@ -255,16 +290,3 @@ async def _only_text(glimpses: Glimpses, listing: Listing, name: bytes) -> bytes
     """Return the content of the one member of a name; of two each reader may take another, so that none counts."""
     members = listing.named(name)
     return await zip_listings.member_text(glimpses, members[0], _MOST_TEXT) if len(members) == 1 else None
-
-
-async def _is_encrypted_7z(glimpses: Glimpses) -> bool:
-    offset, length = (int.from_bytes(glimpses.head[at : at + 8], "little") for at in (12, 20))
-    coders = await glimpses.at(32 + offset, min(length, 4096))
-    return b"\x06\xf1\x07\x01" in coders  # AES, where the header itself is not packed
-
-
-def _is_encrypted_rar(head: bytes) -> bool:
-    if head.startswith(b"Rar!\x1a\x07\x01\0"):
-        return head[8 + 4 + 1 : 8 + 4 + 2] == b"\x04"  # RAR 5: the first block is the archive encryption header
-    file = head[7 + int.from_bytes(head[12:14], "little") :]
-    return bool(int.from_bytes(head[10:11]) & 0x80) or (file[2:3] == b"\x74" and bool(int.from_bytes(file[3:4]) & 0x04))

@@ -29,13 +29,17 @@ _MOST_PACKED: Final = 256 << 10
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One entry of the central directory; ``start`` is where its local header stands in the file, in bytes."""
+    """One entry of the central directory; ``start`` is where its local header stands in the file, in bytes.
+
+    ``size`` is how many bytes it says to unpack to.
+    """
 
     name: bytes
     is_encrypted: bool
     method: int
     packed: int
     start: int
+    size: int
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -106,6 +110,24 @@ async def member_text(glimpses: Glimpses, member: Member, limit: int) -> bytes |
     return content if inflater.eof else None
 
 
+async def member_start(glimpses: Glimpses, member: Member, limit: int) -> bytes:
+    """Return the first bytes of a member, at most ``limit``; none where it is encrypted, broken or packed in a rare way."""
+    header = await glimpses.at(member.start, _LOCAL.size)
+    if len(header) < _LOCAL.size or not header.startswith(ZIP_START) or member.is_encrypted:
+        return b""
+    _, _, _, method, *_, name_length, extra_length = _LOCAL.unpack(header)
+    length = min(member.packed, limit)
+    packed = await glimpses.at(member.start + _LOCAL.size + name_length + extra_length, length)
+    if method == _STORED:
+        return packed
+    if method != _DEFLATED:
+        return b""
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, limit)
+    except zlib.error:
+        return b""
+
+
 def is_encrypted_start(head: bytes) -> bool:
     """Whether the first member of an archive, by its own header, needs a password."""
     return head.startswith(ZIP_START) and len(head) > 8 and bool(int.from_bytes(head[6:8], "little") & _ENCRYPTED)
@@ -140,12 +162,13 @@ async def _list(glimpses: Glimpses, start: int, size: int, entries: int, prefix:
     members: list[Member] = []
     at = 0
     while len(members) < min(entries, _MOST_ENTRIES) and at + _ENTRY.size <= len(directory):
-        magic, _, _, flags, method, _, _, _, packed, _, name, extra, comment, _, _, _, local = _ENTRY.unpack_from(
-            directory, at
+        magic, _, _, flags, method, _, _, _, packed, unpacked, name, extra, comment, _, _, _, local = (
+            _ENTRY.unpack_from(directory, at)
         )
         if magic != b"PK\x01\x02":
             break
         at += _ENTRY.size
-        members.append(Member(directory[at : at + name], bool(flags & _ENCRYPTED), method, packed, prefix + local))
+        is_encrypted = bool(flags & _ENCRYPTED)
+        members.append(Member(directory[at : at + name], is_encrypted, method, packed, prefix + local, unpacked))
         at += name + extra + comment
     return Listing(tuple(members), prefix, len(members) == entries and at == size) if members else None

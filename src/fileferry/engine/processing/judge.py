@@ -15,13 +15,14 @@ import msgspec
 from fileferry.engine.files.catalogue import Files
 from fileferry.engine.files.versions import Judgement
 from fileferry.engine.inspection.digests import Algorithm, Hasher
-from fileferry.engine.inspection.examination import Examined, examine, refusal
+from fileferry.engine.inspection.examination import Examined, examine, examine_packed, refusal
 from fileferry.engine.inspection.media_types import SHOWN_TYPES
 from fileferry.model import Clock, Rules, Scan, ScanOutcome, StoredFile
-from fileferry.scanners.scanner import ScanFailed, Scanner, ScannerAway, ScannerTroubled
+from fileferry.scanners.probe import Probe
+from fileferry.scanners.scanner import ScanFailed, Scanner, ScannerAway, ScannerTroubled, Verdict
 from fileferry.settings import Settings
 
-_UNSCANNED = (ScanOutcome.SKIPPED_TOO_LARGE, ScanOutcome.SKIPPED_ENCRYPTED)
+_UNSCANNED = (ScanOutcome.SKIPPED_TOO_LARGE, ScanOutcome.SKIPPED_ENCRYPTED, ScanOutcome.SKIPPED_UNSUPPORTED)
 
 
 class Corrupted(Exception):
@@ -34,6 +35,7 @@ class Judge:
     def __init__(self, opened: Files, scanner: Scanner | None, settings: Settings, clock: Clock) -> None:
         self._files = opened
         self._scanner = scanner
+        self.probe = None if scanner is None else Probe(scanner)
         self._settings = settings
         self._clock = clock
 
@@ -71,7 +73,7 @@ class Judge:
         async with aclosing(self._files.read(stored, 0, stored.version.size)) as blocks:
             passage = _Passage(blocks)
             try:
-                scan = await self._scan_passage(passage, stored.version.size, examined)
+                scan = await self._scan_passage(passage, stored, examined)
             except ScannerTroubled:
                 raise
             except ScannerAway as error:
@@ -81,22 +83,41 @@ class Judge:
             await passage.verify(stored.version.digests.crc32c)
         return msgspec.structs.replace(scan, ended_at=self._clock())
 
-    async def _scan_passage(self, passage: _Passage, size: int, examined: Examined) -> Scan:
+    async def _scan_passage(self, passage: _Passage, stored: StoredFile, examined: Examined) -> Scan:
+        size = stored.version.size
         scanner, started = self._scanner, self._clock()
         if scanner is None or size > scanner.max_size:
             skipped = ScanOutcome.SKIPPED_DISABLED if scanner is None else ScanOutcome.SKIPPED_TOO_LARGE
             detail = None if scanner is None else f"Files of up to {scanner.max_size} bytes are scanned here."
             return Scan(outcome=skipped, detail=detail, started_at=started)
         verdict = await scanner.scan(passage.blocks())
-        is_hidden = verdict.outcome is ScanOutcome.CLEAN and examined.is_encrypted
+        if verdict.outcome is ScanOutcome.CLEAN:
+            verdict = await self._held_against_content(verdict, stored, examined)
         return Scan(
-            outcome=ScanOutcome.SKIPPED_ENCRYPTED if is_hidden else verdict.outcome,
+            outcome=verdict.outcome,
             detail=verdict.detail,
             engine=verdict.scanner.engine,
             signatures=verdict.scanner.signatures,
             signatures_at=verdict.scanner.signatures_at,
             started_at=started,
         )
+
+    async def _held_against_content(self, verdict: Verdict, stored: StoredFile, examined: Examined) -> Verdict:
+        """Return a clean verdict, or why it is none: a scanner calls clean also what it could not open."""
+        packed = await examine_packed(partial(self._read, stored), stored.version.size)
+        if examined.is_encrypted or packed.is_encrypted:
+            return msgspec.structs.replace(verdict, outcome=ScanOutcome.SKIPPED_ENCRYPTED)
+        most = self._scanner.max_size if self._scanner is not None else 0
+        if packed.unpacked is None or packed.unpacked > most:
+            # clamd 1.4 cuts members of zip and 7z without a word, whatever it is told to report.
+            size = "more than can be told" if packed.unpacked is None else f"{packed.unpacked} bytes"
+            detail = f"It unpacks to {size}, and up to {most} bytes are scanned here."
+            return Verdict(ScanOutcome.SKIPPED_TOO_LARGE, verdict.scanner, detail)
+        for kind in sorted(packed.kinds):
+            if self.probe is not None and not await self.probe.opens(kind, verdict.scanner):
+                detail = f"The scanner does not open {kind}, which this is or holds."
+                return Verdict(ScanOutcome.SKIPPED_UNSUPPORTED, verdict.scanner, detail)
+        return verdict
 
     async def _read(self, stored: StoredFile, start: int, length: int) -> bytes:
         async with aclosing(self._files.read(stored, start, length)) as blocks:

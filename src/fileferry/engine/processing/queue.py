@@ -142,12 +142,16 @@ class Processing:
         return claimed
 
     async def _try_scanner(self) -> None:
-        """Warn of a scanner that calls clean what it did not look into: no verdict of it can be told from a true one."""
-        if self._scanner is None:
+        """Warn of a scanner that keeps to itself what it did not look into, or that opens less than others do."""
+        if self._scanner is None or self._judge.probe is None:
             return
         try:
             if await hides_limits(self._scanner):
                 _log.warning("scanner_hides_limits", remedy="set AlertExceedsMax yes in clamd.conf")
+            if not await self._judge.probe.finds_test_string():
+                _log.warning("scanner_untried", remedy="let clamd load signatures that know the EICAR test string")
+            if unopened := await self._judge.probe.unopened():
+                _log.info("scanner_does_not_open", kinds=unopened)
         except Exception as error:
             _log.warning("scanner_not_tried", error=str(error))
 
@@ -158,6 +162,8 @@ class Processing:
         except ScannerAway:
             return False
         self._is_scanner_away = False
+        if self._judge.probe is not None:
+            self._judge.probe.forget()
         _log.info("scanner_back")
         return True
 

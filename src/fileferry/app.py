@@ -341,8 +341,11 @@ async def _running(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(*at_work, return_exceptions=True)
 
 
-async def doctor(*, fix: bool) -> Findings:
-    """Compare store and database, and with ``fix`` mend what differs; works beside a running server."""
+async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
+    """Compare store and database, and with ``fix`` mend what differs; works beside a running server. Also tell of the disks.
+
+    Raises Unavailable where the server has its database for itself.
+    """
     settings = configuration.load()
     configure_logging(settings)
     holders = holders_of(settings.resolved_database_url())
@@ -350,6 +353,7 @@ async def doctor(*, fix: bool) -> Findings:
         raise Unavailable("The server has its database for itself, as it must on this disk: stop it first.")
     if holders == "several":
         settings = _shared(settings)
+    told = examine(settings)
     await prepare(settings)
     async with opened(settings) as engine:
-        return await engine.sweeper.scan(fix=fix)
+        return told, await engine.sweeper.scan(fix=fix)

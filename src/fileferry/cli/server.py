@@ -79,8 +79,7 @@ def doctor(
 
     with _usable_settings(data) as settings:
         _refuse_no_database(settings)
-        disks = app.examine(settings)
-        findings = asyncio.run(app.doctor(fix=fix))
+        disks, findings = asyncio.run(app.doctor(fix=fix))
     for sentence in disks:
         note(f"warning: {sentence}")
     found = msgspec.to_builtins(findings)

@@ -87,8 +87,9 @@ def _locks(place: Path) -> None:
 
 def _syncs(place: Path) -> None:
     """Sync a file and its folder."""
-    for path, flags in ((place / "lock", os.O_RDWR), (place, os.O_RDONLY)):
-        descriptor = os.open(path, flags | os.O_CLOEXEC)
+    file = place / "synced"
+    for path, flags in ((file, os.O_CREAT | os.O_RDWR), (place, os.O_RDONLY)):
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
         try:
             os.fsync(descriptor)
         finally:

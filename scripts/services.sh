@@ -12,11 +12,13 @@ need() { # need PACKAGE PROBE...: the package is missing when the probe fails
 }
 
 # The one list: a package and the command that succeeds where it is installed.
+need btrfs-progs mkfs.btrfs --version
 need chromium chromium --version
 need clamav-daemon clamd --version
 need curl curl --version
 need python3-venv python3 -c 'import ensurepip, venv'
 need redis-server redis-server --version
+need xfsprogs mkfs.xfs -V
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt.sh "${missing[@]}"
 

@@ -11,9 +11,11 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
+import msgspec
 import structlog
 import uvicorn
 from litestar import Litestar, Response, Router
@@ -40,13 +42,16 @@ from fileferry.api import (
 )
 from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
-from fileferry.db.database import SqliteDatabase
+from fileferry.db.database import SqliteDatabase, holders_of, path_of
 from fileferry.db.migration import migrate
+from fileferry.disks import kinds, trial
+from fileferry.disks.spare import Spare
 from fileferry.engine.access import rates
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
 from fileferry.engine.events import egress
 from fileferry.engine.files.sweeper import Findings
 from fileferry.engine.receiving.room import Room
+from fileferry.errors import Unavailable
 from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
@@ -59,6 +64,8 @@ from fileferry.web.requests import AnyRequest
 from fileferry.web.targets import BoundedTarget
 from fileferry.wire import dispatch
 
+_MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when it is about this long
+_SPARE_SHARE = 16
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _log = structlog.get_logger(__name__)
 
@@ -162,15 +169,69 @@ def _on_signals(end: Callable[[], None]) -> Iterator[None]:
 async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Engine]:
     """Open an engine on a prepared database and the store, and close it in the end."""
     store = LocalStore(settings.resolved_store_folder())
-    database = SqliteDatabase(settings.resolved_database_url())
-    disks = [settings.resolved_store_folder(), settings.resolved_database_folder()]
+    spare = _spare(settings)
+    database = SqliteDatabase(settings.resolved_database_url(), alone=_is_alone(settings), spare=spare)
     await claim_store(database, store, clock)
-    room = Room(disks, settings.min_free_space)
+    room = Room(_folders(settings), settings.min_free_space, spare)
     engine = await open_engine(database, store, room, _scanner(settings), settings, clock)
     try:
         yield engine
     finally:
         await engine.close()
+
+
+def _folders(settings: Settings) -> list[Path]:
+    return list(dict.fromkeys([settings.resolved_store_folder(), settings.resolved_database_folder()]))
+
+
+def _spare(settings: Settings) -> Spare:
+    """Return what is kept on the database's disk so that files can be deleted when there is no other room."""
+    size = min(_MOST_SPARE, settings.min_free_space // _SPARE_SHARE)
+    return Spare(Path(f"{path_of(settings.resolved_database_url())}-spare"), size)
+
+
+def _is_alone(settings: Settings) -> bool:
+    if settings.database_processes != "auto":
+        return settings.database_processes == "one"
+    if settings.processing == "worker":
+        return False
+    return kinds.kind_of(settings.resolved_database_folder()) in kinds.NEEDS_PRIVATE_INDEX
+
+
+def _shared(settings: Settings) -> Settings:
+    """Return the settings of one process of several, for this one and those that it starts."""
+    if settings.database_processes == "one":
+        raise SettingsError(
+            "FILEFERRY_DATABASE_PROCESSES is 'one': start one server with one worker, and nothing beside it."
+        )
+    os.environ["FILEFERRY_DATABASE_PROCESSES"] = "several"
+    return msgspec.structs.replace(settings, database_processes="several")
+
+
+def examine(settings: Settings) -> list[str]:
+    """Return what an operator should know of the disks under the folders, which are made where they are missing.
+
+    Raises SettingsError for one that nothing can be kept on safely.
+    """
+    findings: list[trial.Finding] = []
+    for folder in _folders(settings):
+        folder.mkdir(parents=True, exist_ok=True)
+        findings += trial.examine(folder)
+    fatal = [finding.sentence for finding in findings if finding.fatal]
+    if fatal:
+        raise SettingsError(" ".join(fatal))
+    told = [finding.sentence for finding in findings]
+    folder = settings.resolved_database_folder()
+    if not _is_alone(settings) and (kind := kinds.kind_of(folder)) in kinds.NEEDS_PRIVATE_INDEX:
+        told.append(
+            f"{folder} is on {kind}: when it is full it may end this and every other process; start one worker only."
+        )
+    return told
+
+
+def _tell_of_disks(settings: Settings) -> None:
+    for sentence in examine(settings):
+        _log.warning("disk", told=sentence)
 
 
 def check(settings: Settings) -> None:
@@ -196,9 +257,9 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
     """
     check(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
-    url = settings.resolved_database_url()
-    await asyncio.get_running_loop().run_in_executor(None, migrate, url)
-    database = SqliteDatabase(url)
+    url, alone, spare = settings.resolved_database_url(), _is_alone(settings), _spare(settings)
+    await asyncio.to_thread(migrate, url, alone=alone)
+    database = SqliteDatabase(url, alone=alone, spare=spare)
     store = LocalStore(settings.resolved_store_folder())
     try:
         await claim_store(database, store, clock)
@@ -212,6 +273,9 @@ def serve(host: str, port: int, workers: int) -> None:
     """Prepare the database, then serve until SIGTERM or SIGINT; running transfers may finish within ``shutdown_grace``."""
     settings = configuration.load()
     configure_logging(settings)
+    if workers > 1:
+        settings = _shared(settings)
+    _tell_of_disks(settings)
     made = asyncio.run(prepare(settings))
     if made is not None:
         print(f"Root key, shown this once: {made}", flush=True)
@@ -237,8 +301,9 @@ def serve(host: str, port: int, workers: int) -> None:
 
 async def work() -> None:
     """Judge and scan files, and sweep, beside any number of servers and others like it, until SIGTERM or SIGINT."""
-    settings = configuration.load()
+    settings = _shared(configuration.load())
     configure_logging(settings)
+    _tell_of_disks(settings)
     await prepare(settings)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -277,10 +342,19 @@ async def _running(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(*at_work, return_exceptions=True)
 
 
-async def doctor(*, fix: bool) -> Findings:
-    """Compare store and database, and with ``fix`` mend what differs; works beside a running server."""
+async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
+    """Compare store and database, and with ``fix`` mend what differs; works beside a running server. Also tell of the disks.
+
+    Raises Unavailable where the server has its database for itself.
+    """
     settings = configuration.load()
     configure_logging(settings)
+    holders = holders_of(settings.resolved_database_url())
+    if holders == "one":
+        raise Unavailable("The server has its database for itself, as it must on this disk: stop it first.")
+    if holders == "several":
+        settings = _shared(settings)
+    told = examine(settings)
     await prepare(settings)
     async with opened(settings) as engine:
-        return await engine.sweeper.scan(fix=fix)
+        return told, await engine.sweeper.scan(fix=fix)

@@ -43,6 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Public address of this service, for the URLs it hands out; without it the request's Host header decides."""
     database_url: str | None = None
     """Default: SQLite in the data folder."""
+    database_processes: Literal["auto", "one", "several"] = "auto"
+    """How many processes may have the database open. `auto`: `one` on btrfs, where a full disk can end several, unless there are
+    more workers; otherwise `several`. With `one`, doctor and backup of the database wait until the server has stopped."""
     store: str | None = None
     """Where blobs live, ``file:///folder``; default: the data folder."""
     root_key: str | None = None

@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
 
-from faults.remains import assert_no_orphans_after_sweep
+from faults.remains import assert_bytes_of_every_row_after_sweep, assert_no_orphans_after_sweep
+from faults.resuming import SENDERS
 from support.live_server import LiveServer
 
 _CLIENTS = 6
 _LATEST_KILL_SECONDS = 0.6
 _SIZES = (0, 1, 700, 10_240, 200_000, 262_144, 262_145, 1_048_576, 3 * 1_048_576)
 _PIECE = 65_536
+FLOWS = ("form", "chunked", "POST", "PUT", "PUT again")
+"""How clients upload in one request."""
+EVERY_WAY = (*FLOWS, *SENDERS)
+"""And by every protocol at a signed URL."""
 
 
 class Attempt:
@@ -43,9 +48,24 @@ class Attempt:
 
     def send(self, client: httpx.Client) -> None:
         """Upload, and keep the answer; raises httpx.TransportError when there is none."""
+        if self.flow in SENDERS:
+            self.answer = self._send_in_pieces(client)
+            return
         response = self._request(client)
         assert response.status_code in (200, 201), response.text
         self.answer = response.json()
+
+    def _send_in_pieces(self, client: httpx.Client) -> dict[str, Any]:
+        promise = {"path": self.path, "auto_complete": True, "size": self.size}
+        made = client.post("/api/uploads", json=promise)
+        assert made.status_code == 201, made.text
+        sender, content = SENDERS[self.flow](made.json()), self.content()
+        sender.begin(self.size)
+        for start in sender.next_pieces(content):
+            sender.send(content, start, lambda body: body)
+        sender.complete(content)
+        file: dict[str, Any] = client.get(f"/api/files/path/{self.path}").json()
+        return file
 
     def _request(self, client: httpx.Client) -> httpx.Response:
         key = {"Idempotency-Key": self.name}
@@ -64,8 +84,17 @@ class Attempt:
 class KillTrial:
     """Rounds of killing on one server's data. What an answer acknowledged must be there ever after."""
 
-    def __init__(self, server: LiveServer, seed: int) -> None:
+    def __init__(
+        self,
+        server: LiveServer,
+        seed: int,
+        *,
+        flows: Sequence[str] = FLOWS,
+        after_kill: Callable[[], None] = lambda: None,
+    ) -> None:
         self._server = server
+        self._flows = flows
+        self._after_kill = after_kill
         self._random = random.Random(seed)
         self._rounds = 0
         self.acknowledged: list[Attempt] = []
@@ -97,16 +126,23 @@ class KillTrial:
         with self._server.client() as client:
             for attempt in self.acknowledged:
                 assert_served_whole(client, attempt)
-        assert_no_orphans_after_sweep(self._server)
+        if set(self._flows) & set(SENDERS):
+            assert_bytes_of_every_row_after_sweep(self._server)
+        else:
+            assert_no_orphans_after_sweep(self._server)
 
     def _upload_until_killed(self) -> list[Attempt]:
         self._rounds += 1
-        threads = [_Uploader(self._server, self._rounds, number, self._random.random()) for number in range(_CLIENTS)]
+        threads = [
+            _Uploader(self._server, self._flows, self._rounds, number, self._random.random())
+            for number in range(_CLIENTS)
+        ]
         for thread in threads:
             thread.start()
         # Not a wait for the server: the moment itself is what is tried.
         threading.Event().wait(self._random.uniform(0, _LATEST_KILL_SECONDS))
         self._server.kill()
+        self._after_kill()
         for thread in threads:
             thread.join()
         failures = [thread.failure for thread in threads if thread.failure is not None]
@@ -138,9 +174,10 @@ class KillTrial:
 class _Uploader(threading.Thread):
     """One client that uploads files of mixed sizes by every flow until the server is gone."""
 
-    def __init__(self, server: LiveServer, round_number: int, number: int, seed: float) -> None:
+    def __init__(self, server: LiveServer, flows: Sequence[str], round_number: int, number: int, seed: float) -> None:
         super().__init__()
         self._server = server
+        self._flows = flows
         self._prefix = f"r{round_number}-{number}"
         self._random = random.Random(seed)
         self.attempts: list[Attempt] = []
@@ -159,12 +196,14 @@ class _Uploader(threading.Thread):
                     self.failure = failure
 
     def _next(self) -> Attempt:
-        flow = self._random.choice(["form", "chunked", "POST", "PUT", "PUT again"])
+        flow = self._random.choice(self._flows)
         name = f"{self._prefix}-{len(self.attempts)}"
         # "PUT again" makes further versions of one path, whose earlier URLs go on serving the earlier bytes.
         path = f"{self._prefix}-again" if flow == "PUT again" else name
+        # Nothing has no pieces.
+        sizes = _SIZES[1:] if flow in SENDERS else _SIZES
         return Attempt(
-            name, path, flow.removesuffix(" again"), self._random.getrandbits(60), self._random.choice(_SIZES)
+            name, path, flow.removesuffix(" again"), self._random.getrandbits(60), self._random.choice(sizes)
         )
 
 

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 _NODE_PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
+_LOOP_DEVICES = Path("/dev/loop-control")
 
 SERVICES: dict[str, tuple[str | Path, ...]] = {
     "azurite": ("node", _NODE_PACKAGES / "azurite"),
+    "btrfs": ("mkfs.btrfs", _LOOP_DEVICES),
     "chromium": ("chromium",),
     "clamd": ("clamd",),
     "curl": ("curl",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
     "redis": ("redis-server",),
+    "xfs": ("mkfs.xfs", "mkfs.ext4", "xfs_io", _LOOP_DEVICES),
 }
 """What `@pytest.mark.service(name)` may name, and the programs and paths it takes; scripts/services.sh installs them.
 

@@ -18,7 +18,7 @@ async def healthz() -> dict[str, str]:
 async def readyz(engine: Engine) -> dict[str, str]:
     """Answer ok, or degraded with the reasons; an error where not even reading works.
 
-    ``insufficient_storage``: only reading works. ``scanner_away``: uploads wait to be scanned.
+    ``insufficient_storage`` and ``unavailable`` (of the store): only reading works. ``scanner_away``: uploads wait to be scanned.
     ``processing_behind``: files have waited for a minute with nobody at them. ``rates_not_shared``: each
     process counts rates for itself.
     """

@@ -69,7 +69,7 @@ def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is found.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Compare the store with the database, beside a running server or without one.
+    """Compare the store with the database, beside a running server or without one, and tell of disks that are known to fail.
 
     Exit status 1 when they differ and --fix was not given.
     """
@@ -79,7 +79,9 @@ def doctor(
 
     with _usable_settings(data) as settings:
         _refuse_no_database(settings)
-        findings = asyncio.run(app.doctor(fix=fix))
+        disks, findings = asyncio.run(app.doctor(fix=fix))
+    for sentence in disks:
+        note(f"warning: {sentence}")
     found = msgspec.to_builtins(findings)
     if as_json:
         print(json.dumps(found))
@@ -114,6 +116,7 @@ def _counted(count: int, meaning: str) -> str:
 def _usable_settings(data: Path | None) -> Iterator[Settings]:
     """Yield the settings in force; end the command with one line for a setting or a folder that cannot be used."""
     from fileferry import settings
+    from fileferry.errors import FerryError
 
     # Database and store hold secrets and other people's files: what is made from here on is for nobody else on this machine.
     os.umask(0o077)
@@ -124,5 +127,7 @@ def _usable_settings(data: Path | None) -> Iterator[Settings]:
         yield settings.load()
     except settings.SettingsError as error:
         fail(str(error), MISUSED)
+    except FerryError as error:
+        fail(error.detail, FAILED)
     except OSError as error:
         fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), FAILED)

@@ -6,18 +6,22 @@ The queries themselves live beside this module, by noun; nothing outside ``db`` 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
+from urllib.parse import quote, unquote
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
+from fileferry.disks.failures import told
+from fileferry.disks.spare import Spare
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.groups import GroupThread, Job
 
@@ -27,6 +31,8 @@ T = TypeVar("T")
 _LARGEST_GROUP = 128
 _READERS = 4
 _BUSY_TIMEOUT_MS = 30_000
+_FIRST_SHARED_BYTE = 0x40000002
+_SHARED_BYTES = 510
 
 
 class Database(Protocol):
@@ -44,7 +50,7 @@ class Database(Protocol):
         """Run ``fn`` in a transaction; return once it is durable. An exception of ``fn`` undoes its writes and only its.
         ``fn`` may be called again after it was undone, so it must have no effect but on the connection.
 
-        Raises InsufficientStorage when the disk is full, Unavailable when the database cannot be reached or is locked.
+        Raises InsufficientStorage when the disk is full, Unavailable when the database cannot be used for any other reason.
         """
         ...
 
@@ -59,11 +65,37 @@ class _Write(Job):
         self.call = call
 
 
+def path_of(url: str) -> str:
+    """Return the path of the database's file."""
+    named = make_url(url)
+    path = named.database or ""
+    return unquote(path.removeprefix("file:")) if "uri" in named.query else path
+
+
+def holders_of(url: str) -> Literal["one", "several"] | None:
+    """Return whether another process has the database open, for itself or so that several may; not for one that has it open.
+
+    SQLite's locks: https://www.sqlite.org/src/file?name=src/os.h, SHARED_FIRST.
+    """
+    with translated(), open(path_of(url), "r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_BYTES, _FIRST_SHARED_BYTE)
+        except BlockingIOError:
+            pass
+        else:
+            return None
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, _SHARED_BYTES, _FIRST_SHARED_BYTE)
+        except BlockingIOError:
+            return "one"
+        return "several"
+
+
 class _Turn:
     """Whose turn it is to write, among processes: a lock whose waiters are woken, where SQLite's own would sleep and try again."""
 
     def __init__(self, url: str) -> None:
-        path = url.removeprefix("sqlite:///") + "-turn"
+        path = path_of(url) + "-turn"
         self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
     def __enter__(self) -> None:
@@ -76,23 +108,38 @@ class _Turn:
         os.close(self._descriptor)
 
 
+@contextlib.contextmanager
+def turn(url: str) -> Iterator[None]:
+    """Hold off the writes of every process."""
+    held = _Turn(url)
+    try:
+        with held:
+            yield
+    finally:
+        held.close()
+
+
 class SqliteDatabase:
     """SQLite behind one writer thread that commits waiting writes as a group, and read-only connections for reads.
 
     One ``fsync`` of the write-ahead log serves the whole group (``synchronous=FULL``). Where a write of a group fails, the
     group runs again with a savepoint around each, so that the others are not touched: a write may be called twice. Several
-    processes may open the same file: SQLite's lock orders their groups.
+    processes may open the same file: SQLite's lock orders their groups. With ``alone`` only this one may (decision 0029).
+    ``spare`` is given back when a group finds no room.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, alone: bool = False, spare: Spare | None = None) -> None:
+        url = opened_alone(url) if alone else url
         self._reader_engine = _reader_engine(url)
         self._engines = [writer_engine(url), self._reader_engine, _lookup_engine(url)]
-        self._writing = self._engines[0].connect()
+        self._spare = spare
+        with translated():
+            self._turn = _Turn(url)
+            self._writing = self._engines[0].connect()
+            self._looking = self._engines[2].connect()
         self._reading = threading.local()
-        self._looking = self._engines[2].connect()
         self._opened: list[Connection] = [self._writing, self._looking]
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
-        self._turn = _Turn(url)
         self._writer = GroupThread("db-write", self._commit, _LARGEST_GROUP)
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -103,10 +150,8 @@ class SqliteDatabase:
 
     async def lookup(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` here and now: in WAL mode a reader waits for nobody."""
-        try:
+        with translated():
             return fn(self._looking, *args, **kwargs)
-        except OperationalError as error:
-            raise _translate(error) from error
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in the writer thread's next group; return after the group's commit."""
@@ -124,15 +169,13 @@ class SqliteDatabase:
             engine.dispose()
 
     def _read(self, call: Callable[[Connection], T]) -> T:
-        connection = getattr(self._reading, "connection", None)
-        if connection is None:
-            connection = self._reading.connection = self._reader_engine.connect()
-            self._opened.append(connection)
-        try:
+        with translated():
+            connection = getattr(self._reading, "connection", None)
+            if connection is None:
+                connection = self._reading.connection = self._reader_engine.connect()
+                self._opened.append(connection)
             with connection.begin():
                 return call(connection)
-        except OperationalError as error:
-            raise _translate(error) from error
 
     def _commit(self, group: list[_Write]) -> None:
         with self._turn:
@@ -141,10 +184,16 @@ class SqliteDatabase:
                     for job in group:
                         job.result = job.call(self._writing)
             except Exception:
-                self._commit_apart(group)
+                if not self._commit_apart(group) and self._spare is not None and self._spare.release():
+                    self._commit_apart(group)
 
-    def _commit_apart(self, group: list[_Write]) -> None:
-        """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone."""
+    def _commit_apart(self, group: list[_Write]) -> bool:
+        """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone.
+
+        Return whether the group was committed.
+        """
+        for job in group:
+            job.error = None
         try:
             with self._writing.begin():
                 for job in group:
@@ -153,6 +202,8 @@ class SqliteDatabase:
             failure = _common_failure(group, error)
             for job in group:
                 job.error = job.error or failure
+            return False
+        return True
 
 
 def _common_failure(group: list[_Write], error: Exception) -> Exception:
@@ -171,15 +222,44 @@ def _run(connection: Connection, job: _Write) -> None:
         savepoint.rollback()  # raises where SQLite has already undone the whole transaction, as on a full disk
 
 
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Tell the database's errors in our own words; those that broke a rule of its tables, or of its language, go on as they are."""
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        raise _translate(error) from error
+
+
 def _translate(error: Exception) -> Exception:
-    if not isinstance(error, OperationalError):
+    """Return what to tell of an error: of the driver's all but our own mistakes are the disk's, whatever SQLite calls them."""
+    if isinstance(error, OSError):
+        return told(error, "The database")
+    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | ProgrammingError):
         return error
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_ERROR:  # SQL that is wrong: a fault of ours
+        return error
     if code == sqlite3.SQLITE_FULL:
         return InsufficientStorage()
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-        return Unavailable("The database cannot take the request at the moment; repeat it shortly.", retry_after=1)
-    return error
+    return Unavailable(
+        f"The database cannot be used at the moment: {error.orig}. Repeat the request shortly.", retry_after=1
+    )
+
+
+def opened_alone(url: str) -> str:
+    """Return the URL that opens a database for this process only, which then keeps SQLite's index of the log to itself.
+
+    SQLite's VFS "unix-excl": https://www.sqlite.org/vfs.html#standard_unix_vfses.
+    """
+    return _with_options(url, vfs="unix-excl")
+
+
+def _with_options(url: str, **options: str) -> str:
+    """Return the URL with options that SQLite reads from a file's name: https://www.sqlite.org/uri.html."""
+    named = make_url(url)
+    query = {"uri": "true", **named.query, **options}
+    return named.set(database=f"file:{quote(path_of(url))}", query=query).render_as_string()
 
 
 def _create_engine(url: str) -> Engine:
@@ -224,7 +304,8 @@ def _reader_engine(url: str) -> Engine:
 
 def _lookup_engine(url: str) -> Engine:
     """Return an engine that cannot write and opens no transactions: every statement sees what is committed when it runs."""
-    engine = _create_engine(url)
+    # Not to make a new and empty one where the disk was taken away.
+    engine = _create_engine(_with_options(url, mode="rw"))
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:

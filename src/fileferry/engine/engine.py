@@ -34,7 +34,7 @@ from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.streams import Streams
 from fileferry.engine.receiving.tickets import Tickets
 from fileferry.engine.receiving.uploads import Uploads
-from fileferry.errors import InsufficientStorage
+from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.model import Clock
 from fileferry.scanners.scanner import Scanner, ScannerAway
 from fileferry.settings import Settings, SettingsError
@@ -87,7 +87,7 @@ class Engine:
         try:
             self._room.refuse_full()
             await self.store.check()
-        except InsufficientStorage as error:
+        except (InsufficientStorage, Unavailable) as error:
             found.append(error.code)
         try:
             await self.processing.check()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 
 from fileferry.blobs.local.disk import create_claimed, rename_once, start_write_back, sync_folder, translated, write_all
+from fileferry.blobs.store import BlobMissing
 from fileferry.groups import Job
 
 
@@ -58,15 +60,23 @@ class Committer:
         folder = os.path.dirname(job.final)
         if folder not in self._known_folders:
             self._make_folder(folder)
+        with contextlib.suppress(FileNotFoundError):
+            job.place()
+            return
+        self._make_folder(folder)  # the old one was empty, and cleaned away since
         try:
             job.place()
-        except FileNotFoundError:  # an old empty folder was cleaned away since
-            self._make_folder(folder)
-            job.place()
+        except FileNotFoundError as error:
+            if job.source is None:
+                raise
+            raise BlobMissing(os.path.basename(job.final)) from error
 
     def _make_folder(self, folder: str) -> None:
-        os.makedirs(folder, exist_ok=True)
         parent = os.path.dirname(folder)
+        # Never the folder of all blobs: where that is missing its disk is, and the bytes would be under the mount point.
+        for path in (parent, folder):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path)
         sync_folder(parent)
         sync_folder(os.path.dirname(parent))
         # Only the folders of this hour are worth remembering.

@@ -14,35 +14,30 @@ from pathlib import Path
 from typing import TypeVar
 
 from fileferry.blobs.store import BlobMissing
-from fileferry.errors import FileTooLarge, InsufficientStorage, Unavailable
+from fileferry.disks.calls import NO_SUCH_CALL, rename_exclusive
+from fileferry.disks.failures import told
 
 T = TypeVar("T")
 _MOST_VECTORS = 1024  # IOV_MAX
 _SYNC_FILE_RANGE_WRITE = 2
 _PUNCH_HOLE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE and the FALLOC_FL_KEEP_SIZE that it needs
-_AT_FDCWD = -100
-_RENAME_NOREPLACE = 1
 _KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-_libc.renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 
 
 def translated(fn: Callable[..., T], *args: object) -> T:
-    """Call ``fn``, with the disk's errors told in our own words: InsufficientStorage, FileTooLarge, Unavailable."""
+    """Call ``fn``, with the disk's errors told in our own words: InsufficientStorage, FileTooLarge, otherwise Unavailable.
+
+    A FileExistsError says that another was first and is for the caller to understand.
+    """
     try:
         return fn(*args)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InsufficientStorage() from error
-        if error.errno == errno.EFBIG:
-            raise FileTooLarge("The blob store's filesystem takes no file this large.") from error
-        if error.errno in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.EACCES):
-            raise Unavailable(
-                f"The blob store cannot be used at the moment: {error.strerror}.", retry_after=5
-            ) from error
+    except FileExistsError:
         raise
+    except OSError as error:
+        raise told(error) from error
 
 
 def rename_once(source: str, final: str) -> None:
@@ -50,15 +45,45 @@ def rename_once(source: str, final: str) -> None:
 
     What is at ``final`` is never replaced: a late writer may have made a new ``source`` meanwhile.
     """
-    if _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(final), _RENAME_NOREPLACE) == 0:
-        return
-    code = ctypes.get_errno()
-    if code == errno.ENOENT:
+    try:
+        rename_exclusive(source, final)
+    except FileNotFoundError:
         os.stat(final, follow_symlinks=False)
-    elif code in (errno.EINVAL, errno.ENOSYS):  # a filesystem that does not know the flag
-        os.rename(source, final)
-    elif code != errno.EEXIST:
-        raise OSError(code, os.strerror(code), final)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in NO_SUCH_CALL:
+            raise
+        _rename_by_link(source, final)
+
+
+def _rename_by_link(source: str, final: str) -> None:
+    """Do the same where renaming cannot be told to spare what is there, as on most filesystems by FUSE: a second name can."""
+    try:
+        os.link(source, final, follow_symlinks=False)
+    except FileNotFoundError:
+        os.stat(final, follow_symlinks=False)
+        return
+    except FileExistsError:
+        # Two names of one file: the first half of this was done, and then the process or the machine ended.
+        if not _is_same(source, final):
+            return
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EMLINK, *NO_SUCH_CALL):
+            raise
+        # Neither way is there: two processes that do this at once could replace each other's, and start-up warns of it.
+        if not os.path.lexists(final):
+            os.rename(source, final)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(source)
+
+
+def _is_same(source: str, final: str) -> bool:
+    try:
+        return os.path.samefile(source, final)
+    except FileNotFoundError:
+        return False
 
 
 def punch_first(paths: Sequence[str], offset: int, length: int) -> None:
@@ -89,7 +114,8 @@ def create_claimed(path: str) -> int:
     while True:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if os.fstat(descriptor).st_nlink:
+        # Some filesystems go on to count a name that is gone, so it is looked for too.
+        if os.fstat(descriptor).st_nlink and os.path.lexists(path):
             return descriptor
         os.close(descriptor)  # a sweep took it for an orphan between the two calls
 

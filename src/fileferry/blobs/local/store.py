@@ -81,10 +81,7 @@ class LocalStore:
 
     async def assemble(self, key: str) -> None:
         """Rename the file into place and sync the folder."""
-        try:
-            await self._committer.submit(Commit(self.incoming_path(key), self.final_path(key), None, []))
-        except FileNotFoundError as error:
-            raise BlobMissing(key) from error
+        await self._committer.submit(Commit(self.incoming_path(key), self.final_path(key), None, []))
 
     async def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield the range in blocks of at most 256 KiB, reading one block ahead of the consumer."""
@@ -159,9 +156,17 @@ class LocalStore:
 
     async def run(self, fn: Callable[..., T], *args: object) -> T:
         """Run a blocking call in the store's threads, with the disk's errors told in our own words."""
-        future = asyncio.get_running_loop().run_in_executor(self._pool, translated, fn, *args)
+        future = asyncio.get_running_loop().run_in_executor(self._pool, translated, self._there, fn, *args)
         result: T = await settled(future)
         return result
+
+    def _there(self, fn: Callable[..., T], *args: object) -> T:
+        """Call ``fn``; a blob that is missing because the whole store is, its disk taken away, is not missing."""
+        try:
+            return fn(*args)
+        except BlobMissing:
+            os.stat(self._incoming)
+            raise
 
     async def commit(self, job: Commit) -> None:
         """Hand a finished blob to the committer and wait until it is durable."""

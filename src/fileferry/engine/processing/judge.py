@@ -42,8 +42,8 @@ class Judge:
     async def judge(self, stored: StoredFile, rules: Rules) -> Judgement:
         """Return what a version comes to.
 
-        Raises ScannerAway, ScanFailed, Corrupted, Gone for one that ended meanwhile, and InternalError or OSError where its bytes
-        cannot be read.
+        Raises ScannerAway, ScanFailed, Corrupted, Gone for one that ended meanwhile, and InternalError or Unavailable where its
+        bytes cannot be read.
         """
         version = stored.version
         # A type that only the first bytes showed was declared by nobody; judged whole, they may show more.

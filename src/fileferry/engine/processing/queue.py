@@ -22,7 +22,7 @@ from fileferry.engine.files import versions
 from fileferry.engine.files.catalogue import Files
 from fileferry.engine.files.versions import Judgement
 from fileferry.engine.processing.judge import Corrupted, Judge
-from fileferry.errors import Gone, InternalError
+from fileferry.errors import Gone, InsufficientStorage, InternalError, Unavailable
 from fileferry.model import Clock, Rules, Scan, ScanOutcome, State, StoredFile
 from fileferry.scanners.probe import hides_limits
 from fileferry.scanners.scanner import Scanner, ScannerAway, ScannerTroubled
@@ -213,7 +213,7 @@ class Processing:
             judged = await self._judge.judge(stored, job.rules or Rules(serve_unscanned=True))
         except ScannerAway as error:
             await self._wait_for_scanner(job, error)
-        except (InternalError, OSError) as error:
+        except (InternalError, InsufficientStorage, Unavailable) as error:
             await self._wait_for_store(job, stored, error)
         except Gone:
             await self._database.write(jobs.finish, job.version_id, self._holder)

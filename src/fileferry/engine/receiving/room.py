@@ -6,21 +6,32 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from fileferry.disks.failures import told
+from fileferry.disks.spare import Spare
 from fileferry.errors import InsufficientStorage
 
 
 class Room:
-    """What is free on the disks that blobs and the database are on. ``reserve`` is in bytes."""
+    """What is free on the disks that blobs and the database are on. ``reserve`` is in bytes.
 
-    def __init__(self, folders: Sequence[Path], reserve: int) -> None:
+    Disks that say how much is free are asked; a quota does not say, so the ``spare`` must be there besides.
+    """
+
+    def __init__(self, folders: Sequence[Path], reserve: int, spare: Spare) -> None:
         self._folders = [str(folder) for folder in folders]
         self._reserve = reserve
+        self._spare = spare
 
     def refuse_full(self, size: int = 0) -> None:
-        """Raise InsufficientStorage where ``size`` more bytes would leave less than the reserve."""
+        """Raise InsufficientStorage where ``size`` more bytes would leave less than the reserve, Unavailable without a disk."""
         if self._reserve == 0:
             return
         for folder in self._folders:
-            disk = os.statvfs(folder)
+            try:
+                disk = os.statvfs(folder)
+            except OSError as error:
+                raise told(error, "A disk") from error
             if disk.f_bavail * disk.f_frsize < self._reserve + size:
                 raise InsufficientStorage()
+        if not self._spare.keep():
+            raise InsufficientStorage()

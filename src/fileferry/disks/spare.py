@@ -1,0 +1,64 @@
+"""Room that is kept spare on a disk, for what must go on working when it is full. Who may use it is for others to say."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from fileferry.disks.calls import sync_disk
+
+_AGAIN_SECONDS = 1.0
+"""How often a full disk is asked whether the room can be had again: on some that takes a while."""
+
+
+class Spare:
+    """A file that takes ``size`` bytes of room. Where a quota holds, nothing but such a file tells whether there is room.
+
+    Several processes may use one. ``size`` 0: there is none, and nothing is kept.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = str(path)
+        self._size = size
+        self._next_try = 0.0
+        self._lock = threading.Lock()
+
+    def keep(self) -> bool:
+        """Take the room unless it is taken; return whether it is. A disk that could not give it is asked again a second later."""
+        if self._size == 0 or os.path.exists(self._path):
+            return True
+        with self._lock:
+            if time.monotonic() < self._next_try:
+                return False
+            if self._take():
+                return True
+            self._next_try = time.monotonic() + _AGAIN_SECONDS
+            return False
+
+    def release(self) -> bool:
+        """Give the room back; return whether there was any."""
+        try:
+            os.unlink(self._path)
+            # Some filesystems count room as taken until what was removed is on the disk.
+            sync_disk(os.path.dirname(self._path))
+        except OSError:
+            return False
+        return True
+
+    def _take(self) -> bool:
+        unfinished = f"{self._path}-{os.getpid()}"
+        try:
+            descriptor = os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            return False
+        try:
+            os.posix_fallocate(descriptor, 0, self._size)
+            os.rename(unfinished, self._path)
+        except OSError:
+            os.unlink(unfinished)
+            return False
+        finally:
+            os.close(descriptor)
+        return True

@@ -1,0 +1,207 @@
+"""Disks that fail otherwise than by being full: the server lives, says why, serves what can be read, and starts again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from faults.disks import MIB, LoopDisk, quota, run
+from faults.waiting import eventually
+from support.live_server import LiveServer
+
+MakeDisk = Callable[[str], LoopDisk]
+
+
+@pytest.fixture
+def make_disk(tmp_path: Path) -> Iterator[MakeDisk]:
+    made: list[LoopDisk] = []
+
+    def make(kind: str) -> LoopDisk:
+        made.append(LoopDisk(tmp_path, kind))
+        return made[-1]
+
+    yield make
+    for disk in made:
+        disk.close()
+
+
+@pytest.fixture
+def memory_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=16m,nr_inodes=64", "fileferry-test", str(folder))
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
+
+
+def places(folder: Path) -> dict[str, str]:
+    """Settings of a server that has everything on one disk."""
+    return {"store": f"file://{folder}", "database_url": f"sqlite:///{folder}/fileferry.db", "log_level": "error"}
+
+
+def put(client: httpx.Client, number: int, size: int) -> httpx.Response:
+    return client.put(f"/api/upload/{number}.bin", content=os.urandom(size))
+
+
+def assert_put_off(response: httpx.Response) -> None:
+    assert response.status_code in (503, 507), response.text
+    assert response.json()["retry"] == "after"
+
+
+@pytest.mark.service("btrfs")
+def test_a_btrfs_quota_refuses_uploads_and_lets_files_be_served_and_deleted(
+    make_disk: MakeDisk, make_server: Any
+) -> None:
+    folder = quota(make_disk("btrfs"), 24 * MIB)
+    # In real time: a server in a process of its own has a clock of its own.
+    server: LiveServer = make_server(**places(folder), sweep_interval="1s")
+    with server.client() as client:
+        kept: list[dict[str, Any]] = []
+        refused = 0
+        for number in range(400):
+            answer = put(client, number, 200_000 if number % 2 else 20_000)
+            if answer.status_code == 201:
+                kept.append(answer.json())
+                continue
+            assert_put_off(answer)
+            refused += 1
+            if refused == 40:
+                break
+        assert refused == 40
+        assert client.get("/readyz").json() == {"status": "degraded", "reason": "insufficient_storage"}
+        assert {client.get(file["url"]).status_code for file in kept} == {200}
+        server.restart()
+        for file in kept[:60]:
+            assert client.delete(f"/api/files/{file['id']}?permanent=true").status_code == 204
+        eventually(lambda: put(client, 1000, 200_000).status_code == 201, "there is room again")
+        assert {client.get(file["url"]).status_code for file in kept[60:]} == {200}
+
+
+@pytest.mark.service("btrfs")
+def test_on_btrfs_doctor_says_at_once_that_the_server_has_its_database_alone(
+    make_disk: MakeDisk, make_server: Any
+) -> None:
+    folder = make_disk("btrfs").folder
+    server: LiveServer = make_server(**places(folder))
+    assert not (folder / "fileferry.db-shm").exists()
+    told = server.run("doctor")
+    assert (told.returncode, told.stdout) == (1, b"")
+    assert told.stderr.startswith(b"fileferry: The server has its database for itself")
+    server.stop()
+    assert server.run("doctor").returncode == 0
+
+
+@pytest.mark.service("btrfs")
+def test_on_btrfs_several_workers_are_several_processes_and_doctor_works_beside_them(
+    make_disk: MakeDisk, make_server: Any
+) -> None:
+    server: LiveServer = make_server(**places(make_disk("btrfs").folder), workers=2)
+    with server.client() as client:
+        assert put(client, 1, 100_000).status_code == 201
+    told = server.run("doctor")
+    assert told.returncode == 0, told.stderr
+    assert b"start one worker only" in told.stderr
+
+
+@pytest.mark.service("xfs")
+@pytest.mark.parametrize("kind", ["xfs", "ext4"])
+def test_a_disk_that_is_cut_off_ends_no_process_and_loses_nothing_acknowledged(
+    make_disk: MakeDisk, make_server: Any, kind: str
+) -> None:
+    disk = make_disk(kind)
+    server: LiveServer = make_server(**places(disk.folder))
+    sizes = [0, 700, 20_000, 100_000, 2 * MIB]
+    with server.client() as client:
+        kept = [put(client, number, size).json() for number, size in enumerate(sizes)]
+        disk.cut_power()
+        for size in sizes:
+            assert_put_off(put(client, 100, size))
+        for file in kept:
+            assert client.get(file["url"]).status_code in (200, 503)
+        assert_put_off(client.delete(f"/api/files/{kept[0]['id']}"))
+        assert client.get("/healthz").status_code == 200
+        server.stop()
+        told = server.run("serve", "--port", "0")
+        assert told.returncode == 1
+        assert len(told.stderr.splitlines()) == 2, told.stderr  # where it would have served, and why it does not
+        disk.unmount()
+        disk.mount()
+        server.start()
+        for file, size in zip(kept, sizes, strict=True):
+            assert len(client.get(file["url"]).content) == size
+
+
+def test_a_store_that_is_read_only_serves_and_says_why_it_takes_nothing(memory_disk: Path, make_server: Any) -> None:
+    server: LiveServer = make_server(store=f"file://{memory_disk}", min_free_space="0", log_level="error")
+    with server.client() as client:
+        kept = put(client, 1, 100_000).json()
+        run("mount", "-o", "remount,ro", str(memory_disk))
+        for size in (100_000, 2 * MIB):
+            answer = put(client, 2, size)
+            assert_put_off(answer)
+            assert "Read-only file system" in answer.json()["detail"]
+            assert answer.headers["Retry-After"]
+        assert client.get(kept["url"]).status_code == 200
+        assert client.get("/readyz").json() == {"status": "degraded", "reason": "unavailable"}
+        assert client.delete(f"/api/files/{kept['id']}?permanent=true").status_code == 204
+        server.stop()
+        told = server.run("serve", "--port", "0")
+        assert told.returncode == 1
+        assert told.stderr.splitlines()[-1] == f"fileferry: Read-only file system: {memory_disk}".encode()
+        run("mount", "-o", "remount,rw", str(memory_disk))
+        server.start()
+        assert put(client, 2, 100_000).status_code == 201
+
+
+def test_a_store_without_inodes_answers_507(memory_disk: Path, make_server: Any) -> None:
+    server: LiveServer = make_server(**places(memory_disk), min_free_space="0")
+    with server.client() as client:
+        kept = put(client, 1, 100_000).json()
+        taken = [memory_disk / f"taken-{number}" for number in range(os.statvfs(memory_disk).f_ffree)]
+        for path in taken:
+            path.touch()
+        for size in (100_000, 2 * MIB):
+            assert put(client, 2, size).status_code == 507
+        assert client.get(kept["url"]).status_code == 200
+        server.restart()
+        assert client.get(kept["url"]).status_code == 200
+        for path in taken:
+            path.unlink()
+        assert put(client, 2, 100_000).status_code == 201
+
+
+def test_a_store_whose_disk_is_taken_away_takes_nothing_under_its_mount_point(
+    memory_disk: Path, make_server: Any
+) -> None:
+    server: LiveServer = make_server(store=f"file://{memory_disk}", min_free_space="0", log_level="error")
+    with server.client() as client:
+        kept = put(client, 1, 100_000).json()
+        run("mount", "--bind", str(memory_disk), str(server.data))
+        run("umount", "-l", str(memory_disk))
+        try:
+            for size in (100_000, 2 * MIB):
+                assert_put_off(put(client, 2, size))
+            assert client.get(kept["url"]).status_code == 503
+            assert list(memory_disk.iterdir()) == []
+            run("mount", "--bind", str(server.data), str(memory_disk))
+        finally:
+            run("umount", "-l", str(server.data))
+        assert client.get(kept["url"]).status_code == 200
+        assert put(client, 2, 100_000).status_code == 201
+
+
+def test_a_damaged_database_is_told_in_one_sentence(make_server: Any) -> None:
+    server: LiveServer = make_server(log_level="error")
+    server.stop()
+    (server.data / "fileferry.db").write_bytes(b"no database " * 1000)
+    for command in (["serve", "--port", "0"], ["doctor"]):
+        told = server.run(*command)
+        assert told.returncode == 1
+        assert b"The database cannot be used at the moment: file is not a database" in told.stderr.splitlines()[-1]
+        assert b"Traceback" not in told.stderr

@@ -52,7 +52,8 @@ from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import Application, Telemetry, configure_logging
-from fileferry.web import problems, waiting
+from fileferry.web import admission, problems, waiting
+from fileferry.web.connections import Connection
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
@@ -175,6 +176,7 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
 def check(settings: Settings) -> None:
     """Raise SettingsError for what only its users can read, before anything is made or shown."""
     rates.check(settings)
+    admission.check(settings)
     egress.networks_of(settings)
     _scanner(settings)
 
@@ -211,6 +213,7 @@ def serve(host: str, port: int, workers: int) -> None:
     """Prepare the database, then serve until SIGTERM or SIGINT; running transfers may finish within ``shutdown_grace``."""
     settings = configuration.load()
     configure_logging(settings)
+    admission.raise_file_limit()
     made = asyncio.run(prepare(settings))
     if made is not None:
         print(f"Root key, shown this once: {made}", flush=True)
@@ -223,7 +226,7 @@ def serve(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,
@@ -238,6 +241,7 @@ async def work() -> None:
     """Judge and scan files, and sweep, beside any number of servers and others like it, until SIGTERM or SIGINT."""
     settings = configuration.load()
     configure_logging(settings)
+    admission.raise_file_limit()
     await prepare(settings)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -57,7 +57,8 @@ from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import Application, Telemetry, configure_logging
-from fileferry.web import problems, waiting
+from fileferry.web import admission, problems, waiting
+from fileferry.web.connections import Connection
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
@@ -237,6 +238,7 @@ def _tell_of_disks(settings: Settings) -> None:
 def check(settings: Settings) -> None:
     """Raise SettingsError for what only its users can read, before anything is made or shown."""
     rates.check(settings)
+    admission.check(settings)
     egress.networks_of(settings)
     _scanner(settings)
 
@@ -276,6 +278,7 @@ def serve(host: str, port: int, workers: int) -> None:
     if workers > 1:
         settings = _shared(settings)
     _tell_of_disks(settings)
+    admission.raise_file_limit()
     made = asyncio.run(prepare(settings))
     if made is not None:
         print(f"Root key, shown this once: {made}", flush=True)
@@ -288,7 +291,7 @@ def serve(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,
@@ -304,6 +307,7 @@ async def work() -> None:
     settings = _shared(configuration.load())
     configure_logging(settings)
     _tell_of_disks(settings)
+    admission.raise_file_limit()
     await prepare(settings)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -321,6 +321,13 @@ class Rejected(FerryError):
     title = "The file was checked and rejected: it is not served."
 
 
+class HeadTooLarge(FerryError):
+    """The request line and headers are more than the limit in force; nothing after them was read."""
+
+    code, status, retry = "head_too_large", 431, Retry.NEVER
+    title = "The request line and headers together are larger than the limit in force."
+
+
 class RateLimited(FerryError):
     """Too many requests."""
 

@@ -74,6 +74,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """An upload with a ticket that is not completed or confirmed is swept this long after its last bytes arrived."""
     body_idle_timeout: Duration = Duration(seconds=60)
     """An upload that sends nothing for this long is given up (408)."""
+    request_head_timeout: Duration = Duration(seconds=20)
+    """A connection that has brought no whole request head for this long is closed (408 where it has begun one)."""
+    answer_idle_timeout: Duration = Duration(seconds=60)
+    """A client that takes no byte of its answer for this long is cut off."""
+    max_request_head: Bytes = Bytes(64 * 1024)
+    """Largest request head, which is the request line and all headers (431); the trailers of a chunked body too."""
+    max_request_headers: int = 200
+    """Most headers of a request (431)."""
+    max_connections: int | None = None
+    """Connections that each process holds: beyond them the longest idle one is closed, and where all are at work new ones get 503.
+    Default, and never more than: half of the files it may open, less some; by default at most 10000."""
     shutdown_grace: Duration = Duration(seconds=30)
     """How long running transfers may go on after SIGTERM."""
     sweep_interval: Duration = Duration(seconds=30)

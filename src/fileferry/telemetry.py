@@ -39,6 +39,7 @@ SECONDS = Histogram("fileferry_request_seconds", "Time to answer HTTP requests."
 RECEIVED = Counter("fileferry_received_bytes_total", "Bytes of request bodies received.")
 SENT = Counter("fileferry_sent_bytes_total", "Bytes of response bodies sent.")
 RUNNING = Gauge("fileferry_requests_running", "HTTP requests being answered.", multiprocess_mode="livesum")
+CUT = Counter("fileferry_connections_cut_total", "Connections that a bound has ended, by which.", ["reason"])
 
 PROCESSED = Counter(
     "fileferry_processed_total", "Files that were judged, by what they came to: ready, or why rejected.", ["result"]

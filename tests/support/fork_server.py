@@ -89,6 +89,11 @@ class ForkServer:
                 env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
             )
 
+    @property
+    def pid(self) -> int:
+        """The id of the process that others are forked from."""
+        return self._process.pid
+
     def start(
         self,
         arguments: Sequence[str],

@@ -84,6 +84,11 @@ class Answer:
                     await send({"type": "http.response.body", "body": block, "more_body": True})
                     if gone.done():
                         return
+                    block = None
+                    # Nothing more is read before the client has taken this: a send begins by waiting for what came before it.
+                    await send({"type": "http.response.body", "body": b"", "more_body": True})
+                    if gone.done():
+                        return
                     block = await anext(body, None)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             self._on_sent()

@@ -19,6 +19,7 @@ from fileferry.errors import BadRequest, FerryError, InternalError, InvalidParam
 from fileferry.telemetry import request_id
 from fileferry.web.requests import AnyRequest
 
+MEDIA_TYPE = "application/problem+json"
 _log = structlog.get_logger(__name__)
 
 
@@ -52,9 +53,13 @@ def headers_of(error: FerryError) -> dict[str, str]:
     return headers
 
 
-def render(_request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Answer with problem+json: the RFC's members, ``code``, ``retry``, ``request_id``, and the error's own fields."""
-    failure = known(error)
+def fields_of(error: FerryError) -> dict[str, str]:
+    """Return the header fields of an answer whose body is ``document(error)``."""
+    return {"Content-Type": MEDIA_TYPE, **headers_of(error)}
+
+
+def document(failure: FerryError) -> bytes:
+    """Return problem+json: the RFC's members, ``code``, ``retry``, ``request_id``, and the error's own fields."""
     problem: dict[str, Any] = {
         **failure.fields,
         "type": f"urn:fileferry:error:{failure.code}",
@@ -67,12 +72,13 @@ def render(_request: AnyRequest, error: Exception) -> Response[bytes]:
     }
     if failure.retry_after is not None:
         problem["retry_after"] = failure.retry_after
-    return Response(
-        msgspec.json.encode(problem),
-        status_code=failure.status,
-        media_type="application/problem+json",
-        headers=headers_of(failure),
-    )
+    return msgspec.json.encode(problem)
+
+
+def render(_request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer with the problem document of an error."""
+    failure = known(error)
+    return Response(document(failure), status_code=failure.status, media_type=MEDIA_TYPE, headers=headers_of(failure))
 
 
 def _sentence(error: ValidationException) -> str:

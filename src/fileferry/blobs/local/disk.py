@@ -151,6 +151,18 @@ def read_whole(path: str, start: int, length: int) -> bytes:
     return block
 
 
+def read_cached(descriptor: int, room: memoryview, start: int) -> bytes:
+    """Return what is in the page cache from offset ``start``, at most as much as there is room; nothing where that takes a disk.
+
+    Never waits (preadv2(2), RWF_NOWAIT); a filesystem that cannot promise that gives nothing, ever.
+    """
+    try:
+        size = os.preadv(descriptor, [room], start, os.RWF_NOWAIT)
+    except OSError:
+        return b""
+    return bytes(room[:size])
+
+
 def size_of(path: str) -> int:
     """Return how many bytes a blob has; raises BlobMissing."""
     try:

@@ -24,6 +24,7 @@ from fileferry.blobs.local.disk import (
     open_existing,
     punch,
     punch_first,
+    read_cached,
     read_marker,
     read_whole,
     remove_if_empty,
@@ -42,6 +43,7 @@ from fileferry.groups import GroupThread, settled
 # A blob up to this size stays in memory until commit and then costs one visit to the disk.
 _SMALL = 256 * 1024
 _READ_BLOCK = 256 * 1024  # fits a processor's cache, which larger blocks do not
+_CACHED_BLOCK = 64 * 1024  # costs no thread; shorter than the others, as the event loop copies it
 _THREADS = 16
 _LARGEST_GROUP = 64
 
@@ -64,6 +66,7 @@ class LocalStore:
         self._incoming.mkdir(parents=True, exist_ok=True)
         self._blobs.mkdir(exist_ok=True)
         sync_folder(root)
+        self._room = memoryview(bytearray(_CACHED_BLOCK))
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="blob")
         self._committer = GroupThread("blob-commit", Committer().commit, _LARGEST_GROUP)
 
@@ -84,28 +87,28 @@ class LocalStore:
         await self._committer.submit(Commit(self.incoming_path(key), self.final_path(key), None, []))
 
     async def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
-        """Yield the range in blocks of at most 256 KiB, reading one block ahead of the consumer."""
+        """Yield the range in blocks of at most 256 KiB: what is in the page cache at once, other bytes from a thread.
+
+        Nothing is read before the consumer asks for it: one who has stopped asking costs no more than the block he has. The
+        kernel reads the disk ahead by itself.
+        """
         if length <= _READ_BLOCK:
             yield await self.run(read_whole, self.final_path(key), start, length)
             return
         descriptor = await self.run(open_existing, self.final_path(key))
         try:
             end = start + length
-            ahead = asyncio.ensure_future(self.run(os.pread, descriptor, min(_READ_BLOCK, length), start))
-            try:
-                while start < end:
-                    block = await ahead
-                    if not block:
-                        raise BlobMissing(key)
-                    start += len(block)
-                    if start < end:
-                        ahead = asyncio.ensure_future(
-                            self.run(os.pread, descriptor, min(_READ_BLOCK, end - start), start)
-                        )
-                    yield block
-            finally:
-                # The read ahead must be over before its descriptor is closed and the number reused.
-                await asyncio.wait([ahead])
+            while start < end:
+                block = read_cached(descriptor, self._room[: end - start], start)
+                if block:
+                    await asyncio.sleep(0)  # others have their turn, however fast this consumer is
+                else:
+                    block = await self.run(os.pread, descriptor, min(_READ_BLOCK, end - start), start)
+                if not block:
+                    raise BlobMissing(key)
+                start += len(block)
+                yield block
+                del block
         finally:
             os.close(descriptor)
 

@@ -27,8 +27,8 @@ from fileferry.web.requests import (
     declared_digests,
     decode_json,
     refuse_encoded,
+    session_url,
     small_body_of,
-    upload_url,
 )
 from fileferry.wire import plain
 from fileferry.wire.content_range import ContentRange, parse_content_range
@@ -104,7 +104,7 @@ async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     digests = agreed(_declared(request), parse_hashes(("crc32c", metadata.crc32c), ("md5", metadata.md5_hash)))
     wire = session_words(content_type, digests)
     upload = await engine.streams.begin(upload, size=_announced_size(request), wire=wire)
-    location = upload_url(request, engine, upload, engine.tickets.session_lifetime(upload))
+    location = session_url(request, engine, upload)
     status = 201 if "x-goog-resumable" in request.headers else 200
     return Response(b"", status_code=status, headers={"Location": location, "Cache-Control": "no-store"})
 

@@ -15,7 +15,7 @@ import msgspec
 from litestar import Request
 from litestar.params import Parameter
 
-from fileferry.engine.access.links import Right
+from fileferry.engine.access.links import Grant, Right
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.placement import Preconditions
 from fileferry.engine.inspection.digests import Algorithm
@@ -362,6 +362,12 @@ def session_url(request: AnyRequest, engine: Engine, upload: Upload) -> str:
     It is for the key that the request shows, or whose signed URL it came by.
     """
     return _signed_address(request, engine, upload, engine.tickets.session_query(upload, _right(request)))
+
+
+def is_by_ticket(request: AnyRequest) -> bool:
+    """Whether a request came by a key, or by the URL of a ticket, and not by that of a session that was begun before."""
+    grant: Grant | None = request.state.get("grant")
+    return grant is None or not grant.is_session
 
 
 def _signed_address(request: AnyRequest, engine: Engine, upload: Upload, query: dict[str, str]) -> str:

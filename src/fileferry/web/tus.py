@@ -33,7 +33,15 @@ from fileferry.errors import (
 )
 from fileferry.model import Upload, UploadState
 from fileferry.web import problems
-from fileferry.web.requests import AnyRequest, body_of, content_length, public_url, refuse_encoded, session_url
+from fileferry.web.requests import (
+    AnyRequest,
+    body_of,
+    content_length,
+    is_by_ticket,
+    public_url,
+    refuse_encoded,
+    session_url,
+)
 
 VERSION = "1.0.0"
 MEDIA_TYPE = "application/offset+octet-stream"
@@ -185,7 +193,7 @@ def has_body(request: AnyRequest) -> bool:
 
 async def create(request: AnyRequest, engine: Engine, upload: Upload, asked: Creation, words: dict[str, Any]) -> Upload:
     """Start the upload's stream anew, with the bytes that come along; return it as it stands then."""
-    begun = await engine.streams.begin(upload, size=asked.length, wire=words)
+    begun = await engine.streams.begin(upload, size=asked.length, wire=words, renews=is_by_ticket(request))
     if has_body(request):
         return await _take(request, engine, begun, 0)
     return await settled(engine, begun)

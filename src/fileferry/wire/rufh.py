@@ -32,6 +32,7 @@ from fileferry.web.requests import (
     body_of,
     content_length,
     declared_digests,
+    is_by_ticket,
     refuse_encoded,
     session_url,
     wanted_digests,
@@ -143,7 +144,9 @@ class _Exchange:
             "want_repr_digest": sorted(wanted_digests(self._headers)),
             _IS_LAST: is_complete,
         }
-        self._upload = await self._engine.streams.begin(self._upload, size=size, wire=wire)
+        self._upload = await self._engine.streams.begin(
+            self._upload, size=size, wire=wire, renews=is_by_ticket(self._request)
+        )
         rest = self._engine.tickets.session_end(self._upload) - self._engine.clock()
         created = {
             "Location": session_url(self._request, self._engine, self._upload),

@@ -161,10 +161,10 @@ def _on_signals(end: Callable[[], None]) -> Iterator[None]:
 async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Engine]:
     """Open an engine on a prepared database and the store, and close it in the end."""
     store = LocalStore(settings.resolved_store_folder())
-    database = SqliteDatabase(settings.resolved_database_url())
     disks = [settings.resolved_store_folder(), settings.resolved_database_folder()]
-    await claim_store(database, store, clock)
     room = Room(disks, settings.min_free_space)
+    database = SqliteDatabase(settings.resolved_database_url(), room.refuse_full)
+    await claim_store(database, store, clock)
     engine = await open_engine(database, store, room, _scanner(settings), settings, clock)
     try:
         yield engine

@@ -6,6 +6,7 @@ The queries themselves live beside this module, by noun; nothing outside ``db`` 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -18,6 +19,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
+from fileferry.db.reserve import Reserve
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.groups import GroupThread, Job
 
@@ -48,15 +50,24 @@ class Database(Protocol):
         """
         ...
 
+    async def grow(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``write``, for what adds to what is kept: raises InsufficientStorage where it would not leave what must be free."""
+        ...
+
+    async def free(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``write``, for what ends things: on a full disk it may use what was set aside for that."""
+        ...
+
     async def close(self) -> None:
         """Finish the waiting writes and close every connection."""
         ...
 
 
 class _Write(Job):
-    def __init__(self, call: Callable[[Connection], Any]) -> None:
+    def __init__(self, call: Callable[[Connection], Any], *, frees: bool = False) -> None:
         super().__init__()
         self.call = call
+        self.frees = frees
 
 
 class _Turn:
@@ -84,7 +95,8 @@ class SqliteDatabase:
     processes may open the same file: SQLite's lock orders their groups.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, refuse_full: Callable[[], None] = lambda: None) -> None:
+        self._refuse_full = refuse_full
         self._reader_engine = _reader_engine(url)
         self._engines = [writer_engine(url), self._reader_engine, _lookup_engine(url)]
         self._writing = self._engines[0].connect()
@@ -93,6 +105,8 @@ class SqliteDatabase:
         self._opened: list[Connection] = [self._writing, self._looking]
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
         self._turn = _Turn(url)
+        self._reserve = Reserve(url)
+        self._has_reserve = self._reserve.take()
         self._writer = GroupThread("db-write", self._commit, _LARGEST_GROUP)
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -111,6 +125,16 @@ class SqliteDatabase:
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in the writer thread's next group; return after the group's commit."""
         result: T = await self._writer.submit(_Write(lambda connection: fn(connection, *args, **kwargs)))
+        return result
+
+    async def grow(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` as ``write`` does, if the disk has room."""
+        self._refuse_full()
+        return await self.write(fn, *args, **kwargs)
+
+    async def free(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` as ``write`` does, with the reserve where the disk is full."""
+        result: T = await self._writer.submit(_Write(lambda connection: fn(connection, *args, **kwargs), frees=True))
         return result
 
     async def close(self) -> None:
@@ -142,6 +166,29 @@ class SqliteDatabase:
                         job.result = job.call(self._writing)
             except Exception:
                 self._commit_apart(group)
+            self._commit_with_reserve(
+                [job for job in group if job.frees and isinstance(job.error, InsufficientStorage)]
+            )
+
+    def _commit_with_reserve(self, refused: list[_Write]) -> None:
+        """Run what frees once more, with the room that was set aside; what is left of that is set aside again.
+
+        A log whose pages have all gone to the database begins anew, so that a full disk can be emptied file by file.
+        """
+        if not refused:
+            self._has_reserve = self._has_reserve or self._reserve.take()
+            return
+        self._reserve.give_up()
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._checkpoint()
+        for job in refused:
+            job.error = None
+        self._commit_apart(refused)
+        self._has_reserve = self._reserve.take()
+
+    def _checkpoint(self) -> None:
+        driver: Any = self._writing.connection.driver_connection
+        driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _commit_apart(self, group: list[_Write]) -> None:
         """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone."""

@@ -91,7 +91,7 @@ class Streams:
     ) -> Upload:
         """Start the stream anew, at 0; what an older one brought is given up. ``wire`` is kept for the protocol.
 
-        ``size`` (bytes) is the length of the whole, where it is known now. Without ``renews`` this is no sign of life: to begin again
+        ``size`` (bytes) is the length of the whole, if it is known now. Without ``renews`` this is no sign of life: to begin again
         and again by the URL of a session must not keep that alive, only bytes do. Raises AlreadyUploaded, Gone, FileTooLarge and
         SizeMismatch.
         """

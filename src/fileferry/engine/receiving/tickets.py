@@ -66,7 +66,7 @@ class Tickets:
         """
         policy.authorize(principal, Scope.UPLOAD)
         await self._rates.spend_tickets(principal, len(promises))
-        return await self._database.write(self._open, principal, promises)
+        return await self._database.grow(self._open, principal, promises)
 
     async def get(self, principal: Principal, upload_id: str) -> Upload:
         """Return an upload of the organization; raises NotFound."""
@@ -258,7 +258,7 @@ class Tickets:
             uploads.insert_uploads(conn, [partial])
             return partial
 
-        return await self._database.write(record)
+        return await self._database.grow(record)
 
     async def partial_of(self, upload: Upload, partial_id: str) -> Upload:
         """Return a partial upload by its id alone, for whoever may write to ``upload``; raises LinkRefused."""
@@ -330,7 +330,7 @@ class Tickets:
             if current.state in (UploadState.OPEN, UploadState.RECEIVED):
                 uploads.update_upload(conn, upload.id, state=UploadState.ABORTED, content=None)
 
-        await self._database.write(end)
+        await self._database.free(end)
 
     def _open(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
         return insert_promised(conn, principal, promises, self._settings, self._clock())

@@ -66,6 +66,7 @@ from fileferry.web.targets import BoundedTarget
 from fileferry.wire import dispatch
 
 _MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when it is about this long
+_LEAST_SPARE = 1024 * 1024  # a deletion takes some tens of KiB of the log, until that begins anew
 _SPARE_SHARE = 16
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _log = structlog.get_logger(__name__)
@@ -171,9 +172,10 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
     """Open an engine on a prepared database and the store, and close it in the end."""
     store = LocalStore(settings.resolved_store_folder())
     spare = _spare(settings)
-    database = SqliteDatabase(settings.resolved_database_url(), alone=_is_alone(settings), spare=spare)
-    await claim_store(database, store, clock)
     room = Room(_folders(settings), settings.min_free_space, spare)
+    url = settings.resolved_database_url()
+    database = SqliteDatabase(url, room.refuse_full, alone=_is_alone(settings), spare=spare)
+    await claim_store(database, store, clock)
     engine = await open_engine(database, store, room, _scanner(settings), settings, clock)
     try:
         yield engine
@@ -187,7 +189,7 @@ def _folders(settings: Settings) -> list[Path]:
 
 def _spare(settings: Settings) -> Spare:
     """Return what is kept on the database's disk so that files can be deleted when there is no other room."""
-    size = min(_MOST_SPARE, settings.min_free_space // _SPARE_SHARE)
+    size = max(_LEAST_SPARE, min(_MOST_SPARE, settings.min_free_space // _SPARE_SHARE))
     return Spare(Path(f"{path_of(settings.resolved_database_url())}-spare"), size)
 
 

@@ -96,6 +96,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_retention: Duration = Duration(hours=24)
     """How long an Idempotency-Key is remembered."""
 
+    fetch_events: int = 60
+    """How many whole fetches of one version are told as events in a minute; further ones are served without. Those of versions that
+    end with their fetches are always told. 0: no others."""
+
     restore_window: Duration = Duration(days=30)
     """How long a deleted file of a path can be restored; its bytes are kept so long. Hand-offs are deleted for good at once."""
 

@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from support.live_server import LiveServer
-from wire.asking import SMALL_PART, Multipart, ask_one, confirm, confirmed, etag_of, finish, initiate, open_ticket, send
+from wire.asking import SMALL_PART, Multipart, ask_one, confirm, confirmed, etag_of, finish, initiate, open_ticket
 
 BUCKET = "u"
 """A signed URL is /u/UPLOAD/NAME?SIGNATURE: to an S3 client the bucket ``u``, and a key with one slash."""
@@ -95,7 +95,8 @@ def test_parts_are_uploaded_listed_in_pages_and_completed(s3: Any, upload: Multi
     done = s3.complete_multipart_upload(**names_of(upload), MultipartUpload=parts)
     digests = b"".join(hashlib.md5(upload.piece(content, number)).digest() for number in (1, 2, 3))
     assert done["ETag"] == f'"{hashlib.md5(digests).hexdigest()}-3"'
-    assert send(done["Location"], method="GET").content == content
+    assert upload.complete({part["PartNumber"]: part["ETag"] for part in seen}).status_code == 200
+    assert upload.http.get(done["Location"]).content == content
     assert upload.fetch().content == content
 
 

@@ -212,3 +212,31 @@ def test_a_start_works_on_a_full_disk(small_disk: SmallDisk, make_server: Any) -
     server.restart()
     with server.client() as client:
         assert client.get("/readyz").json()["status"] == "degraded"
+
+
+def test_a_disk_that_is_full_to_the_last_byte_can_be_emptied_file_by_file(
+    small_disk: SmallDisk, make_server: Any
+) -> None:
+    """Deleting, revoking and expiring work where no other write does, also without a reserve for uploads."""
+    places = {"store": f"file://{small_disk.folder}", "database_url": f"sqlite:///{small_disk.folder}/fileferry.db"}
+    # In real time: a server in a process of its own has a clock of its own.
+    server = make_server(min_free_space="0", sweep_interval="1s", log_level="warning", **places)
+    content = os.urandom(100_000)
+    with server.client() as client:
+        spares = [client.put(f"/api/upload/{number}.bin", content=content).json() for number in range(60)]
+        keys = [client.post("/api/keys", json={"name": "k", "scopes": ["read"]}).json() for _ in range(20)]
+        ending = client.put("/api/upload/ending.bin?expires_in=2s", content=content).json()
+        small_disk.fill()
+        growing = {"name": "a", "metadata": {"a": "a" * 15_000}}
+        for _ in range(1000):  # until even the log has no room of its own left
+            if client.post("/api/uploads", json=growing).status_code == 507:
+                break
+        else:
+            pytest.fail("the log has room without end")
+        for key in keys:
+            assert client.delete(f"/api/keys/{key['id']}").status_code == 204
+        for spare in spares:
+            assert client.delete(f"/api/files/{spare['id']}?permanent=true").status_code == 204
+        eventually(lambda: client.get(f"/api/files/{ending['id']}").status_code == 410, "the file has expired")
+        eventually(lambda: small_disk.free() > 40 * len(content), "the sweeper has freed what was deleted")
+        assert client.put("/api/upload/next.bin", content=content).status_code == 201

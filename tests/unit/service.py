@@ -143,6 +143,10 @@ class Service:
 
         self._run(self._engine.processing.settle())
 
+    def write_fetches(self) -> None:
+        """Record the fetches that wait to be written together."""
+        self._run(self._engine.fetches._write())
+
     def deliver(self, **seams: Any) -> None:
         """Send what is due to webhooks, without the chance that retries wait longer."""
 

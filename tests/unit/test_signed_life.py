@@ -186,3 +186,76 @@ def test_a_file_that_was_rejected_tells_so_for_a_week(caller: Caller) -> None:
     assert caller.status(ticket)["processing_status"] == "FAILED"
     caller.service.pass_time(days=1)
     assert caller.call("GET", f"/{ticket['file_id']}/status").status_code == 404
+
+
+SESSIONS = {
+    "google": {"x-goog-resumable": "start"},
+    "tus": {"Tus-Resumable": "1.0.0", "Upload-Length": "6"},
+    "draft": {"Upload-Draft-Interop-Version": "6", "Upload-Complete": "?0", "Upload-Length": "6"},
+}
+BYTES = {
+    "google": {"Content-Range": "bytes 0-5/6"},
+    "tus": {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"},
+    "draft": {
+        "Upload-Draft-Interop-Version": "6",
+        "Upload-Offset": "0",
+        "Upload-Complete": "?1",
+        "Content-Type": "application/partial-upload",
+    },
+}
+METHODS = {"google": "PUT", "tus": "PATCH", "draft": "PATCH"}
+
+
+def begun(caller: Caller, protocol: str) -> tuple[dict[str, Any], str]:
+    """Return a ticket and the URL of the session that was begun at its URL."""
+    ticket = caller.ask()
+    answer = caller.service.request("POST", ticket["file_url"], key=None, headers=SESSIONS[protocol])
+    assert answer.is_success, answer.text
+    return ticket, answer.headers["location"]
+
+
+def sent(caller: Caller, protocol: str, url: str) -> httpx.Response:
+    """Send all bytes to the URL of a session."""
+    return caller.service.request(METHODS[protocol], url, key=None, headers=BYTES[protocol], content=b"abcdef")
+
+
+@pytest.mark.parametrize("protocol", SESSIONS)
+def test_a_session_grants_no_longer_than_its_ticket_and_what_has_failed_stays_so(caller: Caller, protocol: str) -> None:
+    ticket, url = begun(caller, protocol)
+    caller.service.pass_time(seconds=599)
+    assert caller.status(ticket)["processing_status"] == "PENDING"
+    caller.service.pass_time(seconds=1)
+    assert caller.status(ticket)["processing_status"] == "FAILED"
+    assert sent(caller, protocol, url).status_code in (403, 404)
+    again = caller.service.request("POST", url, key=None, headers=SESSIONS[protocol])
+    assert again.status_code in (403, 404)
+    assert caller.status(ticket)["processing_status"] == "FAILED"
+
+
+@pytest.mark.parametrize("protocol", SESSIONS)
+def test_a_session_is_not_kept_alive_by_beginning_it_again(caller: Caller, protocol: str) -> None:
+    _ticket, url = begun(caller, protocol)
+    for _again in range(2):
+        caller.service.pass_time(seconds=400)
+        caller.service.request("POST", url, key=None, headers=SESSIONS[protocol])
+    assert sent(caller, protocol, url).status_code in (403, 404)
+
+
+@pytest.mark.parametrize("protocol", SESSIONS)
+def test_a_session_that_goes_on_outlives_its_url(caller: Caller, protocol: str) -> None:
+    ticket = caller.ask()
+    caller.service.pass_time(seconds=500)
+    answer = caller.service.request("POST", ticket["file_url"], key=None, headers=SESSIONS[protocol])
+    caller.service.pass_time(seconds=500)
+    assert sent(caller, protocol, answer.headers["location"]).is_success
+    caller.service.process()
+    assert caller.status(ticket)["processing_status"] == "PROCESSED"
+
+
+def test_what_came_whole_and_waits_for_a_word_has_not_failed(caller: Caller) -> None:
+    ticket = caller.service.request("POST", "/api/uploads", json={"name": "a.txt"}, headers={"user-id": "ada"}).json()
+    assert caller.service.request("PUT", ticket["url"], key=None, content=b"abc").status_code == 200
+    caller.service.pass_time(days=2)
+    assert caller.status(ticket)["processing_status"] == "PROCESSING"
+    done = caller.service.request("POST", f"/api/uploads/{ticket['id']}/complete", headers={"user-id": "ada"})
+    assert done.is_success

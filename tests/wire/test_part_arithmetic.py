@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 from fileferry.engine.files.versions import extents_within
 from fileferry.engine.inspection.digests import combine_crc32c
 from fileferry.engine.receiving.extents import join_extents
-from fileferry.engine.receiving.parts import (
-    LARGEST_PART,
-    MOST_PARTS,
-    SMALLEST_PART,
-    choose_part_size,
-    choose_parts,
-)
+from fileferry.engine.receiving.parts import LARGEST_PART, MOST_PARTS, SMALLEST_PART, choose_part_size, choose_parts
 from fileferry.errors import InvalidParameter, InvalidPart
 from fileferry.model import Extent, Part
 

@@ -284,7 +284,7 @@ def test_a_restart_between_parts_loses_none(make_server: MakeServer) -> None:
 
 
 def test_a_completion_names_the_etag_that_s3_gives_and_where_the_file_is(http: httpx.Client) -> None:
-    ticket = open_ticket(http, parts=True)
+    ticket = open_ticket(http, parts=True, auto_complete=True)
     pieces = {1: b"one", 2: b"two"}
     etags = {number: send(part_url(ticket, number), piece).headers["etag"] for number, piece in pieces.items()}
     answers = [send(ticket["part_url"], listed(etags), "POST") for _again in range(2)]
@@ -293,7 +293,20 @@ def test_a_completion_names_the_etag_that_s3_gives_and_where_the_file_is(http: h
         assert answer.status_code == 200
         assert f'<ETag>"{joined}-2"</ETag>' in answer.text
         location = answer.text.partition("<Location>")[2].partition("</Location>")[0]
-        assert send(location, method="GET").content == b"onetwo"
+        assert send(location, method="GET").status_code == 401, "to upload is no right to read"
+        assert http.get(location).content == b"onetwo"
+
+
+def test_a_completion_in_the_way_of_s3_leaves_the_last_word_to_who_asked(http: httpx.Client) -> None:
+    ticket = open_ticket(http, parts=True)
+    etags = {1: send(part_url(ticket, 1), b"one").headers["etag"]}
+    for _again in range(2):
+        answer = send(ticket["part_url"], listed(etags), "POST")
+        assert (answer.status_code, "/f/" in answer.text) == (200, False)
+    assert http.get(f"/api/uploads/{ticket['id']}").json()["state"] == "received"
+    assert http.get(f"/api/files/{ticket['file_id']}").status_code == 404
+    assert finish(http, ticket).json()["size"] == 3
+    assert http.get(f"/api/files/{ticket['file_id']}/content").content == b"one"
 
 
 def test_the_space_of_replaced_and_refused_parts_is_given_back(server: LiveServer, http: httpx.Client) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, route
 
+from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
@@ -131,7 +132,7 @@ async def preflight(token: str) -> Response[None]:
 @route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
 async def fetch_signed(request: AnyRequest, engine: Engine, version_id: str) -> Answer:
     """Fetch a version by a signed URL that its holder got for a while."""
-    stored = await engine.files.open_signed(version_id, request.query_params)
+    stored = await engine.files.open_signed(version_id, links.words(request.query_params.multi_items()))
     return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": "private, no-cache"})
 
 

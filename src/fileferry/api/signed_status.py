@@ -114,8 +114,8 @@ def processing_status(engine: Engine, progress: Progress) -> ProcessingStatus:
     upload = progress.upload
     assert upload is not None, "it is what there is of a file without bytes"
     # What comes in several requests may go on after the URL has ended, by URLs that its protocol gave out.
-    ends_at = max(upload.url_expires_at, upload.touched_at + URL_LIFETIME)
-    if upload.refusal is not None or upload.state is UploadState.EXPIRED or ends_at <= engine.clock():
+    has_failed = upload.refusal is not None or upload.state is UploadState.EXPIRED
+    if has_failed or engine.tickets.has_lapsed(upload):
         return "FAILED"
     return "PENDING" if upload.state is UploadState.OPEN else "PROCESSING"
 

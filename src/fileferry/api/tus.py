@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, post, route
 
+from fileferry.engine.access.links import Right
 from fileferry.engine.engine import Engine
 from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import MethodNotAllowed
@@ -76,7 +77,7 @@ async def _open(request: AnyRequest, engine: Engine, principal: Principal, asked
     )
     (upload,) = await engine.tickets.open(principal, [promise])
     # Its bytes may come with this request: from here on what counts is who may send to it.
-    begin_standing(request, partial(engine.tickets.refuse_lapsed, upload.id, {}), engine.clock)
+    begin_standing(request, partial(engine.tickets.refuse_lapsed, upload.id, Right.of(principal)), engine.clock)
     return upload
 
 

@@ -24,7 +24,7 @@ from fileferry.model import (
 )
 from fileferry.web.requests import AnyRequest, base_url, download_url, upload_url
 
-_URL_LIFETIME = timedelta(minutes=30)
+URL_LIFETIME = timedelta(minutes=30)
 
 
 class UserObject(msgspec.Struct):
@@ -154,7 +154,7 @@ async def describe(
     return DownloadableFile(
         **_fields(stored, people),
         path=_path_of(stored),
-        download=download_url(request, engine, principal, stored, _URL_LIFETIME),
+        download=download_url(request, engine, principal, stored, URL_LIFETIME),
         self_link=_self_link(request, engine, stored, stored.version),
         versions=None if versions is None else [_version(request, engine, stored, one, people) for one in versions],
     )
@@ -233,4 +233,4 @@ def listing_links(request: AnyRequest, engine: Engine, search: Search, total: in
 
 def upload_answer(request: AnyRequest, engine: Engine, upload: Upload) -> UploadAnswer:
     """Show where the bytes of a promised version go."""
-    return UploadAnswer(upload.file_id, str(upload.number), upload_url(request, engine, upload, _URL_LIFETIME))
+    return UploadAnswer(upload.file_id, str(upload.number), upload_url(request, engine, upload, URL_LIFETIME))

@@ -14,6 +14,7 @@ from litestar.params import Dependency, Parameter
 from fileferry.api.auth import acting_in
 from fileferry.api.searches import Flag, parse_flag, search_of
 from fileferry.api.workspace_objects import (
+    URL_LIFETIME,
     DownloadableFile,
     FileListing,
     People,
@@ -46,7 +47,7 @@ async def put_by_path(
         return upload_answer(
             request, engine, await engine.tickets.find_version_at(principal, workspace_id, path, _number(version_id))
         )
-    promise = Promise(path=path, at_path=True, workspace=workspace_id, auto_complete=True)
+    promise = Promise(path=path, at_path=True, workspace=workspace_id, auto_complete=True, url_lifetime=URL_LIFETIME)
     (upload,) = await engine.tickets.open(principal, [promise])
     return upload_answer(request, engine, upload)
 
@@ -74,7 +75,7 @@ async def put_by_id(
     if version_id is not None:
         upload = await engine.tickets.find_version(principal, file_id, _number(version_id), workspace=workspace_id)
     else:
-        promise = Promise(path="", file_id=file_id, workspace=workspace_id, auto_complete=True)
+        promise = Promise(file_id=file_id, workspace=workspace_id, auto_complete=True, url_lifetime=URL_LIFETIME)
         (upload,) = await engine.tickets.open(principal, [promise])
     return Response(upload_answer(request, engine, upload))
 

@@ -54,15 +54,24 @@ class Database(Protocol):
         """
         ...
 
+    async def grow(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``write``, for what adds to what is kept: raises InsufficientStorage where it would not leave what must be free."""
+        ...
+
+    async def free(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like ``write``, for what ends things: on a full disk it may use what was set aside for that."""
+        ...
+
     async def close(self) -> None:
         """Finish the waiting writes and close every connection."""
         ...
 
 
 class _Write(Job):
-    def __init__(self, call: Callable[[Connection], Any]) -> None:
+    def __init__(self, call: Callable[[Connection], Any], *, frees: bool = False) -> None:
         super().__init__()
         self.call = call
+        self.frees = frees
 
 
 def path_of(url: str) -> str:
@@ -128,8 +137,16 @@ class SqliteDatabase:
     ``spare`` is given back when a group finds no room.
     """
 
-    def __init__(self, url: str, *, alone: bool = False, spare: Spare | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        refuse_full: Callable[[], None] = lambda: None,
+        *,
+        alone: bool = False,
+        spare: Spare | None = None,
+    ) -> None:
         url = opened_alone(url) if alone else url
+        self._refuse_full = refuse_full
         self._reader_engine = _reader_engine(url)
         self._engines = [writer_engine(url), self._reader_engine, _lookup_engine(url)]
         self._spare = spare
@@ -158,6 +175,16 @@ class SqliteDatabase:
         result: T = await self._writer.submit(_Write(lambda connection: fn(connection, *args, **kwargs)))
         return result
 
+    async def grow(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` as ``write`` does, if the disk has room."""
+        self._refuse_full()
+        return await self.write(fn, *args, **kwargs)
+
+    async def free(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn`` as ``write`` does, with the reserve where the disk is full."""
+        result: T = await self._writer.submit(_Write(lambda connection: fn(connection, *args, **kwargs), frees=True))
+        return result
+
     async def close(self) -> None:
         """Let the writer finish its queue, then close everything."""
         await self._writer.close()
@@ -184,8 +211,27 @@ class SqliteDatabase:
                     for job in group:
                         job.result = job.call(self._writing)
             except Exception:
-                if not self._commit_apart(group) and self._spare is not None and self._spare.release():
-                    self._commit_apart(group)
+                self._commit_apart(group)
+            if self._spare is not None:
+                self._commit_with_spare(
+                    self._spare, [job for job in group if job.frees and isinstance(job.error, InsufficientStorage)]
+                )
+
+    def _commit_with_spare(self, spare: Spare, refused: list[_Write]) -> None:
+        """Run what frees once more, with the room that was kept for it; what is left of that is kept again.
+
+        A log whose pages have all gone to the database begins anew, so that a full disk can be emptied file by file.
+        """
+        if refused:
+            spare.release()
+            with contextlib.suppress(sqlite3.Error):
+                self._checkpoint()
+            self._commit_apart(refused)
+        spare.keep()
+
+    def _checkpoint(self) -> None:
+        driver: Any = self._writing.connection.driver_connection
+        driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _commit_apart(self, group: list[_Write]) -> bool:
         """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone.

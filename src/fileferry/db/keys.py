@@ -45,6 +45,12 @@ def opens(conn: Connection, key_id: str, digest: str) -> bool:
     return list(conn.execute(query).scalars()) == [digest]
 
 
+def living_secrets(conn: Connection, key_id: str, now: datetime) -> list[str]:
+    """Return the SHA-256 of every secret that opens the key now."""
+    living = or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > now)
+    return list(conn.execute(select(key_secrets.c.digest).where(key_secrets.c.key_id == key_id, living)).scalars())
+
+
 def end_secrets(conn: Connection, key_id: str, at: datetime) -> None:
     """Let every present secret of the key end at ``at``, or earlier where that was settled."""
     later = or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -26,13 +27,17 @@ class Spare:
         self._lock = threading.Lock()
 
     def keep(self) -> bool:
-        """Take the room unless it is taken; return whether it is. A disk that could not give it is asked again a second later."""
-        if self._size == 0 or os.path.exists(self._path):
+        """Take the room, or as much of it as there is; return whether it is all taken.
+
+        A disk that could not give it is asked again a second later.
+        """
+        if self._kept() >= self._size:
             return True
         with self._lock:
             if time.monotonic() < self._next_try:
                 return False
-            if self._take():
+            self._take()
+            if self._kept() >= self._size:
                 return True
             self._next_try = time.monotonic() + _AGAIN_SECONDS
             return False
@@ -47,18 +52,25 @@ class Spare:
             return False
         return True
 
-    def _take(self) -> bool:
-        unfinished = f"{self._path}-{os.getpid()}"
+    def _kept(self) -> int:
         try:
-            descriptor = os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            return os.stat(self._path).st_size
         except OSError:
-            return False
+            return 0
+
+    def _take(self) -> None:
         try:
-            os.posix_fallocate(descriptor, 0, self._size)
-            os.rename(unfinished, self._path)
+            descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:
-            os.unlink(unfinished)
-            return False
+            return  # not even room for a name
+        try:
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(descriptor, 0, self._size)
+                return
+            with contextlib.suppress(OSError):
+                disk, present = os.fstatvfs(descriptor), os.fstat(descriptor).st_size
+                os.posix_fallocate(descriptor, 0, min(self._size, present + disk.f_bavail * disk.f_frsize))
+            if os.fstat(descriptor).st_size == 0:
+                os.unlink(self._path)
         finally:
             os.close(descriptor)
-        return True

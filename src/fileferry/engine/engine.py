@@ -70,7 +70,7 @@ class Engine:
         self.workspaces = Workspaces(database, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
-        self.fetches = Fetches(database, clock)
+        self.fetches = Fetches(database, settings, clock)
         self.events = Events(database, settings, clock)
         self.changes = Changing(database, settings, clock)
         self.end_users = EndUsers(database, settings, clock)

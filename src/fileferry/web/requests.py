@@ -15,6 +15,7 @@ import msgspec
 from litestar import Request
 from litestar.params import Parameter
 
+from fileferry.engine.access.links import Grant, Right
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.placement import Preconditions
 from fileferry.engine.inspection.digests import Algorithm
@@ -355,9 +356,31 @@ def upload_url(
 ) -> str:
     """Return the upload's signed URL, with further query parameters, which need no signature.
 
+    It is for the key that the request shows.
+    """
+    query = {**further, **engine.tickets.url_query(upload, _right(request), lifetime)}
+    return _signed_address(request, engine, upload, query)
+
+
+def session_url(request: AnyRequest, engine: Engine, upload: Upload) -> str:
+    """Return the signed URL that an upload which was begun goes on with.
+
     It is for the key that the request shows, or whose signed URL it came by.
     """
+    return _signed_address(request, engine, upload, engine.tickets.session_query(upload, _right(request)))
+
+
+def is_by_ticket(request: AnyRequest) -> bool:
+    """Whether a request came by a key, or by the URL of a ticket, and not by that of a session that was begun before."""
+    grant: Grant | None = request.state.get("grant")
+    return grant is None or not grant.is_session
+
+
+def _signed_address(request: AnyRequest, engine: Engine, upload: Upload, query: dict[str, str]) -> str:
+    return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}?{urlencode(query)}"
+
+
+def _right(request: AnyRequest) -> Right:
     principal: Principal | None = request.state.get("principal")
-    asker = request.query_params.get("skoid") if principal is None else principal.key.id
-    query = urlencode({**further, **engine.tickets.url_query(upload, asker, lifetime)})
-    return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}?{query}"
+    right: Right = request.state.grant.right if principal is None else Right.of(principal)
+    return right

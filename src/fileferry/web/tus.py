@@ -34,7 +34,15 @@ from fileferry.errors import (
 )
 from fileferry.model import Upload, UploadState
 from fileferry.web import problems
-from fileferry.web.requests import AnyRequest, body_of, content_length, public_url, refuse_encoded, upload_url
+from fileferry.web.requests import (
+    AnyRequest,
+    body_of,
+    content_length,
+    is_by_ticket,
+    public_url,
+    refuse_encoded,
+    session_url,
+)
 
 VERSION = "1.0.0"
 MEDIA_TYPE = "application/offset+octet-stream"
@@ -186,7 +194,7 @@ def has_body(request: AnyRequest) -> bool:
 
 async def create(request: AnyRequest, engine: Engine, upload: Upload, asked: Creation, words: dict[str, Any]) -> Upload:
     """Start the upload's stream anew, with the bytes that come along; return it as it stands then."""
-    begun = await engine.streams.begin(upload, size=asked.length, wire=words)
+    begun = await engine.streams.begin(upload, size=asked.length, wire=words, renews=is_by_ticket(request))
     if has_body(request):
         return await _take(request, engine, begun, 0)
     return await settled(engine, begun)
@@ -246,16 +254,14 @@ async def settled(engine: Engine, upload: Upload) -> Upload:
     return await engine.streams.status(upload)
 
 
-async def progress(
-    request: AnyRequest, engine: Engine, upload: Upload, url_ends: datetime | None = None
-) -> dict[str, str]:
+async def progress(request: AnyRequest, engine: Engine, upload: Upload, url_ends: datetime) -> dict[str, str]:
     """Return the headers that tell how far an upload is, whose URL may end before it does."""
     received = await engine.tickets.received(upload)
     size = upload.offset if received is None else received.size
     headers = {"Upload-Offset": str(size), "Cache-Control": "no-store"}
     if upload.state is not UploadState.COMPLETED:
         ends = upload.touched_at + engine.settings.upload_idle_timeout
-        headers["Upload-Expires"] = format_datetime(min(ends, url_ends or ends), usegmt=True)
+        headers["Upload-Expires"] = format_datetime(min(ends, url_ends), usegmt=True)
     if received is not None and received.stored is not None and upload.wire.get(_IS_TOLD):
         headers["Content-Location"] = public_url(request, engine, received.stored)
     return headers
@@ -276,8 +282,10 @@ async def status(request: AnyRequest, engine: Engine, upload: Upload, url_ends: 
 
 async def created(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
     """Answer a creation request."""
-    location = upload_url(request, engine, upload, engine.tickets.session_lifetime(upload))
-    headers = {**await progress(request, engine, upload), "Location": location}
+    headers = {
+        **await progress(request, engine, upload, engine.tickets.session_end(upload)),
+        "Location": session_url(request, engine, upload),
+    }
     return answer(201, headers)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from litestar import HttpMethod, Response, Router, route
 
+from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
 from fileferry.errors import FileTooLarge
 from fileferry.model import Upload
@@ -37,8 +38,9 @@ _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, Ht
 @route("/u/{upload_id:str}/{name:path}", http_method=_METHODS)
 async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Response[Any]:
     """Take the bytes of an upload at its signed URL, by whichever upload protocol the client speaks."""
-    found = await engine.tickets.at(upload_id, request.query_params)
-    begin_standing(request, partial(engine.tickets.refuse_lapsed, upload_id, request.query_params), engine.clock)
+    found, grant = await engine.tickets.at(upload_id, links.words(request.query_params.multi_items()))
+    request.state.grant = grant  # by what right the URL of a session is, that it is exchanged for
+    begin_standing(request, partial(engine.tickets.refuse_lapsed, upload_id, grant.right), engine.clock)
     await engine.rates.spend_request(await engine.rates.payer(found))
     try:
         answer = await _protocol(request).handle(request, engine, found)

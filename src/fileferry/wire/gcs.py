@@ -26,9 +26,10 @@ from fileferry.web.requests import (
     content_length,
     declared_digests,
     decode_json,
+    is_by_ticket,
     refuse_encoded,
+    session_url,
     small_body_of,
-    upload_url,
 )
 from fileferry.wire import plain
 from fileferry.wire.content_range import ContentRange, parse_content_range
@@ -103,8 +104,8 @@ async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     plain.refuse_type(content_type, upload)
     digests = agreed(_declared(request), parse_hashes(("crc32c", metadata.crc32c), ("md5", metadata.md5_hash)))
     wire = session_words(content_type, digests)
-    upload = await engine.streams.begin(upload, size=_announced_size(request), wire=wire)
-    location = upload_url(request, engine, upload, engine.tickets.session_lifetime(upload))
+    upload = await engine.streams.begin(upload, size=_announced_size(request), wire=wire, renews=is_by_ticket(request))
+    location = session_url(request, engine, upload)
     status = 201 if "x-goog-resumable" in request.headers else 200
     return Response(b"", status_code=status, headers={"Location": location, "Cache-Control": "no-store"})
 

@@ -81,14 +81,14 @@ def object_headers(upload: Upload, received: ReceivedBytes) -> dict[str, str]:
 
 
 def object_resource(upload: Upload, received: ReceivedBytes, base_url: str) -> dict[str, Any]:
-    """Return the object resource. Its links need a key: who may upload may not therefore read."""
+    """Return the object resource."""
     link = f"{base_url}/api/files/{upload.file_id}"
     received_at = format_time(received.received_at)
     resource = {
         "kind": "storage#object",
         "id": f"{upload.workspace_id}/{upload.name}/{upload.number}",
         "selfLink": link,
-        "mediaLink": f"{link}/content",
+        "mediaLink": location_of(upload, base_url),
         "name": upload.name,
         "bucket": upload.workspace_id,
         "generation": str(upload.number),
@@ -102,6 +102,11 @@ def object_resource(upload: Upload, received: ReceivedBytes, base_url: str) -> d
         "updated": received_at,
     }
     return resource | md5_member(received)
+
+
+def location_of(upload: Upload, base_url: str) -> str:
+    """Return where the file's bytes will be. It needs a key: who may upload may not therefore read."""
+    return f"{base_url}/api/files/{upload.file_id}/content"
 
 
 def md5_member(received: ReceivedBytes) -> dict[str, str]:

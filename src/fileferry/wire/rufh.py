@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -33,8 +32,9 @@ from fileferry.web.requests import (
     body_of,
     content_length,
     declared_digests,
+    is_by_ticket,
     refuse_encoded,
-    upload_url,
+    session_url,
     wanted_digests,
 )
 from fileferry.wire import interop, plain
@@ -119,7 +119,7 @@ class _Exchange:
 
     def limits(self) -> dict[str, str]:
         """Return the limits to announce; the resource lives as long as the URL that was used."""
-        until = datetime.fromisoformat(self._request.query_params["se"])
+        until = self._engine.tickets.end_of(self._upload, self._request.state.grant)
         return self._limits((until - self._engine.clock()).total_seconds())
 
     def _limits(self, lifetime: float) -> dict[str, str]:
@@ -144,11 +144,13 @@ class _Exchange:
             "want_repr_digest": sorted(wanted_digests(self._headers)),
             _IS_LAST: is_complete,
         }
-        self._upload = await self._engine.streams.begin(self._upload, size=size, wire=wire)
-        lifetime = self._engine.tickets.session_lifetime(self._upload)
+        self._upload = await self._engine.streams.begin(
+            self._upload, size=size, wire=wire, renews=is_by_ticket(self._request)
+        )
+        rest = self._engine.tickets.session_end(self._upload) - self._engine.clock()
         created = {
-            "Location": upload_url(self._request, self._engine, self._upload, lifetime),
-            **self._limits(lifetime.total_seconds()),
+            "Location": session_url(self._request, self._engine, self._upload),
+            **self._limits(rest.total_seconds()),
         }
         await self._take(0, announced, declared)
         # Some clients take an empty file for done once it is created; the server may complete an upload by itself.

@@ -28,15 +28,16 @@ from fileferry.telemetry import request_id
 from fileferry.web import problems
 from fileferry.web.requests import (
     AnyRequest,
+    base_url,
     body_of,
     content_length,
     declared_digests,
     parse_limit,
-    public_url,
     refuse_encoded,
     small_body_of,
 )
 from fileferry.wire.checksums import amz_checksums, refuse_framed
+from fileferry.wire.gcs_object import location_of
 from fileferry.wire.xml_lists import TooManyTags, parse_list
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -142,9 +143,9 @@ async def _complete(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     body = await small_body_of(request, _LARGEST_LIST, engine.settings.body_idle_timeout)
     listed = _parse_list(body)
     parts = {part.number: part for part in await engine.tickets.parts(upload)}
-    stored = await engine.tickets.complete_parts(upload, listed)
+    await engine.tickets.receive_parts(upload, listed)
     document = ElementTree.Element("CompleteMultipartUploadResult", xmlns=_NAMESPACE)
-    _add(document, "Location", public_url(request, engine, stored))
+    _add(document, "Location", location_of(upload, base_url(request, engine)))
     _add_names(document, upload)
     _add(document, "ETag", f'"{multipart_etag([parts[number] for number, _etag in listed if number in parts])}"')
     return _xml(document)

@@ -58,12 +58,12 @@ async def _join(engine: Engine, upload: Upload, asked: tus.Creation, urls: list[
 
 async def _show(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     current = await tus.settled(engine, await engine.streams.status(upload))
-    return tus.answer(200, await tus.status(request, engine, current, _url_ends(request)))
+    return tus.answer(200, await tus.status(request, engine, current, _url_ends(request, engine, current)))
 
 
 async def _append(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     current = await tus.append(request, engine, upload)
-    return tus.answer(204, await tus.progress(request, engine, current, _url_ends(request)))
+    return tus.answer(204, await tus.progress(request, engine, current, _url_ends(request, engine, current)))
 
 
 async def _terminate(_request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
@@ -76,9 +76,8 @@ async def _terminate(_request: AnyRequest, engine: Engine, upload: Upload) -> Re
     return tus.answer(204, {})
 
 
-def _url_ends(request: AnyRequest) -> datetime:
-    """Return when the signature ends, which was verified with it."""
-    return datetime.fromisoformat(request.query_params["se"])
+def _url_ends(request: AnyRequest, engine: Engine, upload: Upload) -> datetime:
+    return engine.tickets.end_of(upload, request.state.grant)
 
 
 _OPERATIONS: dict[str, Callable[[AnyRequest, Engine, Upload], Awaitable[Response[Any]]]] = {

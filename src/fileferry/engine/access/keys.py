@@ -173,7 +173,7 @@ class Keys:
             stored.insert_secret(conn, key.id, digest(secret))
             quotas.renew(conn, usage.of_key(key.id), NO_LIMITS, key.limits)
 
-        await self._database.write(store)
+        await self._database.grow(store)
         return key, secret
 
     async def list(self, principal: Principal, after_id: str, limit: int) -> Page[Key]:
@@ -222,7 +222,7 @@ class Keys:
             quotas.renew(conn, usage.of_key(key_id), before.limits, after.limits)
             return after
 
-        return await self._database.write(store)
+        return await self._database.free(store)
 
     async def kept(self, key: Key) -> Usage | None:
         """Return what was uploaded with a key and is kept, where its limits say anything of that."""
@@ -239,7 +239,7 @@ class Keys:
             stored.update_key(conn, key.id, revoked_at=key.revoked_at or self._clock())
             stored.delete_secrets(conn, key.id)
 
-        await self._database.write(store)
+        await self._database.free(store)
 
     async def rotate(self, principal: Principal, key_id: str, grace: timedelta) -> tuple[Key, str]:
         """Give a key a new secret; the present one ends after ``grace``. Raises NotFound for a revoked or unknown key."""
@@ -256,7 +256,7 @@ class Keys:
             stored.update_key(conn, key.id, prefix=secret[:_SHOWN])
             return stored.find(conn, key.id) or key
 
-        return await self._database.write(store), secret
+        return await self._database.free(store), secret
 
     async def _root_organization(self, id_or_slug: str | None) -> Organization:
         if id_or_slug is None:

@@ -8,23 +8,66 @@ import base64
 import hmac
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+import msgspec
 from sqlalchemy import Connection
 
 from fileferry.db import bookkeeping
 from fileferry.errors import LinkRefused, NotFound
-from fileferry.model import StoredFile, Upload
+from fileferry.model import Principal, StoredFile, Upload
 
 NOTHING_HERE = "There is nothing at this address."
 _SECRET_BYTES = 32
 _MAC_BYTES = 16
 _SAS_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _UPLOAD_RIGHTS = "cw"  # create and write
+_SESSION_RIGHTS = "cwa"  # and append, for as long as what was begun goes on
 _DOWNLOAD_RIGHTS = "r"
 _DELETED_RIGHTS = "rl"
+_SIGNED = ("se", "sp", "skoid", "sig")
+# What tells protocols which operation is meant, and on what.
+_DECISIVE = (*_SIGNED, "uploadId", "partNumber", "comp", "blockid")
+
+
+class Right(msgspec.Struct, frozen=True):
+    """By what right a signed URL is asked for: a key, and the digest of the secret that it was shown with.
+
+    ``secret`` is empty for URLs of a former version, which are bound to no secret; what is exchanged for one is not, either.
+    """
+
+    key_id: str
+    secret: str
+
+    @classmethod
+    def of(cls, principal: Principal) -> Right:
+        """Return the right of who shows a key."""
+        return cls(principal.key.id, principal.secret or "")
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What a verified upload URL grants: until when, by what right, and whether it is the URL of a session that was begun."""
+
+    right: Right
+    ends_at: datetime
+    is_session: bool
+
+
+def words(query: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return a query by name; raises LinkRefused for a name that decides anything and comes twice, or in another case.
+
+    Whoever reads the query after us must not find another value than the one that was verified.
+    """
+    found: dict[str, str] = {}
+    for name, value in query:
+        is_twice = name in found and name in _DECISIVE
+        is_other_case = name not in _SIGNED and name.lower() in _SIGNED
+        if is_twice or is_other_case:
+            raise LinkRefused()
+        found[name] = value
+    return found
 
 
 class Links:
@@ -53,74 +96,137 @@ class Links:
         if not hmac.compare_digest(expected, raw[17:]):
             raise NotFound(NOTHING_HERE)
 
-    def upload_query(self, upload: Upload, key_id: str, expires_at: datetime) -> dict[str, str]:
-        """Return the query of an upload's signed URL, which is good while the key that asked for it is.
+    def upload_query(
+        self, upload: Upload, right: Right, expires_at: datetime, *, is_session: bool = False
+    ) -> dict[str, str]:
+        """Return the query of an upload's signed URL, which is good while the secret of the key that asked for it is.
 
         Its names are those of an Azure SAS, which every client leaves alone.
         """
         until = _until(expires_at)
+        rights = _SESSION_RIGHTS if is_session else _UPLOAD_RIGHTS
         # The key that made the upload need not be named.
-        asker = {} if key_id == upload.key_id else {"skoid": key_id}
-        mac = self._upload_mac(self._newest, upload, asker.get("skoid"), _UPLOAD_RIGHTS, until)
-        return {"se": until, "sp": _UPLOAD_RIGHTS, **asker, "sig": _encode(bytes([self._newest]) + mac)}
+        asker = {} if right.key_id == upload.key_id else {"skoid": right.key_id}
+        mac = self._upload_mac(self._newest, upload, asker.get("skoid", ""), right.secret, rights, until)
+        return {"se": until, "sp": rights, **asker, "sig": _encode(bytes([self._newest]) + mac)}
 
-    def verify_upload(self, query: Mapping[str, str], upload: Upload, now: datetime) -> None:
-        """Return if the query was made for this upload and its time is not over; raises LinkRefused for any other reason alike."""
+    def verify_upload(self, query: Mapping[str, str], upload: Upload, secrets: Sequence[str], now: datetime) -> Grant:
+        """Return what the query grants, if it was made for this upload and its time is not over.
+
+        ``secrets`` are the digests of the living secrets of the key that ``asker`` tells of. Raises LinkRefused.
+        """
         until, secret_id, mac = self._signature(query, now)
-        expected = self._upload_mac(secret_id, upload, query.get("skoid"), query.get("sp", ""), until)
-        if not hmac.compare_digest(expected, mac):
+        rights, named = query.get("sp", ""), query.get("skoid", "")
+        if rights not in (_UPLOAD_RIGHTS, _SESSION_RIGHTS) or ("skoid" in query and not _is_id(named)):
             raise LinkRefused()
+        secret = next(
+            (
+                secret
+                for secret in (*secrets, "")
+                if hmac.compare_digest(self._upload_mac(secret_id, upload, named, secret, rights, until), mac)
+            ),
+            None,
+        )
+        if secret is None:
+            # A URL of a former version, good until it ends. Its text has one reading, as rights and id have one form each.
+            former = self._former_upload_mac(secret_id, upload, query.get("skoid"), until)
+            if rights != _UPLOAD_RIGHTS or not hmac.compare_digest(former, mac):
+                raise LinkRefused()
+        right = Right(asker(query, upload), secret or "")
+        return Grant(right, _time(until), rights == _SESSION_RIGHTS)
 
-    def download_query(self, stored: StoredFile, key_id: str, expires_at: datetime) -> dict[str, str]:
-        """Return the query of a version's signed download URL, which is good while the key that asked for it is."""
+    def download_query(self, stored: StoredFile, right: Right, expires_at: datetime) -> dict[str, str]:
+        """Return the query of a version's signed download URL, which is good while the secret of the key that asked for it is."""
         until = _until(expires_at)
         # Who asked for a deleted file may have it; a URL from before the deletion ends with it.
         rights = _DOWNLOAD_RIGHTS if stored.file.deleted_at is None else _DELETED_RIGHTS
-        mac = self._download_mac(self._newest, stored, key_id, rights, until)
+        mac = self._download_mac(self._newest, stored, right.key_id, right.secret, rights, until)
         return {
             "se": until,
             "sp": rights,
-            "skoid": key_id,
+            "skoid": right.key_id,
             "sig": _encode(bytes([self._newest]) + mac),
         }
 
-    def verify_download(self, query: Mapping[str, str], stored: StoredFile, now: datetime) -> bool:
+    def verify_download(
+        self, query: Mapping[str, str], stored: StoredFile, secrets: Sequence[str], now: datetime
+    ) -> bool:
         """Return whether the query is for a deleted file too, if it was made for this version and its time is not over.
 
-        Raises LinkRefused otherwise.
+        ``secrets`` are the digests of the living secrets of the key that it names. Raises LinkRefused otherwise.
         """
         until, secret_id, mac = self._signature(query, now)
-        rights = (query.get("skoid", ""), query.get("sp", ""))
-        if not hmac.compare_digest(self._download_mac(secret_id, stored, *rights, until), mac):
+        rights, key_id = query.get("sp", ""), query.get("skoid", "")
+        if rights not in (_DOWNLOAD_RIGHTS, _DELETED_RIGHTS) or not _is_id(key_id):
             raise LinkRefused()
-        return query["sp"] == _DELETED_RIGHTS
+        expected = [
+            *(self._download_mac(secret_id, stored, key_id, secret, rights, until) for secret in (*secrets, "")),
+            self._former_download_mac(secret_id, stored, key_id, rights, until),
+        ]
+        if not any(hmac.compare_digest(one, mac) for one in expected):
+            raise LinkRefused()
+        return rights == _DELETED_RIGHTS
 
     def _signature(self, query: Mapping[str, str], now: datetime) -> tuple[str, int, bytes]:
         """Return until when a signed query is good, which secret signed it, and its MAC; raises LinkRefused."""
         try:
             until = query["se"]
             raw = _decode(query["sig"])
-            ends = datetime.strptime(until, _SAS_TIME).replace(tzinfo=UTC)
+            ends = _time(until)
         except (KeyError, ValueError) as error:
             raise LinkRefused() from error
         if len(raw) != 1 + _MAC_BYTES or raw[0] not in self._secrets or ends <= now:
             raise LinkRefused()
         return until, raw[0], raw[1:]
 
-    def _download_mac(self, secret_id: int, stored: StoredFile, key_id: str, rights: str, until: str) -> bytes:
+    def _upload_mac(self, secret_id: int, upload: Upload, named: str, secret: str, rights: str, until: str) -> bytes:
+        ids = (upload.organization_id, upload.file_id, upload.version_id, upload.id)
+        return self._sign(secret_id, _text("upload", *ids, named, secret, rights, until))
+
+    def _download_mac(
+        self, secret_id: int, stored: StoredFile, key_id: str, secret: str, rights: str, until: str
+    ) -> bytes:
         ids = (stored.file.organization_id, stored.file.id, stored.version.id)
-        # The key's id comes from the query: a newline in it must not move the borders between the parts.
+        return self._sign(secret_id, _text("download", *ids, key_id, secret, rights, until))
+
+    def _former_download_mac(self, secret_id: int, stored: StoredFile, key_id: str, rights: str, until: str) -> bytes:
+        ids = (stored.file.organization_id, stored.file.id, stored.version.id)
         return self._mac(secret_id, "download", *ids, quote(key_id, safe=""), quote(rights, safe=""), until)
 
-    def _upload_mac(self, secret_id: int, upload: Upload, key_id: str | None, rights: str, until: str) -> bytes:
+    def _former_upload_mac(self, secret_id: int, upload: Upload, key_id: str | None, until: str) -> bytes:
         ids = (upload.organization_id, upload.file_id, upload.version_id, upload.id)
-        asker = () if key_id is None else (quote(key_id, safe=""),)
-        return self._mac(secret_id, "upload", *ids, *asker, rights, until)
+        named = () if key_id is None else (quote(key_id, safe=""),)
+        return self._mac(secret_id, "upload", *ids, *named, _UPLOAD_RIGHTS, until)
 
     def _mac(self, secret_id: int, *parts: str) -> bytes:
-        # No part contains a newline: they are our own words, UUIDs and numbers.
-        message = "\n".join(parts).encode()
+        # For parts of one form each, as our own words and UUIDs are; others could move the borders between them.
+        return self._sign(secret_id, "\n".join(parts).encode())
+
+    def _sign(self, secret_id: int, message: bytes) -> bytes:
         return hmac.digest(self._secrets[secret_id], message, "sha256")[:_MAC_BYTES]
+
+
+def asker(query: Mapping[str, str], upload: Upload) -> str:
+    """Return the id of the key that a signed URL was asked for with, as its query tells; not yet verified."""
+    return query.get("skoid", upload.key_id)
+
+
+def _is_id(text: str) -> bool:
+    """Whether a text is a UUID in the one spelling that we give them."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _text(*parts: str) -> bytes:
+    """Return what is signed: every part with its length before it, so that no border can be moved."""
+    encoded = [part.encode() for part in parts]
+    return b"".join(len(part).to_bytes(4) + part for part in encoded)
+
+
+def _time(until: str) -> datetime:
+    return datetime.strptime(until, _SAS_TIME).replace(tzinfo=UTC)
 
 
 def _until(expires_at: datetime) -> str:
@@ -134,7 +240,11 @@ def _encode(raw: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    """Return the bytes of a text in the one spelling that we mint; raises ValueError, also for another of the same bytes."""
+    raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _encode(raw) != text:
+        raise ValueError(text)
+    return raw
 
 
 def _decode_token(token: str) -> bytes:

@@ -64,7 +64,7 @@ class Organizations:
             quotas.renew(conn, usage.of_organization(organization.id), NO_LIMITS, organization.limits)
 
         try:
-            await self._database.write(store)
+            await self._database.grow(store)
         except IntegrityError as error:
             raise Conflict("An organization with this slug or id exists already.") from error
         return organization

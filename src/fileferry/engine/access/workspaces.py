@@ -70,7 +70,7 @@ class Workspaces:
             quotas.renew(conn, usage.of_workspace(workspace.id), NO_LIMITS, workspace.limits)
 
         try:
-            await self._database.write(store)
+            await self._database.grow(store)
         except IntegrityError as error:
             raise Conflict("A workspace with this name or id exists already.") from error
         return workspace

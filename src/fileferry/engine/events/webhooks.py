@@ -76,7 +76,7 @@ class Webhooks:
             stored.insert_webhook(conn, webhook)
             return webhook
 
-        return await self._database.write(store)
+        return await self._database.grow(store)
 
     async def list(self, principal: Principal, after_id: str, limit: int) -> Page[Webhook]:
         """Return a page of the organization's webhooks."""
@@ -128,8 +128,8 @@ class Webhooks:
         """Delete a webhook, what waits to be sent to it, and its log; raises NotFound."""
         webhook = await self.get(principal, webhook_id)
         # Its log may be long: first nothing is added to it any more, then it goes piece by piece.
-        await self._database.write(stored.disable, webhook.id, "It is being deleted.", self._clock())
-        while await self._database.write(stored.delete_some, webhook.id, _PAGE):
+        await self._database.free(stored.disable, webhook.id, "It is being deleted.", self._clock())
+        while await self._database.free(stored.delete_some, webhook.id, _PAGE):
             pass
 
     async def rotate(self, principal: Principal, webhook_id: str, grace: timedelta) -> Webhook:

@@ -14,7 +14,7 @@ from fileferry.db import files, keys, listings, workspaces
 from fileferry.db.database import Database
 from fileferry.db.reach import EVERYTHING
 from fileferry.engine.access import policy
-from fileferry.engine.access.links import NOTHING_HERE, Links
+from fileferry.engine.access.links import NOTHING_HERE, Links, Right
 from fileferry.engine.access.workspaces import find_workspace
 from fileferry.engine.files import lives, versions
 from fileferry.errors import Gone, InternalError, LinkRefused, NotFound, NotReady
@@ -164,7 +164,7 @@ class Files:
 
     def download_query(self, principal: Principal, stored: StoredFile, lifetime: timedelta) -> dict[str, str]:
         """Return the query of a signed URL for the version's bytes, good for ``lifetime`` while the principal's key is."""
-        return self._links.download_query(stored, principal.key.id, self._clock() + lifetime)
+        return self._links.download_query(stored, Right.of(principal), self._clock() + lifetime)
 
     def _find_at(
         self, conn: Connection, principal: Principal, workspace: str | None, path: str, number: int | None
@@ -194,8 +194,9 @@ class Files:
         stored = files.find_by_version(conn, version_id)
         if stored is None:
             raise LinkRefused()
-        with_deleted = self._links.verify_download(query, stored, now)
-        key = keys.find_living(conn, query["skoid"], now)
+        asker = query.get("skoid", "")
+        with_deleted = self._links.verify_download(query, stored, keys.living_secrets(conn, asker, now), now)
+        key = keys.find_living(conn, asker, now)
         if key is None or not policy.may(key, Scope.READ, stored.file):
             raise LinkRefused()
         until = stored.file.restorable_until

@@ -76,7 +76,7 @@ class Changing:
         before. Bytes that nothing can bring back are freed by the sweeper. With ``workspace`` the file must be in it.
         Raises NotFound.
         """
-        await self._database.write(self._delete, principal, file_id, permanent, workspace)
+        await self._database.free(self._delete, principal, file_id, permanent, workspace)
 
     async def delete_at(self, principal: Principal, workspace: str | None, path: str) -> None:
         """Delete the file that owns a path; raises NotFound."""
@@ -89,7 +89,7 @@ class Changing:
                 raise NotFound("There is no file at this path.")
             self._delete(conn, principal, owner.file.id, False, None)
 
-        await self._database.write(run)
+        await self._database.free(run)
 
     async def restore(self, principal: Principal, file_id: str, *, workspace: str | None = None) -> Restored:
         """Bring a deleted file back with all its versions; one that is there stays so.
@@ -110,7 +110,7 @@ class Changing:
             files.end_some_versions(conn, [version.id], State.DELETED)
             lives.settle_end(conn, file_id, now, now + self._settings.rejected_retention)
 
-        await self._database.write(run)
+        await self._database.free(run)
 
     def _change(self, conn: Connection, principal: Principal, file_id: str, changes: Changes) -> StoredFile:
         now = self._clock()

@@ -73,7 +73,7 @@ class EndUsers:
             uploads.update_upload(conn, found.upload.id, **ended)
             return True
 
-        return await self._database.write(run)
+        return await self._database.free(run)
 
 
 def find_progress(conn: Connection, principal: Principal, file_id: str, scope: Scope, now: datetime) -> Progress:

@@ -13,7 +13,9 @@ import structlog
 
 from fileferry.db.database import Database
 from fileferry.engine.files import versions
+from fileferry.errors import InsufficientStorage
 from fileferry.model import Clock, StoredFile
+from fileferry.settings import Settings
 
 BATCHED = timedelta(milliseconds=500)
 """How long fetches of versions without a limit are gathered to be written together; a process that dies takes them along."""
@@ -25,9 +27,12 @@ _log = structlog.get_logger(__name__)
 class Fetches:
     """The fetches that this process has served."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._database = database
+        self._most = settings.fetch_events
         self._clock = clock
+        self._minute = 0
+        self._told: dict[str, int] = {}
         self._waiting: list[tuple[StoredFile, datetime]] = []
         self._writing: asyncio.Task[None] | None = None
         self._ending = asyncio.Event()
@@ -37,7 +42,14 @@ class Fetches:
         await self._database.write(versions.fetched, stored, self._clock())
 
     def add(self, stored: StoredFile) -> None:
-        """Have a whole fetch of a version without a limit recorded soon."""
+        """Have a whole fetch of a version without a limit recorded soon, unless the minute has had enough of it."""
+        minute = int(self._clock().timestamp() // 60)
+        if minute != self._minute:
+            self._minute, self._told = minute, {}
+        told = self._told.get(stored.version.id, 0)
+        if told >= self._most:
+            return
+        self._told[stored.version.id] = told + 1
         if len(self._waiting) >= _MOST_WAITING:
             _log.warning("fetch_not_recorded", version=stored.version.id)
             return
@@ -67,7 +79,11 @@ class Fetches:
             # What comes meanwhile is for the next time: else there would be a commit for every few.
             for end in range(len(self._waiting), 0, -_BATCH):
                 batch = self._waiting[: min(end, _BATCH)]
-                await self._database.write(versions.fetched_without_limit, batch)
+                await self._database.grow(versions.fetched_without_limit, batch)
                 del self._waiting[: len(batch)]
+        except InsufficientStorage:
+            # What tells of fetches is the last thing that may fill a disk.
+            _log.warning("fetches_not_recorded", waiting=len(self._waiting))
+            self._waiting.clear()
         except Exception:
             _log.exception("fetches_not_recorded", waiting=len(self._waiting))

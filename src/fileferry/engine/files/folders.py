@@ -25,7 +25,7 @@ class Folders:
         path = clean_path(path)
         if not policy.reach(principal).has_folder(path):
             raise Forbidden("This API key is confined to another folder.")
-        return await self._database.write(self._create, principal, path, workspace)
+        return await self._database.grow(self._create, principal, path, workspace)
 
     async def list(
         self, principal: Principal, workspace: str | None, after_path: str, limit: int
@@ -65,7 +65,7 @@ class Folders:
                 raise Conflict("The folder is not empty: delete what is in it first.")
             stored.delete_folder(conn, folder.id)
 
-        await self._database.write(remove)
+        await self._database.free(remove)
 
     def _create(self, conn: Connection, principal: Principal, path: str, workspace: str | None) -> Folder:
         found = find_workspace(conn, principal.organization.id, workspace)

@@ -28,11 +28,11 @@ class References:
 
     async def attach(self, principal: Principal, file_id: str, target: Target) -> Reference:
         """Attach a file that is ready; again is no error. Raises NotFound, NotReady while it is judged, Conflict if it failed."""
-        return await self._database.write(self._attach, principal, file_id, target)
+        return await self._database.grow(self._attach, principal, file_id, target)
 
     async def release(self, principal: Principal, file_id: str, target: Target) -> None:
         """Let a file go; one that its end user has deleted ends with its last reference. Raises NotFound."""
-        await self._database.write(self._release, principal, file_id, target)
+        await self._database.free(self._release, principal, file_id, target)
 
     async def list(self, principal: Principal, file_id: str, offset: int, limit: int) -> tuple[list[Reference], int]:
         """Return a page of what a file is attached to, the oldest first, and how many there are; raises NotFound."""

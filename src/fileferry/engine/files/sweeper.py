@@ -61,7 +61,7 @@ class Sweeper:
         next_scan = self._clock()
         while True:
             try:
-                if await self._database.write(self._take_lease):
+                if await self._database.free(self._take_lease):
                     await self.sweep()
                     if self._clock() >= next_scan:
                         await self._trim()
@@ -73,16 +73,16 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Expire what is overdue, free the bytes of what has ended, and forget what was kept long enough."""
-        while await self._database.write(self._expire_some):
+        while await self._database.free(self._expire_some):
             pass
-        while await self._database.write(self._end_idle_uploads):
+        while await self._database.free(self._end_idle_uploads):
             pass
         while await self._end_old_versions():
             pass
-        while await self._database.write(self._purge_some):
+        while await self._database.free(self._purge_some):
             pass
         while unborn := await self._database.read(upkeep.list_unborn, _PAGE):
-            await self._database.write(upkeep.delete_unborn, unborn)
+            await self._database.free(upkeep.delete_unborn, unborn)
         while freed := await self._free_some():
             _log.info("bytes_freed", blobs=freed)
         now = self._clock()
@@ -93,8 +93,8 @@ class Sweeper:
         JOBS.set(await self._database.read(jobs.count))
         for state, count in (await self._database.read(uploads.count_living)).items():
             UPLOADS.labels(state).set(count)
-        await self._database.write(events.forget, now - self._settings.tombstone_retention)
-        await self._database.write(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
+        await self._database.free(events.forget, now - self._settings.tombstone_retention)
+        await self._database.free(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
 
     async def scan(self, *, fix: bool) -> Findings:
         """Compare every blob with the database and every ready version with the store; with ``fix``, mend what differs.
@@ -119,7 +119,7 @@ class Sweeper:
             await self._trim()
             await self._remove(findings)
             for version_id in findings.rows_without_bytes:
-                await self._database.write(self._reject_lost, version_id)
+                await self._database.free(self._reject_lost, version_id)
             await self.sweep()
         return findings
 
@@ -154,9 +154,9 @@ class Sweeper:
         expired = await self._database.read(upkeep.list_old_expired, now, _PAGE)
         outdated = await self._database.read(upkeep.list_outdated, now, _PAGE)
         if expired:
-            await self._database.write(files.end_some_versions, expired, State.EXPIRED)
+            await self._database.free(files.end_some_versions, expired, State.EXPIRED)
         if outdated:
-            await self._database.write(files.end_some_versions, outdated, State.DELETED, "retention")
+            await self._database.free(files.end_some_versions, outdated, State.DELETED, "retention")
         return len(expired) + len(outdated)
 
     async def _enqueue_rescans(self) -> None:
@@ -164,7 +164,7 @@ class Sweeper:
         if self._settings.clamd is None or await self._database.read(jobs.count) > _PAGE:
             return
         if await self._database.read(jobs.list_to_rescan, self._clock(), 1):
-            await self._database.write(self._enqueue)
+            await self._database.free(self._enqueue)
 
     def _enqueue(self, conn: Connection) -> None:
         # Listed in the transaction that takes them off the list: another sweep may be at it, and they may have ended.
@@ -176,7 +176,7 @@ class Sweeper:
         """End what files have more of versions than their workspace keeps, since it was told to keep fewer."""
         while found := await self._database.read(upkeep.list_with_surplus, _PAGE):
             for file_id, keep in found:
-                await self._database.write(versions.trim, file_id, keep)
+                await self._database.free(versions.trim, file_id, keep)
 
     def _purge_some(self, conn: Connection) -> int:
         """Give up deleted files that can no longer be restored."""
@@ -198,13 +198,13 @@ class Sweeper:
         if of_versions:
             await self._free_shared([version_id for version_id, _key in of_versions])
         if of_uploads:
-            await self._database.write(uploads.mark_freed, of_uploads)
+            await self._database.free(uploads.mark_freed, of_uploads)
         return len(of_versions) + len(of_uploads)
 
     async def _free_shared(self, version_ids: list[str]) -> None:
         """Let ended versions go of their bytes, and remove the shared blobs that nothing else has bytes in."""
         shared = await self._database.read(files.list_shared, version_ids)
-        await self._database.write(upkeep.mark_freed, version_ids)
+        await self._database.free(upkeep.mark_freed, version_ids)
         for key in shared:
             await self._store.delete_unowned(key, partial(self._is_owned, key))
 
@@ -249,7 +249,7 @@ class Sweeper:
         versions.reject(conn, stored, "bytes_missing", self._clock())
 
     async def _repeat(self, fn: Callable[..., int], *args: object) -> None:
-        while await self._database.write(fn, *args):
+        while await self._database.free(fn, *args):
             pass
 
 

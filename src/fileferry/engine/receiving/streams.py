@@ -87,10 +87,13 @@ class Streams:
         refuse_gone(current)
         return current
 
-    async def begin(self, upload: Upload, *, size: int | None = None, wire: dict[str, Any] | None = None) -> Upload:
+    async def begin(
+        self, upload: Upload, *, size: int | None = None, wire: dict[str, Any] | None = None, renews: bool = True
+    ) -> Upload:
         """Start the stream anew, at 0; what an older one brought is given up. ``wire`` is kept for the protocol.
 
-        ``size`` (bytes) is the length of the whole, where it is known now. Raises AlreadyUploaded, Gone, FileTooLarge and
+        ``size`` (bytes) is the length of the whole, if it is known now. Without ``renews`` this is no sign of life: to begin again
+        and again by the URL of a session must not keep that alive, only bytes do. Raises AlreadyUploaded, Gone, FileTooLarge and
         SizeMismatch.
         """
         await self._stop_writer(upload.id)
@@ -102,8 +105,9 @@ class Streams:
             _refuse_size(msgspec.structs.replace(current, length=None), size)
             if current.state is not UploadState.OPEN:
                 reopen(conn, current)
-            values = {"wire": wire or {}, "length": size, "stream": None, "touched_at": self._clock()}
-            uploads.update_upload(conn, upload.id, **values)
+            values = {"wire": wire or {}, "length": size, "stream": None}
+            touched = {"touched_at": self._clock()} if renews else {}
+            uploads.update_upload(conn, upload.id, **values, **touched)
             return current
 
         before = await self._database.write(record)

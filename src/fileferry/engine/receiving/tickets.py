@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 from fileferry.db import files, keys, uploads
 from fileferry.db.database import Database
 from fileferry.db.uploads import Usable
-from fileferry.engine.access import limits, policy
-from fileferry.engine.access.links import Links
+from fileferry.engine.access import limits, links, policy
+from fileferry.engine.access.links import Grant, Links, Right
 from fileferry.engine.access.rates import Rates
 from fileferry.engine.access.workspaces import find_workspace
 from fileferry.engine.files.catalogue import refuse_other_workspace
 from fileferry.engine.files.placement import Content
+from fileferry.engine.receiving import lapse
 from fileferry.engine.receiving.completion import (
     Completion,
     ReceivedBytes,
@@ -67,7 +68,7 @@ class Tickets:
         for promise in promises:
             policy.check_metadata(self._settings, promise.metadata)
         await self._rates.spend_tickets(principal, len(promises))
-        return await self._database.write(self._open, principal, promises)
+        return await self._database.grow(self._open, principal, promises)
 
     async def get(self, principal: Principal, upload_id: str) -> Upload:
         """Return an upload of the organization; raises NotFound."""
@@ -112,8 +113,8 @@ class Tickets:
             raise NotFound("There is no multipart upload with this id, or this key may not see it.")
         return upload
 
-    async def at(self, upload_id: str, query: Mapping[str, str]) -> Upload:
-        """Return the upload that a signed URL is for, with the limits that hold by now.
+    async def at(self, upload_id: str, query: Mapping[str, str]) -> tuple[Upload, Grant]:
+        """Return the upload that a signed URL is for, with the limits that hold by now, and what the URL grants.
 
         Raises LinkRefused, the same for every reason, and FileTooLarge where more was promised than may come by now.
         """
@@ -122,13 +123,16 @@ class Tickets:
         if usable is None:
             raise LinkRefused()
         upload = usable.upload
-        self._links.verify_upload(query, upload, now)
-        await self._refuse_powerless(usable, query, now)
+        secrets = await self._database.lookup(keys.living_secrets, links.asker(query, upload), now)
+        grant = self._links.verify_upload(query, upload, secrets, now)
+        if grant.is_session and lapse.session_end(upload, self._settings) <= now:
+            raise LinkRefused()
+        await self._refuse_powerless(usable, grant.right.key_id, now)
         largest = limits.largest(limits.at_use(self._settings, usable))
-        return upload if upload.max_size <= largest else await self._narrow(upload, largest)
+        return (upload if upload.max_size <= largest else await self._narrow(upload, largest)), grant
 
-    async def refuse_lapsed(self, upload_id: str, query: Mapping[str, str]) -> None:
-        """Return if the keys behind a signed URL may still send to its upload, which may go on after the URL's own end.
+    async def refuse_lapsed(self, upload_id: str, right: Right) -> None:
+        """Return if the right behind a signed URL may still send to its upload, which may go on after the URL's own end.
 
         Raises LinkRefused.
         """
@@ -136,11 +140,13 @@ class Tickets:
         usable = await self._database.lookup(uploads.find_usable, upload_id, now)
         if usable is None:
             raise LinkRefused()
-        await self._refuse_powerless(usable, query, now)
+        secrets = await self._database.lookup(keys.living_secrets, right.key_id, now)
+        if right.secret and right.secret not in secrets:
+            raise LinkRefused()
+        await self._refuse_powerless(usable, right.key_id, now)
 
-    async def _refuse_powerless(self, usable: Usable, query: Mapping[str, str], now: datetime) -> None:
+    async def _refuse_powerless(self, usable: Usable, asker: str, now: datetime) -> None:
         upload = usable.upload
-        asker = query.get("skoid", upload.key_id)
         key = usable.key if asker == upload.key_id else await self._database.lookup(keys.find_living, asker, now)
         if key is None or not all(policy.may(one, Scope.UPLOAD, upload) for one in (key, usable.key)):
             raise LinkRefused()
@@ -163,20 +169,33 @@ class Tickets:
         if upload.end_user is not None and not is_of_part:
             await self._database.write(refuse_too_long, upload.id, self._clock())
 
-    def url_query(self, upload: Upload, key_id: str | None, lifetime: timedelta | None = None) -> dict[str, str]:
+    def url_query(self, upload: Upload, right: Right, lifetime: timedelta | None = None) -> dict[str, str]:
         """Return the query of the upload's signed URL, good for ``lifetime`` or ``upload_url_lifetime`` from now.
 
-        It ends with the key that asks for it (the upload's own where that is None), and with the upload's.
+        It ends with the secret of the key that asks for it, and with the upload's key.
         """
-        return self._links.upload_query(upload, key_id or upload.key_id, self.url_expiry(lifetime))
+        return self._links.upload_query(upload, right, self.url_expiry(lifetime))
+
+    def session_query(self, upload: Upload, right: Right) -> dict[str, str]:
+        """Return the query of the signed URL that what was begun goes on with; see ``session_end``."""
+        latest = upload.created_at + self._settings.upload_idle_timeout
+        return self._links.upload_query(upload, right, latest, is_session=True)
+
+    def session_end(self, upload: Upload) -> datetime:
+        """Return when the URL of a session ends unless a piece comes before."""
+        return lapse.session_end(upload, self._settings)
+
+    def end_of(self, upload: Upload, grant: Grant) -> datetime:
+        """Return when a signed URL ends unless a piece comes before."""
+        return min(grant.ends_at, self.session_end(upload)) if grant.is_session else grant.ends_at
+
+    def has_lapsed(self, upload: Upload) -> bool:
+        """Whether the bytes that were promised have not come in time, and will not be taken any more."""
+        return lapse.has_lapsed(upload, self._settings, self._clock())
 
     def url_expiry(self, lifetime: timedelta | None = None) -> datetime:
         """Return when a URL signed now ends."""
         return self._clock() + (lifetime or self._settings.upload_url_lifetime)
-
-    def session_lifetime(self, upload: Upload) -> timedelta:
-        """Return how long a URL signed now for a resumed upload is good; no such URL outlives the first one's idle time."""
-        return upload.created_at + self._settings.upload_idle_timeout - self._clock()
 
     def public_token(self, upload: Upload) -> str:
         """Return the token that the file's public URL will carry."""
@@ -241,7 +260,7 @@ class Tickets:
             uploads.insert_uploads(conn, [partial])
             return partial
 
-        return await self._database.write(record)
+        return await self._database.grow(record)
 
     async def partial_of(self, upload: Upload, partial_id: str) -> Upload:
         """Return a partial upload by its id alone, for whoever may write to ``upload``; raises LinkRefused."""
@@ -275,6 +294,23 @@ class Tickets:
         (stored,) = await self._completion.finish([gathered])
         return stored
 
+    async def receive_parts(self, upload: Upload, listed: Sequence[tuple[int, str]]) -> ReceivedBytes:
+        """Make the listed parts the bytes of the upload, for whoever holds its URL; one that completes itself is a version then.
+
+        Copies no bytes; repeating it is no error. Raises as ``complete_parts``, and Forbidden for a partial upload.
+        """
+        if upload.parent_id is not None:
+            raise Forbidden("A partial upload is no file by itself: join it with the others.")
+        gathered = await self._database.write(self._gather, upload.id, listed)
+        if gathered.auto_complete or gathered.state is UploadState.COMPLETED:
+            (stored,) = await self._completion.finish([gathered])
+            return stored_bytes(stored)
+        if gathered.content and not gathered.content["content_type"]:
+            await self._completion.assemble(gathered)
+        received = await self._database.lookup(reload, gathered.id)
+        refuse_gone(received)
+        return received_bytes(received, msgspec.convert(received.content, Content))
+
     async def confirm(self, principal: Principal, file_ids: Sequence[str]) -> list[StoredFile]:
         """Make received uploads files, all or none; those that are files already stay so.
 
@@ -296,7 +332,7 @@ class Tickets:
             if current.state in (UploadState.OPEN, UploadState.RECEIVED):
                 uploads.update_upload(conn, upload.id, state=UploadState.ABORTED, content=None)
 
-        await self._database.write(end)
+        await self._database.free(end)
 
     def _open(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
         return insert_promised(conn, principal, promises, self._settings, self._clock())

@@ -1,0 +1,33 @@
+"""How long an upload may go on by its URLs: one rule for what is taken at them and for what is told of it. Knows no signatures."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fileferry.model import Upload, UploadState
+from fileferry.settings import Settings
+
+
+def pause(upload: Upload, settings: Settings) -> timedelta:
+    """Return how long what was begun may rest before it goes on.
+
+    A ticket whose URL was for a shorter time than usual grants that time again after each piece, and no more.
+    """
+    granted = upload.url_expires_at - upload.created_at
+    return granted if granted < settings.upload_url_lifetime else settings.upload_idle_timeout
+
+
+def session_end(upload: Upload, settings: Settings) -> datetime:
+    """Return when the URL of a session that was begun for an upload ends, as far as it is known now: each piece moves it."""
+    latest = upload.created_at + settings.upload_idle_timeout
+    return min(latest, max(upload.url_expires_at, upload.touched_at + pause(upload, settings)))
+
+
+def has_lapsed(upload: Upload, settings: Settings, now: datetime) -> bool:
+    """Whether bytes that were promised did not come in time, and are not taken any more.
+
+    What came whole, and waits for a call, waits as long as any upload does.
+    """
+    if upload.state is UploadState.RECEIVED and not upload.auto_complete:
+        return upload.touched_at + settings.upload_idle_timeout <= now
+    return max(upload.url_expires_at, upload.touched_at + pause(upload, settings)) <= now

@@ -11,6 +11,7 @@ import lzma
 import random
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -193,6 +194,34 @@ def test_reads_and_memory_are_bounded_whatever_is_inside(content: bytes) -> None
     asyncio.run(examine_packed(stored.read, len(content)))
     assert stored.reads <= 70
     assert stored.total <= 5 << 20
+
+
+def test_an_archive_that_lists_one_member_a_thousand_times_at_each_depth_takes_no_longer_than_another() -> None:
+    """Entries of one directory may all mean the same bytes; unpacked each time, four levels of them would take days."""
+    content = b"harmless"
+    for _ in range(4):
+        content = _listed_often(zipped(a=content), 1000)
+    started = time.process_time()
+    assert look(content).kinds == {"application/zip"}
+    assert time.process_time() - started < 10  # some hundredths of a second, whatever else the machine does
+
+
+def _listed_often(archive: bytes, times: int) -> bytes:
+    start, end = archive.index(b"PK\x01\x02"), archive.index(b"PK\x05\x06")
+    directory = archive[start:end] * times
+    tail = bytearray(archive[end:])
+    struct.pack_into("<HHL", tail, 8, times, times, len(directory))
+    return archive[:start] + directory + bytes(tail)
+
+
+def test_a_size_beyond_32_bits_is_read() -> None:
+    directory = bytearray(zipped(a=b"harmless"))
+    entry, end = directory.index(b"PK\x01\x02"), directory.index(b"PK\x05\x06")
+    extra = struct.pack("<HHQ", 1, 8, 5 << 30)
+    struct.pack_into("<L", directory, entry + 24, 0xFFFFFFFF)
+    struct.pack_into("<H", directory, entry + 30, len(extra))
+    struct.pack_into("<L", directory, end + 12, end - entry + len(extra))
+    assert look(bytes(directory[:end] + extra + directory[end:])).unpacked == 5 << 30
 
 
 def test_no_content_makes_it_raise() -> None:

@@ -5,12 +5,15 @@ Not an unpacker, and no judge of what a file is: names and types count for nothi
 
 from __future__ import annotations
 
+import asyncio
 import bz2
 import lzma
 import tarfile
 import zlib
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
+
+import msgspec
 
 from fileferry.engine.inspection import archive_headers, zip_listings
 from fileferry.engine.inspection.glimpses import Glimpses
@@ -55,6 +58,7 @@ _LONGEST_PROGRAM: Final = 1 << 20
 """Bytes in which an archive begins that unpacks itself: RAR looks no further for one either."""
 _MOST_DEPTH: Final = 4
 _MOST_MEMBERS: Final = 1000
+_MOST_UNPACKED: Final = 8 << 20
 _PEEK: Final = 4096
 _MOST_CONTENT: Final = 1 << 20
 """Bytes of one member that are looked at; those behind are as if they were not there."""
@@ -66,51 +70,74 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-async def kinds(glimpses: Glimpses) -> set[str]:
-    """Return the media types of the containers that a file is, one inside another; none of what only its members are."""
+class Survey(msgspec.Struct, frozen=True):
+    """What a file shows of itself as a container.
+
+    ``kinds`` are media types: of what an unpacker may take it for, and of what the names of a zip archive's members promise, as
+    they may be too many or too large to be looked at. ``unpacked`` is to how many bytes the largest member of a zip archive unpacks, or all
+    of a 7z archive, as they say; 0 for anything else, None for a 7z archive that does not say it legibly.
+    """
+
+    kinds: frozenset[str]
+    unpacked: int | None
+
+
+class _Budget:
+    """What may still be unpacked of one file, however deep: archives may hold themselves, or one member a thousand times."""
+
+    def __init__(self) -> None:
+        self.members = _MOST_MEMBERS
+        self.bytes = _MOST_UNPACKED
+
+    def is_spent(self) -> bool:
+        return self.members < 1 or self.bytes < 1
+
+    def spend(self, content: bytes) -> bytes:
+        self.bytes -= len(content)
+        return content
+
+
+async def survey(glimpses: Glimpses) -> Survey:
+    """Return what a file shows of itself as a container; none of what only its members are."""
     head = glimpses.head
     found = {kind for at, start, kind in _STARTS if head.startswith(start, at)}
-    if await zip_listings.list_zip(glimpses) is not None:
-        found.add(ZIP)
     if head.startswith(_PROGRAMS):
-        program = await glimpses.at(0, _LONGEST_PROGRAM)
+        program = await glimpses.at(0, min(_LONGEST_PROGRAM, glimpses.size))
         found |= {kind for _, start, kind in _STARTS[1:3] if start in program}
-    return found
+    unpacked: int | None = 0
+    if head.startswith(_SEVEN_ZIP_START):
+        unpacked = (await archive_headers.read_seven_zip(glimpses)).unpacked
+    listing = await zip_listings.list_zip(glimpses)
+    if listing is not None:
+        found.add(ZIP)
+        names = [member.name.lower() for member in listing.members]
+        found |= {kind for suffix, kind in _SUFFIXES.items() if any(name.endswith(suffix) for name in names)}
+        unpacked = None if unpacked is None else max([unpacked, *(member.size for member in listing.members)])
+    return Survey(frozenset(found), unpacked)
 
 
-async def members(glimpses: Glimpses, depth: int = _MOST_DEPTH) -> AsyncIterator[Glimpses]:
+async def members(glimpses: Glimpses) -> AsyncIterator[Glimpses]:
     """Yield what a file holds that is a container itself or may be encrypted, and what that holds, and so on.
 
-    A member of more than a mebibyte is seen by its beginning.
+    A member of more than a mebibyte is seen by its beginning. All that is unpacked for it is bounded.
     """
+    async for member in _members(glimpses, _MOST_DEPTH, _Budget()):
+        yield member
+
+
+async def _members(glimpses: Glimpses, depth: int, budget: _Budget) -> AsyncIterator[Glimpses]:
     if depth == 0:
         return
-    async for content, size in _contents(glimpses):
-        if not _is_of_interest(content):
-            continue
-        member = _glimpses(content, size)
-        await member.open()
-        yield member
-        async for inner in members(member, depth - 1):
-            yield inner
-
-
-async def named_kinds(glimpses: Glimpses) -> set[str]:
-    """Return what the names of a zip archive's members promise, for those that are too many or too large to be looked at."""
-    listing = await zip_listings.list_zip(glimpses)
-    names = () if listing is None else (member.name.lower() for member in listing.members)
-    return {kind for name in names for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)}
-
-
-async def unpacked_size(glimpses: Glimpses) -> int | None:
-    """Return to how many bytes the largest member of a zip archive unpacks, or all of a 7z archive, as they say of themselves.
-
-    0 for anything else, None for a 7z archive that does not say it legibly.
-    """
-    if glimpses.head.startswith(_SEVEN_ZIP_START):
-        return (await archive_headers.read_seven_zip(glimpses)).unpacked
-    listing = await zip_listings.list_zip(glimpses)
-    return max((member.size for member in listing.members), default=0) if listing else 0
+    async for content, size in _contents(glimpses, budget):
+        await asyncio.sleep(0)  # what is in memory is read without a pause: others want their turn
+        if _is_of_interest(content):
+            member = _glimpses(content, size)
+            await member.open()
+            yield member
+            async for inner in _members(member, depth - 1, budget):
+                yield inner
+        if budget.is_spent():
+            return
 
 
 def _is_of_interest(content: bytes) -> bool:
@@ -125,22 +152,23 @@ def _glimpses(content: bytes, size: int) -> Glimpses:
     return Glimpses(read, max(size, len(content)) if len(content) == _MOST_CONTENT else len(content))
 
 
-async def _contents(glimpses: Glimpses) -> AsyncIterator[tuple[bytes, int]]:
+async def _contents(glimpses: Glimpses, budget: _Budget) -> AsyncIterator[tuple[bytes, int]]:
     """Yield the beginning of each member, and how long all of it is."""
     head = glimpses.head
     if head.startswith(b"ustar", 257):
-        async for member in _tar_contents(glimpses):
+        async for member in _tar_contents(glimpses, budget):
             yield member
         return
-    unpacked = await _unpacked(glimpses)
+    unpacked = budget.spend(await _unpacked(glimpses))
     if unpacked:
         yield unpacked, len(unpacked)
         return
     listing = await zip_listings.list_zip(glimpses)
-    for entry in () if listing is None else listing.members[:_MOST_MEMBERS]:
-        beginning = await zip_listings.member_start(glimpses, entry, _PEEK)
+    for entry in () if listing is None else listing.members[: budget.members]:
+        budget.members -= 1
+        beginning = budget.spend(await zip_listings.member_start(glimpses, entry, _PEEK))
         if _is_of_interest(beginning):
-            beginning = await zip_listings.member_start(glimpses, entry, _MOST_CONTENT)
+            beginning = budget.spend(await zip_listings.member_start(glimpses, entry, _MOST_CONTENT))
         yield beginning, entry.size
 
 
@@ -162,17 +190,19 @@ async def _unpacked(glimpses: Glimpses) -> bytes:
         return b""
 
 
-async def _tar_contents(glimpses: Glimpses) -> AsyncIterator[tuple[bytes, int]]:
+async def _tar_contents(glimpses: Glimpses, budget: _Budget) -> AsyncIterator[tuple[bytes, int]]:
     at = 0
-    for _ in range(_MOST_MEMBERS):
+    for _ in range(budget.members):
+        budget.members -= 1
         header = await glimpses.at(at, tarfile.BLOCKSIZE)
         try:
             member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
         except tarfile.HeaderError:
             return
         if member.isreg() and member.size > 0:
-            beginning = await glimpses.at(at + tarfile.BLOCKSIZE, min(member.size, _PEEK))
+            beginning = budget.spend(await glimpses.at(at + tarfile.BLOCKSIZE, min(member.size, _PEEK)))
             if _is_of_interest(beginning):
-                beginning = await glimpses.at(at + tarfile.BLOCKSIZE, min(member.size, _MOST_CONTENT))
+                content = await glimpses.at(at + tarfile.BLOCKSIZE, min(member.size, _MOST_CONTENT))
+                beginning = budget.spend(content)
             yield beginning, member.size
         at += tarfile.BLOCKSIZE + -(-max(member.size, 0) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE

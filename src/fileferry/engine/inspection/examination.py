@@ -138,14 +138,15 @@ async def examine_packed(read: Reader, size: int) -> Packed:
     """Look at a file of ``size`` bytes and at its members, whatever they are called, through ``read``. Raises what it raises."""
     glimpses = Glimpses(read, size)
     await glimpses.open()
-    kinds = await contents.kinds(glimpses) | await contents.named_kinds(glimpses)
+    shown = await contents.survey(glimpses)
+    kinds, unpacked = shown.kinds, shown.unpacked
     is_encrypted = (await _look(glimpses, media_types.GENERIC_TYPE))[1]
-    unpacked = await contents.unpacked_size(glimpses)
     async for member in contents.members(glimpses):
-        unpacked = None if unpacked is None else max(unpacked, await contents.unpacked_size(member) or 0)
-        kinds |= await contents.kinds(member) | await contents.named_kinds(member)
+        shown = await contents.survey(member)
+        kinds |= shown.kinds
+        unpacked = None if unpacked is None else max(unpacked, shown.unpacked or 0)
         is_encrypted |= (await _look(member, media_types.GENERIC_TYPE))[1]
-    return Packed(frozenset(kinds), is_encrypted, unpacked)
+    return Packed(kinds, is_encrypted, unpacked)
 
 
 async def examine(read: Reader, size: int, declared: str | None, name: str) -> Examined:

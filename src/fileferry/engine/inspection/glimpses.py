@@ -23,6 +23,7 @@ class Glimpses:
         self._read = read
         self._reads = _MOST_READS
         self._bytes = _MOST_BYTES
+        self._seen: dict[tuple[int, int], bytes] = {}  # no more than may be read
 
     async def open(self) -> None:
         """Read both ends; must come first."""
@@ -39,8 +40,11 @@ class Glimpses:
         within = start - (self.size - len(self.tail))
         if within >= 0:
             return self.tail[within : within + length]
+        if (start, length) in self._seen:
+            return self._seen[start, length]
         if self._reads < 1 or self._bytes < length:
             return b""
         self._reads -= 1
         self._bytes -= length
-        return (await self._read(start, length))[:length]
+        piece = self._seen[start, length] = (await self._read(start, length))[:length]
+        return piece

@@ -169,6 +169,19 @@ async def _list(glimpses: Glimpses, start: int, size: int, entries: int, prefix:
             break
         at += _ENTRY.size
         is_encrypted = bool(flags & _ENCRYPTED)
+        if unpacked == 0xFFFFFFFF:
+            unpacked = _size_64(directory[at + name : at + name + extra]) or unpacked
         members.append(Member(directory[at : at + name], is_encrypted, method, packed, prefix + local, unpacked))
         at += name + extra + comment
     return Listing(tuple(members), prefix, len(members) == entries and at == size) if members else None
+
+
+def _size_64(extra: bytes) -> int | None:
+    """Return the size that stands first in the zip64 extra field (4.5.3), where there is one."""
+    at = 0
+    while at + 12 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind == 1 and length >= 8:
+            return int.from_bytes(extra[at + 4 : at + 12], "little")
+        at += 4 + length
+    return None

@@ -324,22 +324,6 @@ def test_what_frees_or_protects_is_answered_when_all_are_at_work(make_server: Ma
         eventually(lambda: client.get("/api/files").status_code == 200, "there is room again")
 
 
-def test_even_the_reserve_has_an_end(make_server: MakeServer) -> None:
-    server = make_server(max_connections="5", log_level="warning")
-    with contextlib.ExitStack() as stack:
-        # Deletions may use the reserve; these wait for a body that is never sent.
-        for number in range(60):
-            request = RawRequest(
-                server, f"/api/upload/{number}.bin", size=1000, method="PUT" if number < 5 else "DELETE"
-            )
-            stack.enter_context(request)
-        with connected(server) as [connection]:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert read_to_end(connection)[9:12] in (b"200", b"503")
-    with server.client() as client:
-        eventually(lambda: client.get("/api/files").status_code == 200, "there is room again")
-
-
 @contextlib.contextmanager
 def soft_limit(files: int) -> Iterator[int]:
     """Let processes that are forked now begin with a low limit on open files; yields the hard one."""

@@ -56,6 +56,7 @@ from fileferry.web import problems, waiting
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
+from fileferry.web.trailers import TrailersDropped
 from fileferry.wire import dispatch
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -223,7 +224,7 @@ def serve(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=TrailersDropped,
         ws="none",
         log_config=None,
         access_log=False,

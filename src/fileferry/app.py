@@ -59,6 +59,8 @@ from fileferry.web.requests import AnyRequest
 from fileferry.web.trailers import TrailersDropped
 from fileferry.wire import dispatch
 
+_SHORTEST_ROOT_KEY = 24
+_FEWEST_CHARACTERS = 8
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _log = structlog.get_logger(__name__)
 
@@ -176,8 +178,17 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
 def check(settings: Settings) -> None:
     """Raise SettingsError for what only its users can read, before anything is made or shown."""
     rates.check(settings)
+    _refuse_weak(settings.root_key)
     egress.networks_of(settings)
     _scanner(settings)
+
+
+def _refuse_weak(root_key: str | None) -> None:
+    """Raise SettingsError for a root key that can be guessed; an empty one is none."""
+    if root_key and (len(root_key) < _SHORTEST_ROOT_KEY or len(set(root_key)) < _FEWEST_CHARACTERS):
+        raise SettingsError(
+            "FILEFERRY_ROOT_KEY can be guessed: use 24 random characters or more, for example what 'openssl rand -hex 32' prints."
+        )
 
 
 def _scanner(settings: Settings) -> Scanner | None:

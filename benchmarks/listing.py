@@ -28,7 +28,7 @@ from fileferry.model import Principal, Search, new_id
 from fileferry.settings import Settings, load
 
 SIZES = (1_000, 1_000_000)
-_KEY = "ff_of_the_benchmark"
+_KEY = "ff_of_the_benchmark_of_listings"
 _BATCH = 20_000
 _IN_FOLDER = 100
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -65,6 +65,8 @@ from fileferry.web.requests import AnyRequest
 from fileferry.web.targets import BoundedTarget
 from fileferry.wire import dispatch
 
+_SHORTEST_ROOT_KEY = 24
+_FEWEST_CHARACTERS = 8
 _MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when it is about this long
 _LEAST_SPARE = 1024 * 1024  # a deletion takes some tens of KiB of the log, until that begins anew
 _SPARE_SHARE = 16
@@ -241,8 +243,17 @@ def check(settings: Settings) -> None:
     """Raise SettingsError for what only its users can read, before anything is made or shown."""
     rates.check(settings)
     admission.check(settings)
+    _refuse_weak(settings.root_key)
     egress.networks_of(settings)
     _scanner(settings)
+
+
+def _refuse_weak(root_key: str | None) -> None:
+    """Raise SettingsError for a root key that can be guessed; an empty one is none."""
+    if root_key and (len(root_key) < _SHORTEST_ROOT_KEY or len(set(root_key)) < _FEWEST_CHARACTERS):
+        raise SettingsError(
+            "FILEFERRY_ROOT_KEY can be guessed: use 24 random characters or more, for example what 'openssl rand -hex 32' prints."
+        )
 
 
 def _scanner(settings: Settings) -> Scanner | None:

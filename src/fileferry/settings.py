@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None = None
     """Where blobs live, ``file:///folder``; default: the data folder."""
     root_key: str | None = None
-    """Fixes the first admin key; without it one is made at first start and printed once."""
+    """Fixes the first admin key, 24 random characters or more; without it one is made at first start and printed once."""
 
     max_file_size: Bytes = Bytes(50 * 1024**3)
     """Largest file accepted."""

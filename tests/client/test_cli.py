@@ -101,6 +101,31 @@ def test_get_replaces_nothing_that_was_not_named(shell: Shell) -> None:
     assert (shell.folder / "c.bin").read_bytes() == b"new"
 
 
+@pytest.mark.parametrize("taken", ["c.bin", "c.bin.part", "a link"])
+def test_get_into_a_folder_replaces_nothing_under_the_name_of_the_uploader(shell: Shell, taken: str) -> None:
+    file_id = json.loads(shell.out("put", "-", "--name", "c.bin", "--json", stdin=b"new"))["file_id"]
+    folder = shell.folder / "inbox"
+    folder.mkdir()
+    mine = shell.folder / "mine" if taken == "a link" else folder / taken
+    mine.write_bytes(b"old")
+    if taken == "a link":
+        (folder / "c.bin").symlink_to(mine)
+    status, said = shell.refused("get", file_id, "-o", "inbox")
+    assert (status, mine.read_bytes()) == (1, b"old")
+    assert "--overwrite" in said
+    shell.out("get", file_id, "-o", "inbox", "--overwrite")
+    assert (folder / "c.bin").read_bytes() == b"new"
+    assert taken != "a link" or mine.read_bytes() == b"old"
+
+
+def test_get_makes_names_safe(shell: Shell) -> None:
+    url = shell.out("put", "-", stdin=b"x").strip().rpartition("/")[0]
+    (shell.folder / "inbox").mkdir()
+    shell.out("get", f"{url}/..%2F..%2Fa%0A%1B%5B2J.txt", "-o", "inbox")
+    assert [path.name for path in (shell.folder / "inbox").iterdir()] == ["a__[2J.txt"]
+    assert shell.refused("get", f"{url}/%2E%2E%2F%2E%2E", "-o", "inbox")[0] == 1
+
+
 def test_ls_finds_what_put_left_and_rm_removes_it(shell: Shell) -> None:
     prefix = f"{shell.folder.name}/"
     file = json.loads(shell.out("put", "-", "--path", prefix + "a", "--json", stdin=b"abc"))

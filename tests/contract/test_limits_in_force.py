@@ -15,7 +15,7 @@ from contract.edge import first_words, head_of
 from fileferry.db import events
 from fileferry.db.database import SqliteDatabase
 from support.live_server import LiveServer
-from unit.service import Service
+from unit.service import ROOT_KEY, Service
 
 LIMIT = 10
 
@@ -333,7 +333,7 @@ def test_a_key_that_was_revoked_while_its_request_went_on_brings_nothing(tenant:
 async def _revoke(app: Any, tenant: Tenant) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
         url = f"/api/keys/{tenant.key_id}?organization={tenant.slug}"
-        assert (await client.delete(url, headers={"X-API-Key": "ff_of_this_test"})).status_code == 204
+        assert (await client.delete(url, headers={"X-API-Key": ROOT_KEY})).status_code == 204
 
 
 def test_limits_are_shown_and_merged(tenant: Tenant) -> None:

@@ -32,7 +32,7 @@ from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.files.sweeper import Findings
 from fileferry.settings import Settings, load
 
-ROOT_KEY = "ff_of_this_test"
+ROOT_KEY = "ff_of_this_test_and_no_other"
 _registered: list[Litestar] = []
 _trusting = functools.cache(egress._trusting)  # reading all certificates takes longer than most tests
 

@@ -14,6 +14,8 @@ import pytest
 
 import fileferry
 from fileferry import settings
+from fileferry.app import check
+from fileferry.engine.access.keys import new_secret
 from fileferry.settings import Settings, SettingsError, load
 
 SOURCE = Path(fileferry.__file__).parent
@@ -101,3 +103,10 @@ def test_a_word_that_is_none_is_refused(name: str) -> None:
 def test_a_setting_of_a_few_words_tells_them(name: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load({f"FILEFERRY_{name}": "sometimes"})
+
+
+@pytest.mark.parametrize("key", ["abc", "ff_" + 40 * "a", "correct horse battery"])
+def test_a_root_key_that_can_be_guessed_is_refused_with_a_way_to_make_one(key: str) -> None:
+    with pytest.raises(SettingsError, match="openssl rand"):
+        check(Settings(root_key=key))
+    check(Settings(root_key=new_secret()))

@@ -17,6 +17,7 @@ from fileferry.cli.meter import metered
 from fileferry.cli.places import Org, file_place_of, is_folder, place_of, target_place
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
 from fileferry.client import Client, File, TimedOut
+from fileferry.client.transfers.downloads import label_of, part_of
 from fileferry.client.transfers.journal import state_folder
 from fileferry.client.transfers.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
 from fileferry.client.waiting import LONGEST_WAIT
@@ -164,13 +165,17 @@ def get(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Where to, a file or a folder; - is standard output."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what has the file's own name already.")
+    ] = False,
     version: Annotated[str | None, typer.Option(metavar="V", help="Another version than the current one.")] = None,
     patience: Patience = 600,
     org: Org = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Download a file, verify it, and resume an interrupted download. Replaces only a FILE that -o names.
+    """Download a file, verify it, and resume an interrupted download. Replaces only a FILE that -o names, or with
+    --overwrite.
 
     While the server cannot be reached it tries again for --patience.
     """
@@ -184,9 +189,12 @@ def get(
             with metered(source) as progress:
                 client.download(known or source, sys.stdout.buffer, progress=progress, **options)
             return
-        destination = Path(output) if output else _unused(_name_of(client, known or source, org))
-        if destination.is_dir():
-            destination /= _name_of(client, known or source, org)
+        folder = Path(output or ".")
+        destination = folder
+        if folder.is_dir():
+            destination = folder / _name_of(client, known or source, org)
+            if not overwrite:
+                _refuse_taken(destination)
         with metered(destination.name) as progress:
             client.download(known or source, destination, progress=progress, **options)
         note(f"Saved {destination}")
@@ -293,17 +301,22 @@ def _name_of(client: Client, source: File | str, organization: str | None) -> st
         path = unquote(urlsplit(source).path)
     else:
         path = (source if isinstance(source, File) else client.get(source, organization=organization)).name
-    name = re.split(r"[/\\]", path)[-1]
-    if name in {"", ".", ".."} or "\0" in name:
+    last = re.split(r"[/\\]", path)[-1]
+    # What moves the cursor of a terminal, or ends a line of a list, belongs into no name.
+    name = "".join(char if char.isprintable() else "_" for char in last)
+    if name in {"", ".", ".."}:
         fail("The file has no name that could be used here: name the destination with -o.", FAILED)
     return name
 
 
-def _unused(name: str) -> Path:
-    path = Path(name)
-    if path.exists() or path.is_symlink():
-        fail(f"{name} exists already: name the destination with -o.", FAILED)
-    return path
+def _refuse_taken(destination: Path) -> None:
+    """Fail where a name that the uploader chose would replace something; what an earlier download left goes on."""
+    part, label = part_of(destination), label_of(destination)
+    is_other = os.path.lexists(part) and not (label.is_file() and part.is_file())
+    if os.path.lexists(destination) or is_other or any(path.is_symlink() for path in (part, label)):
+        fail(
+            f"{printable(str(destination))} exists already: name the destination with -o, or pass --overwrite.", FAILED
+        )
 
 
 def _short_line(file: File) -> str:

@@ -14,13 +14,14 @@ import termios
 from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from fileferry.errors import FerryError, HeadTooLarge, RequestTimeout
 from fileferry.telemetry import CUT, Application
 from fileferry.web import admission, problems
 from fileferry.web.admission import Place
+from fileferry.web.trailers import TrailersDropped
 
 # What the kernel holds of an answer beyond what is on its way: enough to keep a fast line busy while the next block is read.
 # A bound on all of it (SO_SNDBUF) would bound the speed over long distances; without any, the kernel holds megabytes.
@@ -33,7 +34,7 @@ _MOST_DROPPED = 256 * 1024
 _MOST_SECONDS = 2.0
 
 
-class Connection(HttpToolsProtocol):
+class Connection(TrailersDropped):
     """A connection whose client can neither fill the memory nor keep it open without an end.
 
     Each read is judged by what it brought: bytes in a row that end no head and belong to no body are those of a head, of the
@@ -117,7 +118,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of a head, or of trailers."""
+        """Take a field of a head; those of trailers are dropped."""
         super().on_header(name, value)
         if len(self.headers) > self._settings.max_request_headers:
             self._stop_reading(

@@ -64,20 +64,22 @@ def test_a_btrfs_quota_refuses_uploads_and_lets_files_be_served_and_deleted(
     with server.client() as client:
         kept: list[dict[str, Any]] = []
         refused = 0
-        for number in range(400):
+        for number in range(500):
             answer = put(client, number, 200_000 if number % 2 else 20_000)
             if answer.status_code == 201:
                 kept.append(answer.json())
                 continue
             assert_put_off(answer)
             refused += 1
-            if refused == 40:
+            if refused == 200:
                 break
-        assert refused == 40
+        assert refused == 200
         assert client.get("/readyz").json() == {"status": "degraded", "reason": "insufficient_storage"}
         assert {client.get(file["url"]).status_code for file in kept} == {200}
+        for file in kept[:30]:
+            assert client.delete(f"/api/files/{file['id']}?permanent=true").status_code == 204
         server.restart()
-        for file in kept[:60]:
+        for file in kept[30:60]:
             assert client.delete(f"/api/files/{file['id']}?permanent=true").status_code == 204
         eventually(lambda: put(client, 1000, 200_000).status_code == 201, "there is room again")
         assert {client.get(file["url"]).status_code for file in kept[60:]} == {200}

@@ -117,7 +117,7 @@ def conformance(root: Path) -> int:
 
 def full_disk(folder: Path) -> set[int]:
     """Fill a disk by uploads, restart on it, delete, upload again; return every status that an upload had."""
-    places = {"store": f"file://{folder}", "database_url": f"sqlite:///{folder}/fileferry.db", "min_free_space": "4MiB"}
+    places = {"store": f"file://{folder}", "database_url": f"sqlite:///{folder}/fileferry.db"}
     server = LiveServer(folder.parent, {"log_level": "error", **places} | {"sweep_interval": "1s"})
     with contextlib.closing(server), server.client() as client:
         server.start()

@@ -213,17 +213,19 @@ class SqliteDatabase:
             except Exception:
                 self._commit_apart(group)
             if self._spare is not None:
-                self._commit_with_spare(
-                    self._spare, [job for job in group if job.frees and isinstance(job.error, InsufficientStorage)]
-                )
+                refused = [
+                    job for job in group if job.frees and isinstance(job.error, InsufficientStorage | Unavailable)
+                ]
+                self._commit_with_spare(self._spare, refused)
 
     def _commit_with_spare(self, spare: Spare, refused: list[_Write]) -> None:
         """Run what frees once more, with the room that was kept for it; what is left of that is kept again.
 
-        A log whose pages have all gone to the database begins anew, so that a full disk can be emptied file by file.
+        Over a quota SQLite does not say that it is room that it lacks. A log whose pages have all gone to the database begins
+        anew, so that a full disk can be emptied file by file.
         """
-        if refused:
-            spare.release()
+        is_full = any(isinstance(job.error, InsufficientStorage) for job in refused)
+        if refused and (spare.release() or is_full):
             with contextlib.suppress(sqlite3.Error):
                 self._checkpoint()
             self._commit_apart(refused)

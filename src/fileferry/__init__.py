@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fileferry.errors import (
+    AddressTooLong,
     AlreadyUploaded,
     BadRequest,
     Conflict,
@@ -17,6 +18,7 @@ from fileferry.errors import (
     FileTooLarge,
     Forbidden,
     Gone,
+    HeadTooLarge,
     IdempotencyMismatch,
     InsufficientStorage,
     InternalError,
@@ -46,6 +48,7 @@ from fileferry.errors import (
     SizeMismatch,
     Superseded,
     TooManyFiles,
+    TooManyPieces,
     TruncatedBody,
     Unauthorized,
     Unavailable,
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNCHANGED",
+    "AddressTooLong",
     "AlreadyUploaded",
     "ApiKey",
     "AsyncClient",
@@ -100,6 +104,7 @@ __all__ = [
     "Folder",
     "Forbidden",
     "Gone",
+    "HeadTooLarge",
     "IdempotencyMismatch",
     "InsufficientStorage",
     "InternalError",
@@ -135,6 +140,7 @@ __all__ = [
     "Superseded",
     "TimedOut",
     "TooManyFiles",
+    "TooManyPieces",
     "TruncatedBody",
     "Unauthorized",
     "Unavailable",

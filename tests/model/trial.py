@@ -17,7 +17,7 @@ from fileferry.model import Principal, StoredFile, Upload
 from fileferry.settings import Settings, load
 
 T = TypeVar("T")
-_ROOT_KEY = "ff_of_this_trial"
+_ROOT_KEY = "ff_of_this_trial_and_no_other"
 _BLOCK = 7
 
 

@@ -28,10 +28,10 @@ def run(tmp_path: Path) -> Callable[[Trial], None]:
     """Run a trial with an engine and an upload of its own."""
 
     async def with_engine(trial: Trial) -> None:
-        settings = Settings(data=tmp_path, root_key="ff_root")
+        settings = Settings(data=tmp_path, root_key="ff_of_these_streams_and_no_other")
         await prepare(settings)
         async with opened(settings) as engine:
-            principal = await engine.keys.authenticate("ff_root", None)
+            principal = await engine.keys.authenticate("ff_of_these_streams_and_no_other", None)
             (upload,) = await engine.tickets.open(principal, [Promise(path="a.bin", auto_complete=True)])
             await trial(engine, upload)
 

@@ -134,7 +134,7 @@ class SqliteDatabase:
     One ``fsync`` of the write-ahead log serves the whole group (``synchronous=FULL``). Where a write of a group fails, the
     group runs again with a savepoint around each, so that the others are not touched: a write may be called twice. Several
     processes may open the same file: SQLite's lock orders their groups. With ``alone`` only this one may (decision 0029).
-    ``spare`` is given back when a group finds no room.
+    ``spare`` is given back when a write that frees finds no room.
     """
 
     def __init__(
@@ -235,11 +235,8 @@ class SqliteDatabase:
         driver: Any = self._writing.connection.driver_connection
         driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def _commit_apart(self, group: list[_Write]) -> bool:
-        """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone.
-
-        Return whether the group was committed.
-        """
+    def _commit_apart(self, group: list[_Write]) -> None:
+        """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone."""
         for job in group:
             job.error = None
         try:
@@ -250,8 +247,6 @@ class SqliteDatabase:
             failure = _common_failure(group, error)
             for job in group:
                 job.error = job.error or failure
-            return False
-        return True
 
 
 def _common_failure(group: list[_Write], error: Exception) -> Exception:

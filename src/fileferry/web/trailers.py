@@ -1,4 +1,4 @@
-"""A mixin for uvicorn's protocol: fields after a chunked body are no headers, whatever they are called (RFC 9110 section 6.5.1).
+"""What ``connections`` builds on: fields after a chunked body are no headers, whatever they are called (RFC 9110 section 6.5.1).
 
 Nothing here has a use for them, so they are dropped. httptools tells of them as of headers, and uvicorn would add them to those.
 """

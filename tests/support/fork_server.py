@@ -29,6 +29,8 @@ from typing import NoReturn
 
 import uvicorn._subprocess
 
+from support.tls import share_one_context
+
 PRELOADED = (
     "alembic.command",
     "anyio._backends._asyncio",
@@ -275,6 +277,7 @@ def main(descriptor: int) -> None:
     """Load what a server and a command need, and fork for whoever holds the other end, until that is closed."""
     for name in PRELOADED:
         importlib.import_module(name)
+    share_one_context()
     gc.collect()
     gc.freeze()
     try:

@@ -5,6 +5,7 @@ what a schema cannot tell (headers, XML, forms, protocols on signed URLs) writte
 from __future__ import annotations
 
 import base64
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ LARGE_HEADER = 64 * 1024
 LARGE_TARGET = 60 * 1024
 """How long a field of an address may be before the address is refused for its length."""
 
-_MOST_TOLD = 5
+MOST_TOLD = 5
 
 MARKS = "\u0301\u0323"
 """Two combining marks in the wrong order: a long run of them is what Unicode normalization takes longest for."""
@@ -94,10 +95,6 @@ class Stage:
         self.folder = _made(service, "POST", "/v1/folders", {"name": "f"})["id"]
         self.webhook = _made(service, "POST", "/api/webhooks", {"url": "https://example.com/hook"})["id"]
         self.key = _made(service, "POST", "/api/keys", {"name": "k", "scopes": ["read"]})["id"]
-        self.renew()
-
-    def renew(self) -> None:
-        """Begin uploads that take bytes: those that were begun before may have ended meanwhile."""
         self.ticket = self.new_ticket()
         self.tus = self.new_ticket()
         answer = self.ask(Sent("POST", self.tus, (_TUS, (b"Upload-Length", b"9"))))
@@ -140,9 +137,9 @@ class Stage:
 
     def _keep_slowest(self, seconds: float, sent: Sent) -> None:
         """Remember the few requests that took most, as far as a line can tell of them."""
-        if len(self.slowest) < _MOST_TOLD or seconds > self.slowest[-1][0]:
+        if len(self.slowest) < MOST_TOLD or seconds > self.slowest[-1][0]:
             told = f"{seconds * 1000:.0f} ms: {sent!r:.300} (body: {len(sent.body)} bytes)"
-            self.slowest = sorted([*self.slowest, (seconds, told)], reverse=True)[:_MOST_TOLD]
+            self.slowest = sorted([*self.slowest, (seconds, told)], reverse=True)[:MOST_TOLD]
 
     def _measured(self, sent: Sent) -> tuple[float, Answer]:
         began = time.process_time()
@@ -342,9 +339,15 @@ def _resolved(schema: dict[str, Any], shape: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@functools.lru_cache(maxsize=64)
+def _escaped(text: str, safe: str) -> str:
+    """Percent-encode, once for all the rows that are filled with the same."""
+    return quote(text, safe=safe)
+
+
 def _address(stage: Stage, path: str, filled: str | None = None, text: str = "") -> bytes:
     for name, value in stage.path_values().items():
-        path = path.replace("{" + name + "}", quote(text if name == filled else value, safe="/"))
+        path = path.replace("{" + name + "}", _escaped(text if name == filled else value, "/"))
     assert "{" not in path, path
     return path.encode()
 
@@ -357,7 +360,7 @@ def _parameter_row(
     def fill(text: str) -> Sent:
         if parameter["in"] == "path":
             return Sent(method, _address(stage, path, name, text), headers)
-        return Sent(method, _address(stage, path) + f"?{name}={quote(text, safe='')}".encode(), headers)
+        return Sent(method, _address(stage, path) + f"?{name}={_escaped(text, '')}".encode(), headers)
 
     return Row(f"{method} {path} {parameter['in']} {name}", fill, LARGE_TARGET, _LETTERS_OF_WORDS, is_quoted=True)
 

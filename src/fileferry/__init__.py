@@ -52,6 +52,7 @@ from fileferry.errors import (
     TruncatedBody,
     Unauthorized,
     Unavailable,
+    UnknownTransferCoding,
     UnsupportedType,
 )
 
@@ -145,6 +146,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnexpectedAnswer",
+    "UnknownTransferCoding",
     "UnsupportedType",
     "Version",
     "Webhook",

@@ -59,10 +59,11 @@ from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import Application, Telemetry, configure_logging
 from fileferry.web import admission, problems, waiting
 from fileferry.web.connections import Connection
+from fileferry.web.dates import Dated
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
-from fileferry.web.targets import BoundedTarget
+from fileferry.web.targets import BoundedTarget, refuse_other_spellings
 from fileferry.wire import dispatch
 
 _SHORTEST_ROOT_KEY = 24
@@ -111,6 +112,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             "engine": Provide(_engine_of, sync_to_thread=False),
             "principal": Provide(auth.authenticate),
         },
+        guards=[refuse_other_spellings],
         exception_handlers={Exception: _render_unrouted},
         lifespan=[running],
         before_send=[waiting.tell_applied],
@@ -124,7 +126,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             use_handler_docstrings=True,
         ),
     )
-    return Telemetry(Lingering(BoundedTarget(RateHeaders(cast(Application, application)))))
+    return Telemetry(Dated(Lingering(BoundedTarget(RateHeaders(cast(Application, application)))), clock))
 
 
 async def _described(request: AnyRequest) -> None:
@@ -310,6 +312,7 @@ def serve(host: str, port: int, workers: int) -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
         timeout_worker_healthcheck=10,
     )

@@ -167,6 +167,13 @@ class AddressTooLong(BadRequest):
     title = "The address of the request is too long."
 
 
+class UnknownTransferCoding(BadRequest):
+    """The body comes in a ``Transfer-Encoding`` other than ``chunked``."""
+
+    code, status = "unknown_transfer_coding", 501
+    title = "Of transfer codings only chunked is known here: send the body in chunks or with its length."
+
+
 class ConflictingCredentials(BadRequest):
     """More than one credential, and they disagree."""
 

@@ -5,6 +5,7 @@ what a schema cannot tell (headers, XML, forms, protocols on signed URLs) writte
 from __future__ import annotations
 
 import base64
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ LARGE = 1024 * 1024
 LARGE_HEADER = 64 * 1024
 LARGE_TARGET = 60 * 1024
 """How long a field of an address may be before the address is refused for its length."""
+
+MOST_TOLD = 5
 
 MARKS = "\u0301\u0323"
 """Two combining marks in the wrong order: a long run of them is what Unicode normalization takes longest for."""
@@ -87,19 +90,28 @@ class Stage:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.slowest: list[tuple[float, str]] = []
         self.file = service.upload(b"<svg/>", "folder/a.svg")
         self.folder = _made(service, "POST", "/v1/folders", {"name": "f"})["id"]
         self.webhook = _made(service, "POST", "/api/webhooks", {"url": "https://example.com/hook"})["id"]
         self.key = _made(service, "POST", "/api/keys", {"name": "k", "scopes": ["read"]})["id"]
-        self.ticket = self._ticket()
-        self.tus = self._ticket()
+        self.ticket = self.new_ticket()
+        self.tus = self.new_ticket()
         answer = self.ask(Sent("POST", self.tus, (_TUS, (b"Upload-Length", b"9"))))
         assert answer.status == 201, answer
 
-    def _ticket(self) -> bytes:
+    def new_ticket(self) -> bytes:
+        """Return the signed URL of another upload."""
         ticket = _made(self.service, "POST", "/api/uploads", {"name": "u"})
         split = urlsplit(ticket["url"])
         return f"{split.path}?{split.query}".encode()
+
+    def new_tus(self, *, partial: bool = False) -> bytes:
+        """Return the URL of an upload of three bytes that tus has begun."""
+        concat = ((b"Upload-Concat", b"partial"),) if partial else ()
+        answer = self.ask(Sent("POST", b"/tus", (_TUS, (b"Upload-Length", b"3"), *concat)))
+        location = urlsplit(dict(answer.headers)[b"location"])
+        return location.path + b"?" + location.query
 
     def ask(self, sent: Sent) -> Answer:
         """Send one request."""
@@ -120,7 +132,14 @@ class Stage:
         if seconds > MOST_SECONDS:
             again, answer = self._measured(sent)
             seconds = min(seconds, again)
+        self._keep_slowest(seconds, sent)
         return seconds, answer
+
+    def _keep_slowest(self, seconds: float, sent: Sent) -> None:
+        """Remember the few requests that took most, as far as a line can tell of them."""
+        if len(self.slowest) < MOST_TOLD or seconds > self.slowest[-1][0]:
+            told = f"{seconds * 1000:.0f} ms: {sent!r:.300} (body: {len(sent.body)} bytes)"
+            self.slowest = sorted([*self.slowest, (seconds, told)], reverse=True)[:MOST_TOLD]
 
     def _measured(self, sent: Sent) -> tuple[float, Answer]:
         began = time.process_time()
@@ -320,9 +339,15 @@ def _resolved(schema: dict[str, Any], shape: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@functools.lru_cache(maxsize=64)
+def _escaped(text: str, safe: str) -> str:
+    """Percent-encode, once for all the rows that are filled with the same."""
+    return quote(text, safe=safe)
+
+
 def _address(stage: Stage, path: str, filled: str | None = None, text: str = "") -> bytes:
     for name, value in stage.path_values().items():
-        path = path.replace("{" + name + "}", quote(text if name == filled else value, safe="/"))
+        path = path.replace("{" + name + "}", _escaped(text if name == filled else value, "/"))
     assert "{" not in path, path
     return path.encode()
 
@@ -335,7 +360,7 @@ def _parameter_row(
     def fill(text: str) -> Sent:
         if parameter["in"] == "path":
             return Sent(method, _address(stage, path, name, text), headers)
-        return Sent(method, _address(stage, path) + f"?{name}={quote(text, safe='')}".encode(), headers)
+        return Sent(method, _address(stage, path) + f"?{name}={_escaped(text, '')}".encode(), headers)
 
     return Row(f"{method} {path} {parameter['in']} {name}", fill, LARGE_TARGET, _LETTERS_OF_WORDS, is_quoted=True)
 

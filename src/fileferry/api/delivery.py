@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
 from fileferry.web import azure, problems
+from fileferry.web.dates import last_modified
 from fileferry.web.requests import AnyRequest, entity_tags
 from fileferry.web.waiting import departure
 
@@ -174,7 +175,7 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
         **_SAFETY,
         **_representation(request, stored),
         "ETag": version.etag,
-        "Last-Modified": format_datetime(version.created_at, usegmt=True),
+        "Last-Modified": last_modified(version.created_at, engine.clock),
         "Accept-Ranges": "bytes",
     }
     if not _is_modified(request, version.etag, version.created_at):

@@ -17,9 +17,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
-from fileferry.errors import FerryError, HeadTooLarge, RequestTimeout
+from fileferry.errors import BadRequest, FerryError, HeadTooLarge, RequestTimeout
 from fileferry.telemetry import CUT, Application
-from fileferry.web import admission, problems
+from fileferry.web import admission, dates, heads, problems
 from fileferry.web.admission import Place
 from fileferry.web.trailers import TrailersDropped
 
@@ -127,6 +127,8 @@ class Connection(TrailersDropped):
 
     def on_headers_complete(self) -> None:
         """Begin to answer."""
+        if (fault := heads.fault_of(self.parser.get_http_version(), self.headers)) is not None:
+            self._stop_reading(fault)
         self._has_moved_on = self._in_body = True
         self._admission.is_at_work(self)
         if self._head_timer is not None:
@@ -154,11 +156,9 @@ class Connection(TrailersDropped):
             self._admission.is_idle(self)
 
     def send_400_response(self, msg: str) -> None:
-        """Say why no more is read: a bound of ours, or what uvicorn found."""
-        if self._refusal is not None:
-            self._refuse(self._refusal, "head_too_large")
-            return
-        super().send_400_response(msg)
+        """Say why no more is read: a bound or a rule of ours, or what the parser found."""
+        refusal = self._refusal or BadRequest("The request is not valid HTTP/1.1.")
+        self._refuse(refusal, "head_too_large" if isinstance(refusal, HeadTooLarge) else "bad_request")
 
     def _stop_reading(self, error: FerryError) -> None:
         """Leave the parser, which then asks for ``send_400_response``."""
@@ -191,14 +191,28 @@ class Connection(TrailersDropped):
     def _is_answering(self) -> bool:
         return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
 
+    def _is_next_answered(self) -> bool:
+        """Whether an answer now would be read as that of the request which is being read."""
+        if self._in_body:
+            return not self.pipeline and not self.cycle.response_started
+        return not self._is_answering()
+
     def _refuse(self, error: FerryError, reason: str) -> None:
         """End the connection with an answer, or without words where those would be read as a part of another answer."""
         CUT.labels(reason).inc()
-        if self._is_answering():
+        if not self._is_next_answered():
             self.transport.abort()
             return
+        if self._in_body:  # nobody waits for the rest of it, nor for another answer
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = problems.document(error)
-        fields = {**problems.fields_of(error), "Content-Length": str(len(body)), "Connection": "close"}
+        fields = {
+            **problems.fields_of(error),
+            "Content-Length": str(len(body)),
+            "Date": dates.now(),
+            "Connection": "close",
+        }
         lines = [f"{name.lower()}: {value}\r\n".encode() for name, value in fields.items()]
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
         self.transport.write_eof()

@@ -1,17 +1,24 @@
-"""How long the address of a request may be, its query included: what is done with it takes time by its length."""
+"""How the address of a request may be spelt: no longer than a bound, as what is done with it takes time by its length, and in one
+way, as what sits in front denies and caches addresses by their spelling.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
 
-from fileferry.errors import AddressTooLong
+from fileferry.errors import AddressTooLong, NotFound
 from fileferry.telemetry import Application, Message, Receive, Send
 from fileferry.web import problems
 
 LONGEST_TARGET = 64 * 1024
 """Bytes, as they were sent: a path of the longest, and metadata of the largest, fit in percent-encoded."""
+
+_WITH_A_SLASH = ("/tus",)
+"""Clients of tus are told of an endpoint, and many write it with a slash."""
 
 
 class BoundedTarget:
@@ -29,3 +36,29 @@ class BoundedTarget:
         request: Request[Any, Any, Any] = Request(scope)  # type: ignore[arg-type]
         answer = problems.render(request, error)
         await answer.to_asgi_response(app=None, request=request)(scope, receive, send)  # type: ignore[arg-type]
+
+
+async def refuse_other_spellings(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Raise NotFound, as a guard, unless the address is sent as its route is written, of which routing sees less.
+
+    What stands for a parameter may be encoded as its client likes, and a path of a user may be any.
+    """
+    sent: bytes = connection.scope["raw_path"]
+    if b"%" not in sent and b"//" not in sent and not sent.endswith(b"/"):
+        return
+    template: str = connection.scope["path_template"]
+    ends_in_path = any(str(value).startswith("/") for value in connection.path_params.values())
+    if not _is_spelt(sent.decode("latin-1"), template, ends_in_path):
+        raise NotFound("There is nothing at this address.")
+
+
+def _is_spelt(sent: str, template: str, ends_in_path: bool) -> bool:
+    if sent.removesuffix("/") in _WITH_A_SLASH:
+        return True
+    segments, wanted = sent.split("/"), template.split("/")
+    if ends_in_path:
+        segments = segments[: len(wanted)]
+    return len(segments) == len(wanted) and all(
+        segment != "" if name.startswith("{") else segment == name
+        for segment, name in zip(segments, wanted, strict=True)
+    )

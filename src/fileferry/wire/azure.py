@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator, Awaitable, Callable
-from email.utils import format_datetime
 from typing import Any
 
 from litestar import Response
@@ -28,8 +27,9 @@ from fileferry.errors import (
     NotFound,
     PreconditionFailed,
 )
-from fileferry.model import Upload
+from fileferry.model import Clock, Upload
 from fileferry.web import azure
+from fileferry.web.dates import last_modified
 from fileferry.web.requests import (
     AnyRequest,
     body_of,
@@ -90,7 +90,7 @@ async def _put_blob(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
         async for chunk in content.chunks:
             await arrival.write(chunk)
         received = await arrival.finish()
-    return _created(received, _echoed(request) | _md5(received))
+    return _created(engine, received, _echoed(request) | _md5(received))
 
 
 async def _put_block(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
@@ -122,7 +122,7 @@ async def _put_block_list(request: AnyRequest, engine: Engine, upload: Upload) -
     received = await engine.blocks.commit(upload, listed, blob_md5, content_type)
     # Of the list, not of the blob: clients hold it against what they sent.
     list_md5 = {"Content-MD5": base64.b64encode(hasher.value(Algorithm.MD5)).decode()}
-    return _created(received, list_md5 | _echoed(request))
+    return _created(engine, received, list_md5 | _echoed(request))
 
 
 async def _get_block_list(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
@@ -143,7 +143,7 @@ async def _get_block_list(request: AnyRequest, engine: Engine, upload: Upload) -
     if kind != "committed":
         _add_blocks(document, "UncommittedBlocks", sorted(lists.uncommitted, key=lambda block: block.block_id))
     headers = {"x-ms-blob-content-length": str(received.size if received else 0), "Cache-Control": "no-store"}
-    return azure.xml(document, 200, headers | (_validators(received) if received else {}))
+    return azure.xml(document, 200, headers | (_validators(received, engine.clock) if received else {}))
 
 
 async def _get_properties(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
@@ -153,7 +153,7 @@ async def _get_properties(request: AnyRequest, engine: Engine, upload: Upload) -
     _refuse_unmatched(request, received)
     headers = {
         **azure.properties(received.received_at),
-        **_validators(received),
+        **_validators(received, engine.clock),
         **_md5(received),
         "Accept-Ranges": "bytes",
         "Cache-Control": "no-store",
@@ -248,13 +248,17 @@ def _md5(received: ReceivedBytes) -> dict[str, str]:
     return {"Content-MD5": azure.base64_of(received.md5)} if received.md5 else {}
 
 
-def _created(received: ReceivedBytes, more: dict[str, str]) -> Response[Any]:
-    headers = {**_validators(received), "x-ms-request-server-encrypted": "false", "Cache-Control": "no-store"}
+def _created(engine: Engine, received: ReceivedBytes, more: dict[str, str]) -> Response[Any]:
+    headers = {
+        **_validators(received, engine.clock),
+        "x-ms-request-server-encrypted": "false",
+        "Cache-Control": "no-store",
+    }
     return Response(b"", status_code=201, headers={**headers, **more})
 
 
-def _validators(received: ReceivedBytes) -> dict[str, str]:
-    return {"ETag": received.etag, "Last-Modified": format_datetime(received.received_at, usegmt=True)}
+def _validators(received: ReceivedBytes, clock: Clock) -> dict[str, str]:
+    return {"ETag": received.etag, "Last-Modified": last_modified(received.received_at, clock)}
 
 
 def _query_block_id(request: AnyRequest) -> str:

@@ -70,10 +70,15 @@ def update_user(conn: Connection, user: User) -> None:
     conn.execute(users.update().where(users.c.id == user.id).values(name=user.name, email=user.email))
 
 
-def list_users(conn: Connection, ids: Iterable[str]) -> list[User]:
-    """Return who these ids stand for: users, and keys that nobody was named for, by the key's name."""
+def list_users(conn: Connection, organization_id: str, ids: Iterable[str], only_key: str | None) -> list[User]:
+    """Return who these ids stand for in an organization: its users, and keys of it that nobody was named for, by the key's name.
+
+    A root key is of every organization. With ``only_key`` no other key is named. Ids are what a client said, and may be any.
+    """
     wanted = list(ids)
-    named = select(*users.c).where(users.c.id.in_(wanted))
-    found = [User(*row) for row in conn.execute(named)]
-    bare = select(keys.c.id, keys.c.organization_id, keys.c.name).where(keys.c.id.in_(wanted))
-    return found + [User(*row) for row in conn.execute(bare)]
+    named = select(*users.c).where(users.c.organization_id == organization_id, users.c.id.in_(wanted))
+    of_organization = or_(keys.c.organization_id == organization_id, keys.c.organization_id.is_(None))
+    bare = select(keys.c.id, keys.c.organization_id, keys.c.name).where(of_organization, keys.c.id.in_(wanted))
+    if only_key is not None:
+        bare = bare.where(keys.c.id == only_key)
+    return [User(*row) for query in (named, bare) for row in conn.execute(query)]

@@ -87,3 +87,64 @@ def test_a_confined_key_is_told_the_names_of_users_and_its_own_but_of_no_other_k
         "unnamed": {"id": bare["id"], "name": None, "email": None},
     }
     assert ours.author_of("in/unnamed")["name"] == "of the secret project", "an administrator is told"
+
+
+def events_of(tenant: Tenant, after: str = "0", key: str | None = None) -> dict[str, Any]:
+    """Return a page of what the tenant is told."""
+    return tenant.ask("GET", "/api/events", key=key, params={"after": after}, headers=JSON)
+
+
+def numbers_of(tenant: Tenant) -> tuple[Any, ...]:
+    """Let the tenant do the same as ever, and return every number that it is told then."""
+    hook = tenant.ask("POST", "/api/webhooks", json={"url": "http://127.0.0.1:9/", "types": ["file.deleted"]})
+    log = f"/api/webhooks/{hook['id']}/deliveries"
+    file = tenant.put("a")
+    tenant.ask("DELETE", f"/api/files/{file['id']}")
+    tenant.service.deliver()
+    tenant.ask("POST", f"/api/webhooks/{hook['id']}/test")
+    told = events_of(tenant)
+    sent = tenant.ask("GET", log)["deliveries"]
+    page = tenant.ask("GET", log, params={"limit": "1"})
+    return (
+        [event["id"] for event in told["events"]],
+        told["next_cursor"],
+        events_of(tenant, "")["next_cursor"],
+        [(delivery["id"], delivery["event_id"]) for delivery in sent],
+        [delivery["message_id"].rpartition("_")[0] for delivery in sent if delivery["event_id"]],
+        page["next_cursor"],
+    )
+
+
+def test_no_number_tells_what_others_do(ours: Tenant, theirs: Tenant) -> None:
+    alone = numbers_of(ours)
+    for _ in range(3):
+        numbers_of(theirs)
+    another = Tenant(ours.service, "another")
+    assert numbers_of(another) == alone
+    told = events_of(another)["next_cursor"]
+    theirs.put("b")
+    assert events_of(another)["next_cursor"] == told
+
+
+def test_a_number_beyond_ones_own_events_is_unknown_whatever_others_have_done(ours: Tenant, theirs: Tenant) -> None:
+    ours.put("a")
+    for name in "abc":
+        theirs.put(name)
+    assert events_of(ours, "2") == {"events": [], "next_cursor": "0", "reset": True, "more": False} | {
+        "events": events_of(ours)["events"],
+        "next_cursor": "1",
+    }
+
+
+def test_events_that_were_forgotten_are_missed_aloud_by_those_only_whose_events_they_were(
+    ours: Tenant, theirs: Tenant
+) -> None:
+    theirs.put("a")
+    theirs.service.pass_time(days=31)
+    ours.put("b")
+    theirs.service.sweep()
+    assert not events_of(ours)["reset"]
+    assert events_of(theirs)["reset"]
+    theirs.put("c")
+    assert [event["id"] for event in events_of(theirs, "1")["events"]] == ["2"]
+    assert not events_of(theirs, "1")["reset"]

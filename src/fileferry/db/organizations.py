@@ -12,8 +12,10 @@ from fileferry.db.schema import keys, organizations, users
 from fileferry.model import Limits, Organization, User
 
 _NAMED: BindParameter[str] = bindparam("name")
-_BY_ID_OR_SLUG = select(*organizations.c).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED))
-_DEFAULT = select(*organizations.c).where(organizations.c.is_default)
+COLUMNS = tuple(getattr(organizations.c, name) for name in Organization.__struct_fields__)
+"""What ``organization_of`` reads, in its order."""
+_BY_ID_OR_SLUG = select(*COLUMNS).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED))
+_DEFAULT = select(*COLUMNS).where(organizations.c.is_default)
 
 
 def insert_organization(conn: Connection, organization: Organization) -> None:
@@ -37,7 +39,7 @@ def find_default_organization(conn: Connection) -> Organization | None:
 
 def list_organizations(conn: Connection, after_id: str, limit: int) -> list[Organization]:
     """Return organizations in order of id, those past ``after_id``."""
-    query = select(*organizations.c).where(organizations.c.id > after_id).order_by(organizations.c.id).limit(limit)
+    query = select(*COLUMNS).where(organizations.c.id > after_id).order_by(organizations.c.id).limit(limit)
     return [organization_of(row) for row in conn.execute(query)]
 
 

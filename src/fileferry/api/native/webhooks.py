@@ -276,7 +276,7 @@ def _with_secret(webhook: Webhook) -> NewWebhookObject:
 def _delivery_object(delivery: Delivery) -> DeliveryObject:
     is_test = delivery.event_id < 0
     return DeliveryObject(
-        id=str(delivery.id),
+        id=str(delivery.number),
         webhook_id=delivery.webhook_id,
         message_id=message_id(delivery),
         event_id=None if is_test else str(delivery.event_id),

@@ -41,7 +41,9 @@ class Tenant:
     def author_of(self, path: str, key: str | None = None, **headers: str) -> dict[str, Any]:
         """Return who is named as the author of a file."""
         described = self.ask("GET", f"{PLACE.format(self.slug)}/path/{path}", key=key, headers=headers)
-        listed = self.ask("GET", PLACE.format(self.slug), key=key, headers=headers, params={"file_name": path.rpartition("/")[2]})
+        listed = self.ask(
+            "GET", PLACE.format(self.slug), key=key, headers=headers, params={"file_name": path.rpartition("/")[2]}
+        )
         for told in (described["created_by"], listed["files"][0]["author"]):
             assert told == described["author"]
         author: dict[str, Any] = described["author"]

@@ -198,7 +198,9 @@ def test_a_place_among_events_of_all_stays_one_among_the_organizations_own(tmp_p
         ((own,),) = database.execute("SELECT id FROM organizations")
         for id, organization in ((3, "another"), (5, own), (6, "another"), (8, "another")):
             row = (id, organization, "f", "file.deleted", '{"path": "a"}', 1_893_456_000_000_000)
-            database.execute("INSERT INTO events (id, organization_id, file_id, type, data, created_at) VALUES (?,?,?,?,?,?)", row)
+            database.execute(
+                "INSERT INTO events (id, organization_id, file_id, type, data, created_at) VALUES (?,?,?,?,?,?)", row
+            )
     database.close()
     service = Service(tmp_path)
     service.now = UPGRADED_AT

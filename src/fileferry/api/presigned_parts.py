@@ -15,7 +15,7 @@ from fileferry.engine.receiving.completion import refuse_ended
 from fileferry.engine.receiving.parts import MOST_PARTS, part_count
 from fileferry.errors import InvalidParameter, NotFound
 from fileferry.model import Part, Principal, Upload, format_time
-from fileferry.web.requests import AnyRequest, json_body, upload_url
+from fileferry.web.requests import AnyRequest, json_body, part_urls
 from fileferry.web.waiting import judged
 
 
@@ -169,8 +169,7 @@ def _refuse_folder(upload: Upload, folder_id: str) -> None:
 
 
 def _part_urls(request: AnyRequest, engine: Engine, upload: Upload, numbers: Any) -> list[PartUrl]:
-    url = upload_url(request, engine, upload, uploadId=upload.multipart_name)
-    return [PartUrl(number, f"{url}&partNumber={number}") for number in numbers]
+    return [PartUrl(number, url) for number, url in part_urls(request, engine, upload, numbers)]
 
 
 def _part_object(part: Part) -> PartObject:

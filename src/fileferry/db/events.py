@@ -49,7 +49,9 @@ def bounds(conn: Connection, organization_id: str) -> tuple[int, int]:
 
 def list_following(conn: Connection, after_id: int, limit: int) -> list[Event]:
     """Return events of all organizations in order, those past ``after_id``."""
-    return [Event(*row) for row in conn.execute(_EVENT.where(events.c.id > after_id).order_by(events.c.id).limit(limit))]
+    return [
+        Event(*row) for row in conn.execute(_EVENT.where(events.c.id > after_id).order_by(events.c.id).limit(limit))
+    ]
 
 
 def list_after(

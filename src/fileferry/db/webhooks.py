@@ -23,7 +23,9 @@ _LAGGING = (
     select(webhooks.c.id)
     .where(
         webhooks.c.disabled_at.is_(None),
-        exists().where(events.c.organization_id == webhooks.c.organization_id, events.c.number > webhooks.c.last_event_id),
+        exists().where(
+            events.c.organization_id == webhooks.c.organization_id, events.c.number > webhooks.c.last_event_id
+        ),
     )
     .order_by(webhooks.c.id)
 )

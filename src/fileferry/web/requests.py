@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
@@ -362,6 +362,13 @@ def upload_url(
     return _signed_address(request, engine, upload, query)
 
 
+def part_urls(request: AnyRequest, engine: Engine, upload: Upload, numbers: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """Yield each part's number with a signed URL that takes this part only; see ``upload_url``."""
+    address = _address(request, engine, upload)
+    for number, query in engine.tickets.part_queries(upload, _right(request), numbers):
+        yield number, f"{address}?{query}"
+
+
 def session_url(request: AnyRequest, engine: Engine, upload: Upload) -> str:
     """Return the signed URL that an upload which was begun goes on with.
 
@@ -377,7 +384,11 @@ def is_by_ticket(request: AnyRequest) -> bool:
 
 
 def _signed_address(request: AnyRequest, engine: Engine, upload: Upload, query: dict[str, str]) -> str:
-    return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}?{urlencode(query)}"
+    return f"{_address(request, engine, upload)}?{urlencode(query)}"
+
+
+def _address(request: AnyRequest, engine: Engine, upload: Upload) -> str:
+    return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}"
 
 
 def _right(request: AnyRequest) -> Right:

@@ -34,7 +34,7 @@ FileId = Annotated[str | None, QueryParameter(name="file", description="Only eve
 
 
 class EventObject(msgspec.Struct):
-    """Something that happened to a file. ``id`` grows from one of the organization to the next; ``data`` is the file as it was then."""
+    """Something that happened to a file. ``id`` counts those of the organization; ``data`` is the file as it was then."""
 
     id: str
     type: str
@@ -99,7 +99,9 @@ async def follow(
 class EventStream:
     """An ASGI application: events from ``position`` on, in the text format of server-sent events, until either side ends."""
 
-    def __init__(self, engine: Engine, principal: Principal, wanted: Wanted, position: Position, is_reset: bool) -> None:
+    def __init__(
+        self, engine: Engine, principal: Principal, wanted: Wanted, position: Position, is_reset: bool
+    ) -> None:
         self._engine = engine
         self._principal = principal
         self._wanted = wanted

@@ -112,7 +112,7 @@ class Organizations:
                 usage.forget_end_users(conn, before.id)
             return after
 
-        return await self._database.write(store)
+        return await self._database.free(store)
 
     async def kept(self, principal: Principal, organization: Organization) -> Usage | None:
         """Return what an organization keeps, where its limits say anything of that and the principal sees all of it."""

@@ -24,6 +24,7 @@ from fileferry.db.database import Database
 from fileferry.engine.events import egress
 from fileferry.engine.events.egress import Egress, EgressError, Resolve
 from fileferry.engine.events.webhooks import event_body, message_id
+from fileferry.errors import InsufficientStorage
 from fileferry.model import Clock, Delivery, DeliveryState, Webhook
 from fileferry.settings import Settings
 
@@ -124,7 +125,11 @@ class Deliveries:
         lagging = await self._database.read(stored.list_lagging, _PAGE)
         is_behind = len(lagging) == _PAGE
         for webhook_id in lagging:
-            is_behind |= await self._database.write(self._take_up, webhook_id)
+            try:
+                is_behind |= await self._database.grow(self._take_up, webhook_id)
+            except InsufficientStorage:
+                is_behind = False  # the events are kept, and taken up once there is room
+                break
         await self._begin_due(sender)
         return is_behind
 
@@ -184,7 +189,7 @@ class Deliveries:
         try:
             outcome = await self._attempt(sender, webhook, delivery)
             self._bear_in_mind(webhook, outcome)
-            await self._database.write(self._record, webhook, delivery, outcome, self._chance())
+            await self._database.free(self._record, webhook, delivery, outcome, self._chance())
         except Exception:
             _log.exception("delivery_failed", webhook=webhook.id, delivery=delivery.id)
             # The delivery is still due, but not before the database takes a write again: that of the lease.

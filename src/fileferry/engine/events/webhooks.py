@@ -122,7 +122,9 @@ class Webhooks:
                 stored.update_webhook(conn, webhook.id, **again)
             return _find(conn, principal, webhook_id)
 
-        return await self._database.write(store)
+        # To send nothing more must work on a full disk.
+        disables_only = enabled is False and not values
+        return await (self._database.free if disables_only else self._database.grow)(store)
 
     async def delete(self, principal: Principal, webhook_id: str) -> None:
         """Delete a webhook, what waits to be sent to it, and its log; raises NotFound."""
@@ -147,7 +149,7 @@ class Webhooks:
             )
             return _find(conn, principal, webhook_id)
 
-        return await self._database.write(store)
+        return await self._database.free(store)
 
     async def deliveries(
         self, principal: Principal, webhook_id: str, state: DeliveryState | None, before: int | None, limit: int
@@ -170,7 +172,7 @@ class Webhooks:
             stored.replay(conn, delivery.id, self._clock())
             return stored.find_delivery(conn, webhook.id, number) or delivery
 
-        return await self._database.write(store)
+        return await self._database.grow(store)
 
     async def replay_failed(self, principal: Principal, webhook_id: str, since: datetime) -> int:
         """Send again every delivery that was given up and is of ``since`` or later; return how many. Raises as ``replay``."""
@@ -181,7 +183,7 @@ class Webhooks:
             return stored.replay_failed(conn, webhook.id, since, after, self._clock(), _PAGE)
 
         replayed, after = 0, 0
-        while page := await self._database.write(partial(store, after=after)):
+        while page := await self._database.grow(partial(store, after=after)):
             replayed, after = replayed + len(page), page[-1]
         return replayed
 
@@ -205,7 +207,7 @@ class Webhooks:
             assert delivery is not None
             return delivery
 
-        return await self._database.write(store)
+        return await self._database.grow(store)
 
 
 def message_id(delivery: Delivery) -> str:

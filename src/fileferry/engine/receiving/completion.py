@@ -177,7 +177,7 @@ class Completion:
             stored = await self._database.write(self.record, [upload.id for upload in found])
         except FileTooLarge:
             if len(found) == 1 and found[0].end_user is not None:
-                await self._database.write(refuse_too_long, found[0].id, self._clock())
+                await self._database.free(refuse_too_long, found[0].id, self._clock())
             raise
         for upload in found:
             # A file without bytes has no blob, though its upload may have gathered one.

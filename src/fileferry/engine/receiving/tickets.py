@@ -168,7 +168,7 @@ class Tickets:
         # A part of the wrong size says nothing of the whole.
         is_of_part = error.fields.get("expected", upload.promised_size) != upload.promised_size
         if upload.end_user is not None and not is_of_part:
-            await self._database.write(refuse_too_long, upload.id, self._clock())
+            await self._database.free(refuse_too_long, upload.id, self._clock())
 
     def url_query(self, upload: Upload, right: Right, lifetime: timedelta | None = None) -> dict[str, str]:
         """Return the query of the upload's signed URL, good for ``lifetime`` or ``upload_url_lifetime`` from now.

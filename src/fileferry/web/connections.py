@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from fileferry.errors import FerryError, HeadTooLarge, RequestTimeout
-from fileferry.telemetry import CUT, Application
+from fileferry.telemetry import CUT, Application, unread
 from fileferry.web import admission, problems
 from fileferry.web.admission import Place
 from fileferry.web.trailers import TrailersDropped
@@ -197,8 +197,14 @@ class Connection(TrailersDropped):
         if self._is_answering():
             self.transport.abort()
             return
-        body = problems.document(error)
-        fields = {**problems.fields_of(error), "Content-Length": str(len(body)), "Connection": "close"}
+        with unread(error.status) as id:
+            body = problems.document(error)
+        fields = {
+            **problems.fields_of(error),
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            "X-Request-Id": id,
+        }
         lines = [f"{name.lower()}: {value}\r\n".encode() for name, value in fields.items()]
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
         self.transport.write_eof()

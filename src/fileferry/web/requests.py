@@ -15,6 +15,7 @@ import msgspec
 from litestar import Request
 from litestar.params import Parameter
 
+from fileferry.engine.access import policy
 from fileferry.engine.access.links import Grant, Right
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.placement import Preconditions
@@ -32,7 +33,7 @@ from fileferry.errors import (
     TruncatedBody,
     UnsupportedType,
 )
-from fileferry.model import Principal, StoredFile, Upload, parse_duration
+from fileferry.model import Principal, Scope, StoredFile, Upload, parse_duration
 from fileferry.web.standing import refuse_lapsed
 
 AnyRequest = Request[Any, Any, Any]
@@ -303,15 +304,15 @@ def decode_cursor(value: str | None, parts: int) -> list[str] | None:
     return found
 
 
-async def json_body(request: AnyRequest, engine: Engine, kind: type[T]) -> T:
-    """Return the JSON body as ``kind``; an empty one is an empty object.
+async def json_body(request: AnyRequest, engine: Engine, scope: Scope, kind: type[T]) -> T:
+    """Return the JSON body as ``kind``; an empty one is an empty object. Nothing of it is read for a key without ``scope``.
 
-    Raises as ``decode_json``, FileTooLarge over 1 MiB, and Unauthorized where the key that it comes with has changed meanwhile.
+    Raises as ``decode_json``, Forbidden, FileTooLarge over 1 MiB, and Unauthorized where the key has changed meanwhile.
     """
+    principal: Principal = request.state.principal
+    policy.authorize(principal, scope)
     body = await small_body_of(request, _LARGEST_JSON, engine.settings.body_idle_timeout)
-    principal: Principal | None = request.state.get("principal")
-    if principal is not None:
-        await engine.keys.refuse_changed(principal)
+    await engine.keys.refuse_changed(principal)
     return decode_json(body or b"{}", kind)
 
 

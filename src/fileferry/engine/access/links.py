@@ -31,6 +31,7 @@ _DELETED_RIGHTS = "rl"
 _SIGNED = ("se", "sp", "skoid", "sig")
 # What tells protocols which operation is meant, and on what.
 _DECISIVE = (*_SIGNED, "uploadId", "partNumber", "comp", "blockid")
+_IN_LOWER_CASE = {name.lower(): name for name in (*_SIGNED, "uploadId", "partNumber")}
 
 
 class Right(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ def words(query: Iterable[tuple[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in query:
         is_twice = name in found and name in _DECISIVE
-        is_other_case = name not in _SIGNED and name.lower() in _SIGNED
+        is_other_case = _IN_LOWER_CASE.get(name.lower(), name) != name
         if is_twice or is_other_case:
             raise LinkRefused()
         found[name] = value

@@ -189,7 +189,7 @@ class Deliveries:
         try:
             outcome = await self._attempt(sender, webhook, delivery)
             self._bear_in_mind(webhook, outcome)
-            await self._database.free(self._record, webhook, delivery, outcome, self._chance())
+            await self._database.write(self._record, webhook, delivery, outcome, self._chance())
         except Exception:
             _log.exception("delivery_failed", webhook=webhook.id, delivery=delivery.id)
             # The delivery is still due, but not before the database takes a write again: that of the lease.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -100,6 +101,19 @@ def metrics_page() -> bytes:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+@contextlib.contextmanager
+def unread(status: int) -> Iterator[str]:
+    """Give an id to a request that is refused before its head could be read, and log its line, which has no method and no path."""
+    id = secrets.token_hex(12)
+    token = _request_id.set(id)
+    try:
+        yield id
+    finally:
+        _request_id.reset(token)
+        nothing_read = {"method": "", "path": "", "seconds": 0, "received": 0, "sent": 0}
+        _log.info("request", request_id=id, status=status, **nothing_read)
 
 
 class Telemetry:

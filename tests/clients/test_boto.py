@@ -73,7 +73,7 @@ def upload(http: httpx.Client) -> Multipart:
 @pytest.fixture
 def s3(server: LiveServer, upload: Multipart) -> Any:
     """A client for that upload."""
-    return s3_client(server, upload.urls[1])
+    return s3_client(server, upload.whole())
 
 
 def test_parts_are_uploaded_listed_in_pages_and_completed(s3: Any, upload: Multipart) -> None:
@@ -128,7 +128,7 @@ def test_refusals_have_the_codes_that_s3_clients_decide_by(s3: Any, upload: Mult
 
 
 def test_a_changed_signature_is_denied(server: LiveServer, upload: Multipart) -> None:
-    s3 = s3_client(server, upload.urls[1].replace("sp=cw", "sp=rcw"))
+    s3 = s3_client(server, upload.whole().replace("sp=cw", "sp=rcw"))
     assert refusal(s3.upload_part, **names_of(upload), PartNumber=3, Body=b"12345") == "AccessDenied"
 
 

@@ -16,6 +16,7 @@ from shown import check_json, check_text
 
 from support import fork_server
 from support.live_server import LiveServer, MakeServer
+from unit.service import Service
 
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
 RUN = {"bash", "python"}
@@ -104,3 +105,21 @@ def test_a_block_that_is_not_run_says_which_test_covers_it_or_why_none_can(block
     tests = [word.strip(".,;()") for word in str(block.excuse).split() if word.startswith("tests/")]
     assert all((ROOT / test).exists() for test in tests)
     assert tests or len(str(block.excuse).split()) >= 5
+
+
+def test_nobody_else_can_read_the_backup_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shown,) = [block for block in blocks(ROOT / "docs" / "operating.md") if "source.backup(" in block.text]
+    before = os.umask(0o077)
+    try:
+        service = Service(tmp_path / "data")
+        service.upload(bytes(100_000))
+        service.close()
+    finally:
+        os.umask(before)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    script = f"umask 022\nset -euo pipefail\n{shown.text}"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    copied = [tmp_path / "backup", *(tmp_path / "backup").rglob("*")]
+    assert {path.name for path in copied} >= {"backup", "fileferry.db", "store-id", "blobs"}
+    assert sum(path.stat().st_size > 99_999 for path in copied if path.parent.name != "backup") == 1
+    assert [path for path in copied if path.stat().st_mode & 0o077] == []

@@ -53,6 +53,16 @@ def read_to_end(connection: socket.socket) -> bytes:
     return received
 
 
+def status_logged(server: LiveServer, request_id: str) -> int:
+    """Return the status in the one line of the log that a request gets, which may come after its answer."""
+    assert request_id
+    eventually(lambda: request_id in server.log_text(), "the request is logged")
+    (line,) = [line for line in server.log_text().splitlines() if request_id in line]
+    logged = json.loads(line)
+    assert logged["event"] == "request"
+    return int(logged["status"])
+
+
 def status_on(connection: socket.socket) -> int:
     """Return the status of the next answer on a connection, once all of it was read."""
     response = http.client.HTTPResponse(connection)
@@ -109,6 +119,7 @@ def test_a_head_beyond_its_bounds_is_refused(server: LiveServer, lines: list[byt
     assert answer.startswith(b"HTTP/1.1 431 ")
     problem = problem_of(answer)
     assert (problem["code"], problem["retry"]) == ("head_too_large", "never")
+    assert status_logged(server, problem["request_id"]) == 431
 
 
 def test_a_long_request_line_is_refused(server: LiveServer) -> None:
@@ -207,6 +218,7 @@ def test_a_connection_without_a_whole_head_ends(make_server: MakeServer) -> None
             answer = read_to_end(connection)
             assert answer.startswith(b"HTTP/1.1 408 ")
             assert problem_of(answer)["code"] == "request_timeout"
+            assert status_logged(server, problem_of(answer)["request_id"]) == 408
     assert cut(server, "head_timeout") == 4
 
 

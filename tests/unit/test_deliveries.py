@@ -129,11 +129,15 @@ def test_every_event_of_a_long_backlog_is_sent_once_and_in_order_per_file(
             await engine.database.write(many)
 
     def many(conn: Any) -> None:
-        for number in range(1, BACKLOG):
-            file_id = f"file {number % 10}"
-            told_of = {"path": file_id, "number": number}
-            event = {"version_id": None, "type": "file.fetched", "data": told_of, "now": service.now}
-            events.append(conn, organization_id=organization, file_id=file_id, **event)
+        common = {
+            "organization_id": organization,
+            "version_id": None,
+            "type": "file.fetched",
+            "created_at": service.now,
+        }
+        ids = {number: f"file {number % 10}" for number in range(1, BACKLOG)}
+        data = {number: {"path": id, "number": number} for number, id in ids.items()}
+        events.append_all(conn, [{**common, "file_id": id, "data": data[number]} for number, id in ids.items()])
 
     asyncio.run(happen())
     service.deliver()

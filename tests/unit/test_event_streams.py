@@ -12,7 +12,7 @@ import pytest
 from fileferry.api.native import events
 from fileferry.api.native.events import EventStream
 from fileferry.engine.events import outbox
-from fileferry.engine.events.outbox import Wanted
+from fileferry.engine.events.outbox import Position, Wanted
 from unit.service import ROOT_KEY, Service
 
 ALL = Wanted()
@@ -31,7 +31,7 @@ def stream(
     async def run() -> None:
         engine = service._engine
         principal = await engine.keys.authenticate(ROOT_KEY, None)
-        await EventStream(engine, principal, wanted, 0, False)({}, receive, send)
+        await EventStream(engine, principal, wanted, Position(0), False)({}, receive, send)
 
     service._run(run())
 

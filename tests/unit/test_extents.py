@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from fileferry.engine.receiving import extents
 from fileferry.engine.receiving.extents import BYTES_OF_EACH, MOST_EXTENTS, joined
 from fileferry.errors import TooManyPieces
 from fileferry.model import Extent
+from fileferry.wire import azure
 from unit.service import Service
 
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -138,3 +140,17 @@ def test_metadata_is_judged_before_others_wait_for_it(service: Service, monkeypa
         ("PATCH", f"/api/files/{file['id']}", {"metadata": large}),
     ):
         assert service.request(method, path, json=body).json()["code"] == "invalid_metadata"
+
+
+def test_a_list_is_read_beside_the_loop(service: Service, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_block(service, url, 1, b"ab")
+    threads = []
+
+    def parse(body: bytes) -> object:
+        threads.append(threading.current_thread())
+        return parse_list(body)
+
+    parse_list = azure._parse_list
+    monkeypatch.setattr(azure, "_parse_list", parse)
+    assert put_list(service, url, [1]).status_code == 201
+    assert threads != [threading.current_thread()], "50,000 blocks take a tenth of a second"

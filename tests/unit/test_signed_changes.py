@@ -19,10 +19,13 @@ from hypothesis import strategies as st
 from unit.service import Service
 
 SIGNED = ("se", "sp", "skoid", "sig")
+OF_PART = ("uploadId", "partNumber")
 KINDS = (
     "upload",
     "upload of another key",
     "part",
+    "bound part",
+    "bound part of another key",
     "google",
     "tus",
     "draft",
@@ -56,6 +59,7 @@ class Issuer:
             "upload of another key": again["url"],
             "part": f"{again['part_url']}&partNumber=1",
             "public": file["url"],
+            **self.bound_parts(),
             "download": self.ask("GET", f"{PLACE}/a.txt", key=self.key).json()["download"],
         }
         for kind, headers in CREATED.items():
@@ -71,8 +75,20 @@ class Issuer:
         assert answer.is_success, answer.text
         return answer
 
-    def opens(self, url: str) -> bool:
-        """Whether a URL is taken for a good one."""
+    def bound_parts(self) -> dict[str, str]:
+        """Return URLs that take the second of two parts, asked for by two keys."""
+        folder = self.ask("POST", "/v1/folders", json={"name": "f"}).json()["id"]
+        place = f"/v1/files/multipart/{folder}"
+        said = {"name": "a.bin", "size": 2 * 65536, "partSize": 65536}
+        begun = self.ask("POST", f"{place}/initiate", json=said).json()
+        asked = {"id": begun["id"], "uploadId": begun["uploadId"], "partNumbers": [2]}
+        again = self.ask("POST", f"{place}/urls", key=self.key, json=asked).json()
+        return {"bound part": begun["urls"][1]["url"], "bound part of another key": again["urls"][0]["url"]}
+
+    def opens(self, url: str, kind: str = "") -> bool:
+        """Whether a URL is taken for a good one; a part must be of the right size then."""
+        if kind.startswith("bound part"):
+            return self.service.request("PUT", url, key=None, content=bytes(65536)).status_code == 200
         return self.service.fetch(url).status_code not in (400, 403, 404)
 
 
@@ -103,12 +119,13 @@ def changed_text(draw: st.DrawFn, text: str) -> str:
 
 
 @st.composite
-def changes(draw: st.DrawFn, query: Query, own: str) -> Query:
+def changes(draw: st.DrawFn, query: Query, own: str, kind: str) -> Query:
     """Return the query with one thing done to what is signed, which may leave it as it was."""
-    names = [name for name, _value in query if name in SIGNED]
+    signed = (*SIGNED, *OF_PART) if kind.startswith("bound part") else SIGNED
+    names = [name for name, _value in query if name in signed]
     name = draw(st.sampled_from(names))
     value = dict(query)[name]
-    other = draw(st.sampled_from(SIGNED))
+    other = draw(st.sampled_from(signed))
     rest = [pair for pair in query if pair[0] != name]
     how = draw(st.sampled_from(["change", "drop", "double", "move", "swap", "rename", "recase", "add"]))
     if how == "change":
@@ -139,16 +156,16 @@ def test_no_change_of_a_signed_url_is_accepted(issuer: Issuer, kind: str, data: 
     parts = urlsplit(issuer.urls[kind])
     query = parse_qsl(parts.query, keep_blank_values=True)
     _, room, secret, name = parts.path.split("/")
-    assert issuer.opens(issuer.urls[kind])
+    assert issuer.opens(issuer.urls[kind], kind)
     if query and data.draw(st.booleans()):
-        other = data.draw(changes(query, issuer.key_id))
+        other = data.draw(changes(query, issuer.key_id, kind))
     else:
         # An empty segment is none: who adds a slash has the same address.
         other, secret = query, changed_text(data.draw, secret).replace("/", "_")
     if sorted(other) == sorted(query) and f"/{room}/{secret}/" in parts.path:
         return
     path = f"/{room}/{httpx.QueryParams({'': secret})}".replace("/=", "/").replace("+", "%20")
-    assert not issuer.opens(f"{path}/{name}?{urlencode(other)}")
+    assert not issuer.opens(f"{path}/{name}?{urlencode(other)}", kind)
 
 
 def former(service: Service, *parts: str) -> str:
@@ -207,3 +224,27 @@ def test_a_parameter_that_decides_may_come_once(issuer: Issuer) -> None:
     for more in ("partNumber=1", "partNumber=2", f"uploadId={uuid.uuid4()}"):
         assert not issuer.opens(f"{url}&{more}")
     assert issuer.opens(f"{url}&x=1&x=2"), "others are left alone"
+
+
+def test_the_url_of_a_part_takes_this_part_and_is_good_for_nothing_else(issuer: Issuer) -> None:
+    url, request = issuer.urls["bound part"], issuer.service.request
+    content = bytes(65536)
+    for changed in ("1", "02", "2 ", "3"):
+        other = url.replace("partNumber=2", f"partNumber={changed.replace(' ', '%20')}")
+        assert request("PUT", other, key=None, content=content).status_code == 403
+    for method in ("GET", "HEAD", "POST", "DELETE", "PATCH"):
+        assert request(method, url, key=None).status_code in (403, 404)
+    for more in ("comp=block&blockid=QUFB", "comp=blocklist"):
+        assert not request("PUT", f"{url}&{more}", key=None, content=content).is_success
+    for headers in CREATED.values():
+        assert not request("POST", url, key=None, headers=headers).is_success
+    assert issuer.opens(url, "bound part")
+
+
+def test_a_client_may_name_parts_itself_at_the_url_of_the_whole(issuer: Issuer) -> None:
+    ticket = issuer.ask("POST", "/api/uploads", json={"name": "a.bin", "parts": True}).json()
+    for number in (1, 2):
+        url = f"{ticket['part_url']}&partNumber={number}"
+        assert issuer.service.request("PUT", url, key=None, content=b"abc").status_code == 200
+    url = ticket["part_url"].replace("uploadId=", f"uploadId={uuid.uuid4()}&x=")
+    assert issuer.service.request("PUT", f"{url}&partNumber=1", key=None, content=b"abc").status_code == 404

@@ -259,3 +259,79 @@ def test_what_came_whole_and_waits_for_a_word_has_not_failed(caller: Caller) -> 
     assert caller.status(ticket)["processing_status"] == "PROCESSING"
     done = caller.service.request("POST", f"/api/uploads/{ticket['id']}/complete", headers={"user-id": "ada"})
     assert done.is_success
+
+
+def ordinary(caller: Caller, protocol: str) -> tuple[dict[str, Any], str]:
+    """Return a ticket of the usual time, and the URL of a session."""
+    ticket = caller.service.request("POST", "/api/uploads", json={"name": "a.txt", "auto_complete": True}).json()
+    answer = caller.service.request("POST", ticket["url"], key=None, headers=SESSIONS[protocol])
+    return ticket, answer.headers["location"]
+
+
+@pytest.mark.parametrize("protocol", SESSIONS)
+def test_a_session_of_an_ordinary_ticket_rests_for_a_day_and_not_for_a_week(caller: Caller, protocol: str) -> None:
+    ticket, url = ordinary(caller, protocol)
+    _other, late = ordinary(caller, protocol)
+    caller.service.pass_time(hours=23, minutes=59)
+    assert sent(caller, protocol, url).is_success
+    caller.service.pass_time(minutes=1)
+    assert sent(caller, protocol, late).status_code in (403, 404)
+    assert caller.service.request("GET", f"/api/files/{ticket['file_id']}").is_success
+
+
+@pytest.mark.parametrize("protocol", SESSIONS)
+def test_a_fresh_url_begins_a_session_though_the_ticket_is_old(caller: Caller, protocol: str) -> None:
+    ticket, _url = ordinary(caller, protocol)
+    caller.service.pass_time(days=3)
+    fresh = caller.service.request("POST", f"/api/uploads/{ticket['id']}/urls").json()["url"]
+    begun_late = caller.service.request("POST", fresh, key=None, headers=SESSIONS[protocol]).headers["location"]
+    caller.service.pass_time(hours=23)
+    assert sent(caller, protocol, begun_late).is_success
+
+
+def test_where_a_published_document_promises_a_week_it_is_a_week(caller: Caller) -> None:
+    service = caller.service
+    said = {"filename": "a.txt", "file_size": 6, "mime_type": "text/plain"}
+    url = service.request("POST", "/v1/organizations/default/files/upload-url", json=said).json()["upload_url"]
+    by_key = service.request("POST", "/tus/", headers=SESSIONS["tus"]).headers["location"]
+    service.pass_time(days=6, hours=23)
+    assert sent(caller, "google", url).is_success
+    assert sent(caller, "tus", by_key).is_success
+
+
+@pytest.mark.parametrize("protocol", SESSIONS)
+def test_what_has_failed_is_completed_by_no_key_and_by_no_fresh_url(caller: Caller, protocol: str) -> None:
+    ticket, url = begun(caller, protocol)
+    upload_id = url.partition("/u/")[2].partition("/")[0]
+    native, headers = f"/api/uploads/{upload_id}", {"user-id": "ada"}
+    part = {**BYTES[protocol], "Content-Range": "bytes 0-5/*"}
+    if protocol == "google":
+        assert caller.service.request("PUT", url, key=None, headers={"Content-Range": "bytes 0-5/*"}, content=b"abcdef")
+    else:
+        part.pop("Content-Range")
+        part["Upload-Complete"] = "?0"
+        caller.service.request("PATCH", url, key=None, headers=part, content=b"abc")
+    caller.service.pass_time(minutes=10)
+    assert caller.status(ticket)["processing_status"] == "FAILED"
+    for body in ({}, {"parts": [{"part_number": 1, "etag": "x"}]}):
+        assert not caller.service.request("POST", f"{native}/complete", headers=headers, json=body).is_success
+    fresh = caller.service.request("POST", f"{native}/urls", headers=headers)
+    if fresh.is_success:
+        answer = caller.service.request("PUT", fresh.json()["url"], key=None, content=b"abcdef")
+        assert answer.status_code == 403
+    caller.service.process()
+    assert caller.status(ticket)["processing_status"] == "FAILED"
+
+
+def test_blocks_and_parts_of_what_has_failed_make_no_file(caller: Caller) -> None:
+    ticket = caller.ask()
+    url, request = ticket["file_url"], caller.service.request
+    upload_id = url.partition("/u/")[2].partition("/")[0]
+    begun_parts = request("POST", f"{url}&uploads=", key=None).text
+    name = begun_parts.partition("<UploadId>")[2].partition("<")[0]
+    assert request("PUT", f"{url}&uploadId={name}&partNumber=1", key=None, content=b"abc").is_success
+    caller.service.pass_time(minutes=10)
+    assert caller.status(ticket)["processing_status"] == "FAILED"
+    done = request("POST", f"/api/uploads/{upload_id}/complete", headers={"user-id": "ada"})
+    assert (done.status_code, done.json()["code"]) == (410, "gone")
+    assert caller.status(ticket)["processing_status"] == "FAILED"

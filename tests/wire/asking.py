@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -91,6 +92,13 @@ class Multipart:
     def names(self) -> dict[str, str]:
         """What every call about this upload must name."""
         return {"id": self.id, "uploadId": self.upload_id}
+
+    def whole(self, **query: str) -> str:
+        """Ask for the URL of the whole upload, at which a client names parts itself, and return it with further parameters."""
+        upload_id = urlsplit(self.urls[1]).path.split("/")[2]
+        answer = self.http.post(f"/api/uploads/{upload_id}/urls")
+        assert answer.status_code == 200, answer.text
+        return "&".join([str(answer.json()["url"]), *(f"{name}={value}" for name, value in query.items())])
 
     def piece(self, content: bytes, number: int) -> bytes:
         """Return the part of ``content`` that belongs to ``number``."""

@@ -134,7 +134,7 @@ def test_parts_and_completions_and_a_whole_body_at_once_leave_one_of_the_content
         old, new = os.urandom(2 * SMALL_PART), os.urandom(2 * SMALL_PART)
         upload = initiate(http, len(old))
         etags = upload.put_all(old)
-        whole = upload.urls[1].replace("uploadId=", "x=").replace("&partNumber=", "&y=")
+        whole = upload.whole()
         with ThreadPoolExecutor(4) as pool:
             completions = [pool.submit(upload.complete, etags) for _ in range(2)]
             sending = pool.submit(send, whole, new)

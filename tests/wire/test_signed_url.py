@@ -90,7 +90,8 @@ def test_a_signature_holds_for_its_own_upload_only(http: httpx.Client) -> None:
 
 def test_the_upload_id_of_another_multipart_upload_is_refused(http: httpx.Client) -> None:
     mine, theirs = initiate(http, 3), initiate(http, 3)
-    url = with_query(mine.urls[1], uploadId=theirs.upload_id)
+    refused(send(with_query(mine.urls[1], uploadId=theirs.upload_id), b"bad"))
+    url = mine.whole(uploadId=theirs.upload_id, partNumber="1")
     for method in ("PUT", "GET", "POST", "DELETE"):
         answer = send(url, b"bad" if method == "PUT" else None, method)
         assert (answer.status_code, "<Code>NoSuchUpload</Code>" in answer.text) == (404, True)
@@ -215,7 +216,8 @@ def test_part_numbers_go_from_1_to_10000(http: httpx.Client, number: str) -> Non
 
 def test_a_part_past_the_last_is_refused(http: httpx.Client) -> None:
     upload = initiate(http, 3)
-    answer = send(with_query(upload.urls[1], partNumber="2"), b"abc")
+    refused(send(with_query(upload.urls[1], partNumber="2"), b"abc"))
+    answer = send(upload.whole(uploadId=upload.upload_id, partNumber="2"), b"abc")
     assert (answer.status_code, "<Code>InvalidPart</Code>" in answer.text) == (400, True)
 
 

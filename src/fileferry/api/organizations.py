@@ -21,7 +21,7 @@ from fileferry.engine.inspection.declarations import effective_type
 from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import FerryError, Forbidden, InvalidName, InvalidParameter, NotFound, UnsupportedType
-from fileferry.model import Principal, Search, State, StoredFile, Upload, clean_name, format_time, utc_now
+from fileferry.model import Principal, Scope, Search, State, StoredFile, Upload, clean_name, format_time, utc_now
 from fileferry.telemetry import request_id
 from fileferry.web import problems
 from fileferry.web.forms import Form, receive_form
@@ -269,7 +269,7 @@ router = Router(
 
 async def _read(request: AnyRequest, engine: Engine, kind: type[T]) -> T:
     """Return the JSON body as ``kind``; raises InvalidParameter that names the field and its value."""
-    body: dict[str, Any] = await json_body(request, engine, dict)
+    body: dict[str, Any] = await json_body(request, engine, Scope.UPLOAD, dict)
     try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:

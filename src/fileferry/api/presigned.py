@@ -16,7 +16,17 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import InvalidDigest
-from fileferry.model import Folder, Principal, State, StoredFile, Upload, clean_name, format_optional_time, format_time
+from fileferry.model import (
+    Folder,
+    Principal,
+    Scope,
+    State,
+    StoredFile,
+    Upload,
+    clean_name,
+    format_optional_time,
+    format_time,
+)
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
@@ -136,7 +146,7 @@ class Confirmed(msgspec.Struct):
 @post("/folders", operation_class=takes_json(NamedFolder))
 async def create_folder(request: AnyRequest, engine: Engine, principal: Principal) -> FolderObject:
     """Make a folder; the same name again answers the same folder."""
-    asked = await json_body(request, engine, NamedFolder)
+    asked = await json_body(request, engine, Scope.UPLOAD, NamedFolder)
     return folder_object(await engine.folders.create(principal, asked.name))
 
 
@@ -159,7 +169,7 @@ async def delete_folder(engine: Engine, principal: Principal, folder_id: str) ->
 @post("/files/{folder_id:str}", status_code=200, operation_class=takes_json(NewTickets))
 async def create_tickets(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> Tickets:
     """Ask for signed URLs for 1 to 1,000 files of a folder, all or none."""
-    asked = await json_body(request, engine, NewTickets)
+    asked = await json_body(request, engine, Scope.UPLOAD, NewTickets)
     promises = [promise_of(described, folder_id) for described in asked.files_metadata]
     opened = await engine.tickets.open(principal, promises)
     return Tickets([_ticket(request, engine, upload) for upload in opened])
@@ -168,7 +178,7 @@ async def create_tickets(request: AnyRequest, engine: Engine, principal: Princip
 @post("/files/confirm-upload", status_code=200, operation_class=takes_json(Confirmation))
 async def confirm(request: AnyRequest, engine: Engine, principal: Principal) -> Confirmed:
     """Make uploaded files visible, all or none; confirming again is no error. ``Prefer: wait=30`` waits until all are ready."""
-    asked = await json_body(request, engine, Confirmation)
+    asked = await json_body(request, engine, Scope.UPLOAD, Confirmation)
     confirmed = await engine.tickets.confirm(principal, asked.ids)
     stored = await all_judged(request, engine, confirmed)
     return Confirmed([presigned_file(request, engine, file) for file in stored])

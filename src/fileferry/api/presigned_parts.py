@@ -14,8 +14,8 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.receiving.completion import refuse_ended
 from fileferry.engine.receiving.parts import MOST_PARTS, part_count
 from fileferry.errors import InvalidParameter, NotFound
-from fileferry.model import Part, Principal, Upload, format_time
-from fileferry.web.requests import AnyRequest, json_body, upload_url
+from fileferry.model import Part, Principal, Scope, Upload, format_time
+from fileferry.web.requests import AnyRequest, json_body, part_urls
 from fileferry.web.waiting import judged
 
 
@@ -101,7 +101,7 @@ class PartList(msgspec.Struct, rename="camel"):
 @post("/files/multipart/{folder_id:str}/initiate", status_code=200, operation_class=takes_json(NewMultipart))
 async def initiate(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> MultipartTicket:
     """Ask for a signed URL for every part of a large file; parts may be sent in any order, at once, and again."""
-    asked = await json_body(request, engine, NewMultipart)
+    asked = await json_body(request, engine, Scope.UPLOAD, NewMultipart)
     promise = msgspec.structs.replace(promise_of(asked, folder_id), part_size=asked.part_size or 0)
     (upload,) = await engine.tickets.open(principal, [promise])
     return MultipartTicket(
@@ -118,7 +118,7 @@ async def initiate(request: AnyRequest, engine: Engine, principal: Principal, fo
 @post("/files/multipart/{folder_id:str}/complete", status_code=200, operation_class=takes_json(Completion))
 async def complete(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> PresignedFile:
     """Make the file of its parts; completing again is no error."""
-    asked = await json_body(request, engine, Completion)
+    asked = await json_body(request, engine, Scope.UPLOAD, Completion)
     upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
     listed = [(part.part_number, part.etag) for part in asked.parts]
     stored = await engine.tickets.complete_parts(upload, listed)
@@ -128,7 +128,7 @@ async def complete(request: AnyRequest, engine: Engine, principal: Principal, fo
 @post("/files/multipart/{folder_id:str}/abort", status_code=204, operation_class=takes_json(MultipartName))
 async def abort(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> None:
     """End a multipart upload and free its parts."""
-    asked = await json_body(request, engine, MultipartName)
+    asked = await json_body(request, engine, Scope.UPLOAD, MultipartName)
     await engine.tickets.abort(await _multipart(engine, principal, folder_id, asked.id, asked.upload_id))
 
 
@@ -145,7 +145,7 @@ async def list_parts(engine: Engine, principal: Principal, folder_id: str, uploa
 @post("/files/multipart/{folder_id:str}/urls", status_code=200, operation_class=takes_json(PartsAsked))
 async def fresh_urls(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> PartUrls:
     """Ask for fresh URLs for parts whose URLs have expired."""
-    asked = await json_body(request, engine, PartsAsked)
+    asked = await json_body(request, engine, Scope.UPLOAD, PartsAsked)
     upload = await _multipart(engine, principal, folder_id, asked.id, asked.upload_id)
     refuse_ended(upload)
     count = MOST_PARTS if upload.promised_size is None else part_count(upload)
@@ -169,8 +169,7 @@ def _refuse_folder(upload: Upload, folder_id: str) -> None:
 
 
 def _part_urls(request: AnyRequest, engine: Engine, upload: Upload, numbers: Any) -> list[PartUrl]:
-    url = upload_url(request, engine, upload, uploadId=upload.multipart_name)
-    return [PartUrl(number, f"{url}&partNumber={number}") for number in numbers]
+    return [PartUrl(number, url) for number, url in part_urls(request, engine, upload, numbers)]
 
 
 def _part_object(part: Part) -> PartObject:

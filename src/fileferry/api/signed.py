@@ -35,7 +35,7 @@ from fileferry.errors import (
     RateLimited,
     Unauthorized,
 )
-from fileferry.model import Limits, Principal, clean_name, format_optional_time, format_time
+from fileferry.model import Limits, Principal, Scope, clean_name, format_optional_time, format_time
 from fileferry.settings import Settings
 from fileferry.web import problems
 from fileferry.web.requests import AnyRequest, base_url, json_body, public_url, upload_url
@@ -182,7 +182,7 @@ async def show_status(request: AnyRequest, engine: Engine, principal: Principal,
 @post("/files/{file_id:str}/attach", status_code=200, operation_class=takes_json(AttachmentTarget))
 async def attach(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Attachment:
     """Attach a file that is ready to a message or a thread, which holds it when it is deleted; again is no error."""
-    target = _target(await json_body(request, engine, AttachmentTarget))
+    target = _target(await json_body(request, engine, Scope.UPLOAD, AttachmentTarget))
     return _attachment(await engine.references.attach(principal, file_id, target))
 
 
@@ -198,7 +198,7 @@ async def release(
     """Release a file from a message or a thread; the last one to release a deleted file ends it."""
     asked = AttachmentTarget(message_id, thread_id)
     if asked == AttachmentTarget():
-        asked = await json_body(request, engine, AttachmentTarget)
+        asked = await json_body(request, engine, Scope.UPLOAD, AttachmentTarget)
     await engine.references.release(principal, file_id, _target(asked))
 
 

@@ -74,6 +74,8 @@ async def _open(request: AnyRequest, engine: Engine, principal: Principal, asked
         expires_in=parse_expires_in(words.get("expires_in")),
         size=asked.length,
         auto_complete=not asked.is_partial,
+        # A key asks for the URL of a session itself, and has no other.
+        url_lifetime=engine.settings.upload_idle_timeout,
     )
     (upload,) = await engine.tickets.open(principal, [promise])
     # Its bytes may come with this request: from here on what counts is who may send to it.

@@ -121,13 +121,15 @@ class People:
         self._known = known
 
     @classmethod
-    async def of(cls, engine: Engine, files: Iterable[StoredFile], versions: Iterable[Version] = ()) -> People:
-        """Look up everyone who created, modified or deleted one of these."""
+    async def of(
+        cls, engine: Engine, principal: Principal, files: Iterable[StoredFile], versions: Iterable[Version] = ()
+    ) -> People:
+        """Look up everyone who created, modified or deleted one of these, as far as the principal may know who they are."""
         ids = {
             id for stored in files for id in (stored.file.created_by, stored.file.modified_by, stored.file.deleted_by)
         }
         ids |= {version.created_by for version in versions}
-        return cls(await engine.organizations.users([id for id in ids if id]))
+        return cls(await engine.organizations.users(principal, ids))
 
     def show(self, id: str | None) -> UserObject | None:
         """Return a user as the flow shows it, None for nobody."""
@@ -150,7 +152,7 @@ async def describe(
 ) -> DownloadableFile:
     """Show a file with a URL to download it, and its versions where they are given; raises NotFound for what is not ready."""
     _refuse_unjudged(stored)
-    people = await People.of(engine, [stored], versions or ())
+    people = await People.of(engine, principal, [stored], versions or ())
     return DownloadableFile(
         **_fields(stored, people),
         path=_path_of(stored),

@@ -141,7 +141,7 @@ async def list_files(
 ) -> FileListing:
     """List the files of a workspace that the query describes; with ``deleted=true`` those that can be restored, and no others."""
     found = await engine.files.search(principal, workspace_id, search)
-    people = await People.of(engine, found.items)
+    people = await People.of(engine, principal, found.items)
     return FileListing(
         count=len(found.items),
         limit=search.limit,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
-from fileferry.db.organizations import organization_of
+from fileferry.db.organizations import COLUMNS, organization_of
 from fileferry.db.schema import Instant, key_secrets, keys, organizations
 from fileferry.model import Key, Limits, Organization, Scope
 
@@ -17,7 +17,7 @@ _NAMES = keys.c.keys()
 _NOW = bindparam("now", type_=Instant)
 _BY_ID = select(*keys.c).where(keys.c.id == bindparam("key"))
 _BY_DIGEST = (
-    select(*keys.c, *organizations.c)
+    select(*keys.c, *COLUMNS)
     .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
     .outerjoin(organizations, organizations.c.id == keys.c.organization_id)
     .where(

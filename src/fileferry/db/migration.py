@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 
 from fileferry.db.database import opened_alone, path_of, translated, turn, writer_engine
 
-NEWEST = "0004"
+NEWEST = "0005"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
 
 

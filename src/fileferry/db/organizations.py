@@ -12,8 +12,10 @@ from fileferry.db.schema import keys, organizations, users
 from fileferry.model import Limits, Organization, User
 
 _NAMED: BindParameter[str] = bindparam("name")
-_BY_ID_OR_SLUG = select(*organizations.c).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED))
-_DEFAULT = select(*organizations.c).where(organizations.c.is_default)
+COLUMNS = tuple(getattr(organizations.c, name) for name in Organization.__struct_fields__)
+"""What ``organization_of`` reads, in its order."""
+_BY_ID_OR_SLUG = select(*COLUMNS).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED))
+_DEFAULT = select(*COLUMNS).where(organizations.c.is_default)
 
 
 def insert_organization(conn: Connection, organization: Organization) -> None:
@@ -37,7 +39,7 @@ def find_default_organization(conn: Connection) -> Organization | None:
 
 def list_organizations(conn: Connection, after_id: str, limit: int) -> list[Organization]:
     """Return organizations in order of id, those past ``after_id``."""
-    query = select(*organizations.c).where(organizations.c.id > after_id).order_by(organizations.c.id).limit(limit)
+    query = select(*COLUMNS).where(organizations.c.id > after_id).order_by(organizations.c.id).limit(limit)
     return [organization_of(row) for row in conn.execute(query)]
 
 
@@ -70,10 +72,15 @@ def update_user(conn: Connection, user: User) -> None:
     conn.execute(users.update().where(users.c.id == user.id).values(name=user.name, email=user.email))
 
 
-def list_users(conn: Connection, ids: Iterable[str]) -> list[User]:
-    """Return who these ids stand for: users, and keys that nobody was named for, by the key's name."""
+def list_users(conn: Connection, organization_id: str, ids: Iterable[str], only_key: str | None) -> list[User]:
+    """Return who these ids stand for in an organization: its users, and keys of it that nobody was named for, by the key's name.
+
+    A root key is of every organization. With ``only_key`` no other key is named. Ids are what a client said, and may be any.
+    """
     wanted = list(ids)
-    named = select(*users.c).where(users.c.id.in_(wanted))
-    found = [User(*row) for row in conn.execute(named)]
-    bare = select(keys.c.id, keys.c.organization_id, keys.c.name).where(keys.c.id.in_(wanted))
-    return found + [User(*row) for row in conn.execute(bare)]
+    named = select(*users.c).where(users.c.organization_id == organization_id, users.c.id.in_(wanted))
+    of_organization = or_(keys.c.organization_id == organization_id, keys.c.organization_id.is_(None))
+    bare = select(keys.c.id, keys.c.organization_id, keys.c.name).where(of_organization, keys.c.id.in_(wanted))
+    if only_key is not None:
+        bare = bare.where(keys.c.id == only_key)
+    return [User(*row) for query in (named, bare) for row in conn.execute(query)]

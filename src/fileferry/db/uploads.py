@@ -181,6 +181,12 @@ def list_blocks(conn: Connection, upload_id: str) -> list[Part]:
     return [Part(*row) for row in conn.execute(_BLOCKS, {"upload": upload_id})]
 
 
+def count_pieces(conn: Connection, upload_id: str) -> int:
+    """Return how many parts and blocks have arrived."""
+    arrived = and_(parts.c.upload_id == upload_id, parts.c.received_at.is_not(None))
+    return int(conn.execute(select(func.count()).where(arrived)).scalar_one())
+
+
 def find_block_list(conn: Connection, upload_id: str) -> list[int] | None:
     """Return the numbers of the blocks that make the file, in order; None while no list has."""
     query = select(uploads.c.block_list).where(uploads.c.id == upload_id)

@@ -23,7 +23,9 @@ _LAGGING = (
     select(webhooks.c.id)
     .where(
         webhooks.c.disabled_at.is_(None),
-        exists().where(events.c.organization_id == webhooks.c.organization_id, events.c.id > webhooks.c.last_event_id),
+        exists().where(
+            events.c.organization_id == webhooks.c.organization_id, events.c.number > webhooks.c.last_event_id
+        ),
     )
     .order_by(webhooks.c.id)
 )
@@ -56,6 +58,13 @@ _FOLLOW = (
     update(deliveries)
     .where(*_OF_FILE, deliveries.c.id > bindparam("after_id"))
     .values(next_at=bindparam("at", type_=Instant))
+)
+
+_NUMBER = (
+    update(webhooks)
+    .where(webhooks.c.id == bindparam("webhook"))
+    .values(last_delivery=webhooks.c.last_delivery + 1)
+    .returning(webhooks.c.last_delivery)
 )
 
 
@@ -116,10 +125,12 @@ def list_lagging(conn: Connection, limit: int) -> list[str]:
 def insert_delivery(
     conn: Connection, *, webhook_id: str, event_id: int, file_id: str, type: str, body: str, now: datetime
 ) -> int:
-    """Let an event be sent to a webhook, once those of the same file that wait have been; return the delivery's id."""
+    """Let an event be sent to a webhook, once those of the same file that wait have been; return the delivery's number."""
     last = conn.execute(_LAST_OF_FILE, {"of_webhook": webhook_id, "of_file": file_id}).scalar_one_or_none()
+    number: int = conn.execute(_NUMBER, {"webhook": webhook_id}).scalar_one()
     row = {
         "webhook_id": webhook_id,
+        "number": number,
         "event_id": event_id,
         "file_id": file_id,
         "type": type,
@@ -129,8 +140,8 @@ def insert_delivery(
         "next_at": now if last is None else max(now, last),
         "created_at": now,
     }
-    (made,) = conn.execute(insert(deliveries), row).inserted_primary_key or (0,)
-    return int(made)
+    conn.execute(insert(deliveries), row)
+    return number
 
 
 def list_with_due(conn: Connection, now: datetime) -> list[Webhook]:
@@ -182,36 +193,37 @@ def give_up_following(conn: Connection, delivery: Delivery, made_before: datetim
     conn.execute(old.values(state=DeliveryState.FAILED, last_error="Given up with what happened to the file before."))
 
 
-def find_delivery(conn: Connection, webhook_id: str, delivery_id: int) -> Delivery | None:
+def find_delivery(conn: Connection, webhook_id: str, number: int) -> Delivery | None:
     """Return a delivery of a webhook."""
-    query = _DELIVERY.where(deliveries.c.id == delivery_id, deliveries.c.webhook_id == webhook_id)
+    query = _DELIVERY.where(deliveries.c.webhook_id == webhook_id, deliveries.c.number == number)
     row = conn.execute(query).first()
     return None if row is None else Delivery(*row)
 
 
 def list_deliveries(
-    conn: Connection, webhook_id: str, state: DeliveryState | None, before_id: int, limit: int
+    conn: Connection, webhook_id: str, state: DeliveryState | None, before: int, limit: int
 ) -> list[Delivery]:
-    """Return deliveries of a webhook, newest first, those before ``before_id``: all, or those in one state."""
-    query = _DELIVERY.where(deliveries.c.webhook_id == webhook_id, deliveries.c.id < before_id)
+    """Return deliveries of a webhook, newest first, those before the number ``before``: all, or those in one state."""
+    query = _DELIVERY.where(deliveries.c.webhook_id == webhook_id, deliveries.c.number < before)
     if state is not None:
         query = query.where(deliveries.c.state == state)
-    return [Delivery(*row) for row in conn.execute(query.order_by(deliveries.c.id.desc()).limit(limit))]
+    return [Delivery(*row) for row in conn.execute(query.order_by(deliveries.c.number.desc()).limit(limit))]
 
 
-def replay(conn: Connection, webhook_id: str, delivery_id: int, now: datetime) -> None:
+def replay(conn: Connection, delivery_id: int, now: datetime) -> None:
     """Attempt a delivery anew, whatever became of it."""
     conn.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(**_anew(now)))
 
 
 def replay_failed(
-    conn: Connection, webhook_id: str, since: datetime, after_id: int, now: datetime, limit: int
+    conn: Connection, webhook_id: str, since: datetime, after: int, now: datetime, limit: int
 ) -> list[int]:
-    """Attempt some deliveries anew that were given up and are of ``since`` or later; return their ids, all past ``after_id``."""
+    """Attempt some deliveries anew that were given up and are of ``since`` or later; return their numbers, all past ``after``."""
     failed = (deliveries.c.webhook_id == webhook_id, deliveries.c.state == DeliveryState.FAILED)
-    query = select(deliveries.c.id).where(*failed, deliveries.c.created_at >= since, deliveries.c.id > after_id)
-    found = list(conn.execute(query.order_by(deliveries.c.id).limit(limit)).scalars())
-    conn.execute(update(deliveries).where(deliveries.c.id.in_(found)).values(**_anew(now)))
+    query = select(deliveries.c.number).where(*failed, deliveries.c.created_at >= since, deliveries.c.number > after)
+    found = list(conn.execute(query.order_by(deliveries.c.number).limit(limit)).scalars())
+    these = (deliveries.c.webhook_id == webhook_id, deliveries.c.number.in_(found))
+    conn.execute(update(deliveries).where(*these).values(**_anew(now)))
     return found
 
 

@@ -10,13 +10,14 @@ import msgspec
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a file, as the outbox keeps it; ids grow in the order of commits.
+    """Something that happened to a file, as the outbox keeps it; ids grow in the order of commits, of all organizations.
 
-    ``data`` is what listeners are told: the file as it was then.
+    ``number`` does so within the organization, and is what it is told. ``data`` is the file as it was then.
     """
 
     id: int
     organization_id: str
+    number: int
     file_id: str
     version_id: str | None
     type: str
@@ -52,13 +53,15 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """An event on its way to a webhook; ``body`` is what is sent. ``event_id`` is negative for one that was made as a test.
+    """An event on its way to a webhook; ``body`` is what is sent. ``number`` is its place in the log of the webhook.
 
+    ``event_id`` is the number of the event, negative for one that was made as a test.
     ``last_status`` is the HTTP status of the last attempt, ``last_error`` what it failed for.
     """
 
     id: int
     webhook_id: str
+    number: int
     event_id: int
     file_id: str
     type: str

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from fileferry.errors import BadRequest, FerryError, HeadTooLarge, RequestTimeout
-from fileferry.telemetry import CUT, Application
+from fileferry.telemetry import CUT, Application, unread
 from fileferry.web import admission, dates, heads, problems
 from fileferry.web.admission import Place
 from fileferry.web.trailers import TrailersDropped
@@ -206,12 +206,14 @@ class Connection(TrailersDropped):
         if self._in_body:  # nobody waits for the rest of it, nor for another answer
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        body = problems.document(error)
+        with unread(error.status) as id:
+            body = problems.document(error)
         fields = {
             **problems.fields_of(error),
             "Content-Length": str(len(body)),
             "Date": dates.now(),
             "Connection": "close",
+            "X-Request-Id": id,
         }
         lines = [f"{name.lower()}: {value}\r\n".encode() for name, value in fields.items()]
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
@@ -15,6 +15,7 @@ import msgspec
 from litestar import Request
 from litestar.params import Parameter
 
+from fileferry.engine.access import policy
 from fileferry.engine.access.links import Grant, Right
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.placement import Preconditions
@@ -32,7 +33,7 @@ from fileferry.errors import (
     TruncatedBody,
     UnsupportedType,
 )
-from fileferry.model import Principal, StoredFile, Upload, parse_duration
+from fileferry.model import Principal, Scope, StoredFile, Upload, parse_duration
 from fileferry.web.standing import refuse_lapsed
 
 AnyRequest = Request[Any, Any, Any]
@@ -303,15 +304,15 @@ def decode_cursor(value: str | None, parts: int) -> list[str] | None:
     return found
 
 
-async def json_body(request: AnyRequest, engine: Engine, kind: type[T]) -> T:
-    """Return the JSON body as ``kind``; an empty one is an empty object.
+async def json_body(request: AnyRequest, engine: Engine, scope: Scope, kind: type[T]) -> T:
+    """Return the JSON body as ``kind``; an empty one is an empty object. Nothing of it is read for a key without ``scope``.
 
-    Raises as ``decode_json``, FileTooLarge over 1 MiB, and Unauthorized where the key that it comes with has changed meanwhile.
+    Raises as ``decode_json``, Forbidden, FileTooLarge over 1 MiB, and Unauthorized where the key has changed meanwhile.
     """
+    principal: Principal = request.state.principal
+    policy.authorize(principal, scope)
     body = await small_body_of(request, _LARGEST_JSON, engine.settings.body_idle_timeout)
-    principal: Principal | None = request.state.get("principal")
-    if principal is not None:
-        await engine.keys.refuse_changed(principal)
+    await engine.keys.refuse_changed(principal)
     return decode_json(body or b"{}", kind)
 
 
@@ -362,6 +363,13 @@ def upload_url(
     return _signed_address(request, engine, upload, query)
 
 
+def part_urls(request: AnyRequest, engine: Engine, upload: Upload, numbers: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """Yield each part's number with a signed URL that takes this part only; see ``upload_url``."""
+    address = _address(request, engine, upload)
+    for number, query in engine.tickets.part_queries(upload, _right(request), numbers):
+        yield number, f"{address}?{query}"
+
+
 def session_url(request: AnyRequest, engine: Engine, upload: Upload) -> str:
     """Return the signed URL that an upload which was begun goes on with.
 
@@ -377,7 +385,11 @@ def is_by_ticket(request: AnyRequest) -> bool:
 
 
 def _signed_address(request: AnyRequest, engine: Engine, upload: Upload, query: dict[str, str]) -> str:
-    return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}?{urlencode(query)}"
+    return f"{_address(request, engine, upload)}?{urlencode(query)}"
+
+
+def _address(request: AnyRequest, engine: Engine, upload: Upload) -> str:
+    return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}"
 
 
 def _right(request: AnyRequest) -> Right:

@@ -9,7 +9,7 @@ from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
-from fileferry.errors import FileTooLarge
+from fileferry.errors import FileTooLarge, LinkRefused
 from fileferry.model import Upload
 from fileferry.web import cors
 from fileferry.web.requests import AnyRequest
@@ -39,11 +39,14 @@ _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, Ht
 async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Response[Any]:
     """Take the bytes of an upload at its signed URL, by whichever upload protocol the client speaks."""
     found, grant = await engine.tickets.at(upload_id, links.words(request.query_params.multi_items()))
+    protocol = _protocol(request)
+    if grant.is_part and (protocol is not s3 or request.method != "PUT"):
+        raise LinkRefused()
     request.state.grant = grant  # by what right the URL of a session is, that it is exchanged for
     begin_standing(request, partial(engine.tickets.refuse_lapsed, upload_id, grant.right), engine.clock)
     await engine.rates.spend_request(await engine.rates.payer(found))
     try:
-        answer = await _protocol(request).handle(request, engine, found)
+        answer = await protocol.handle(request, engine, found)
     except FileTooLarge as error:
         await engine.tickets.refuse_too_long(found, error)
         raise

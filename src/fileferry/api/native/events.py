@@ -13,7 +13,7 @@ from litestar.params import Parameter, QueryParameter
 from litestar.types import ASGIApp
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.events.outbox import Wanted, check_types
+from fileferry.engine.events.outbox import Position, Wanted, check_types
 from fileferry.errors import FerryError, InvalidParameter
 from fileferry.model import Event, Principal, format_time
 from fileferry.telemetry import Message, Receive, Send
@@ -34,7 +34,7 @@ FileId = Annotated[str | None, QueryParameter(name="file", description="Only eve
 
 
 class EventObject(msgspec.Struct):
-    """Something that happened to a file. ``id`` grows from one to the next; ``data`` is the file as it was then."""
+    """Something that happened to a file. ``id`` counts those of the organization; ``data`` is the file as it was then."""
 
     id: str
     type: str
@@ -76,11 +76,11 @@ async def follow(
     where the request prefers to (``Prefer: wait=30``).
     """
     wanted = Wanted(None if types is None else check_types(types.split(",")), file_id)
-    known = _known_id(request.headers.get("last-event-id") or after)
+    known = _known_number(request.headers.get("last-event-id") or after)
     is_page = request.headers.get("accept", "").split(";")[0].strip() == "application/json"
     size = parse_limit(limit)
     engine.events.authorize(principal)
-    position, is_reset = (await engine.events.last(), False) if known is None else await engine.events.resume(known)
+    position, is_reset = await engine.events.resume(principal, known)
     if not is_page:
         return cast(ASGIApp, EventStream(engine, principal, wanted, position, is_reset))
 
@@ -89,7 +89,7 @@ async def follow(
         found = await engine.events.page(principal, position, wanted, size)
         position = found.position  # who waits need not look through the same again
         events = [_event_object(event) for event in found.events]
-        page = EventPage(events, str(position), is_reset, not found.is_whole)
+        page = EventPage(events, str(position.number), is_reset, not found.is_whole)
         return page, None if page.events or page.more else principal.organization.id
 
     page = await settled(request, engine, read)
@@ -99,14 +99,16 @@ async def follow(
 class EventStream:
     """An ASGI application: events from ``position`` on, in the text format of server-sent events, until either side ends."""
 
-    def __init__(self, engine: Engine, principal: Principal, wanted: Wanted, position: int, is_reset: bool) -> None:
+    def __init__(
+        self, engine: Engine, principal: Principal, wanted: Wanted, position: Position, is_reset: bool
+    ) -> None:
         self._engine = engine
         self._principal = principal
         self._wanted = wanted
         self._position = position
         self._beat_at = 0.0
         # Without data it is no event, but a client that is cut before the first one goes on from here.
-        self._beginning = f"retry: {RETRY}\nid: {position}\n\n" + (_reset(position) if is_reset else "")
+        self._beginning = f"retry: {RETRY}\nid: {position.number}\n\n" + (_reset(position.number) if is_reset else "")
 
     async def __call__(self, _scope: Message, receive: Receive, send: Send) -> None:
         """Send what there is and what comes. A client that does not read is cut; whatever it missed it gets when it is back."""
@@ -138,7 +140,7 @@ class EventStream:
         if found.events:
             return "".join(_text(event) for event in found.events)
         if asyncio.get_running_loop().time() >= self._beat_at:
-            return f": still here\nid: {self._position}\n\n"
+            return f": still here\nid: {self._position.number}\n\n"
         if found.is_whole:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(self._beat_at):
@@ -156,20 +158,20 @@ router = Router("/api", route_handlers=[follow])
 
 
 def _event_object(event: Event) -> EventObject:
-    return EventObject(str(event.id), event.type, format_time(event.created_at), event.organization_id, event.data)
+    return EventObject(str(event.number), event.type, format_time(event.created_at), event.organization_id, event.data)
 
 
 def _text(event: Event) -> str:
     data = msgspec.json.encode(_event_object(event)).decode()
-    return f"id: {event.id}\nevent: {event.type}\ndata: {data}\n\n"
+    return f"id: {event.number}\nevent: {event.type}\ndata: {data}\n\n"
 
 
-def _reset(position: int) -> str:
-    """Return the event that says that events up to ``position`` may be gone."""
-    return f'id: {position}\nevent: reset\ndata: {{"id":"{position}","type":"reset"}}\n\n'
+def _reset(number: int) -> str:
+    """Return the event that says that events up to that ``number`` may be gone."""
+    return f'id: {number}\nevent: reset\ndata: {{"id":"{number}","type":"reset"}}\n\n'
 
 
-def _known_id(text: str | None) -> int | None:
+def _known_number(text: str | None) -> int | None:
     if text is None or text == "":
         return None
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > _HIGHEST_ID:

@@ -15,7 +15,7 @@ from fileferry.api.native.objects import FileObject, FilePage, VersionList, file
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes
 from fileferry.errors import InvalidParameter
-from fileferry.model import Principal, StoredFile, clean_name, clean_path
+from fileferry.model import Principal, Scope, StoredFile, clean_name, clean_path
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -112,7 +112,7 @@ async def get_file(
 @patch("/files/{file_id:str}", operation_class=takes_json(FileChanges))
 async def patch_file(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> FileObject:
     """Change a file's name, path, metadata or expiry; its id and versions stay."""
-    asked = await json_body(request, engine, FileChanges)
+    asked = await json_body(request, engine, Scope.UPLOAD, FileChanges)
     if asked.name is not msgspec.UNSET and asked.path is not msgspec.UNSET:
         raise InvalidParameter("Give either a name or a path: a path ends with the name.", parameter="name")
     expires_at = asked.expires_at

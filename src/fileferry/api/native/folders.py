@@ -9,7 +9,7 @@ from fileferry.api.bodies import takes_json
 from fileferry.api.native.files import WorkspaceName
 from fileferry.api.native.objects import FolderObject, FolderPage, folder_object
 from fileferry.engine.engine import Engine
-from fileferry.model import Principal
+from fileferry.model import Principal, Scope
 from fileferry.web.requests import AnyRequest, Cursor, Limit, decode_cursor, encode_cursor, json_body, parse_limit
 
 
@@ -38,7 +38,7 @@ async def create_folder(
     request: AnyRequest, engine: Engine, principal: Principal, workspace: WorkspaceName = None
 ) -> FolderObject:
     """Make the folder at a path; where it is there already, the answer is that one."""
-    asked = await json_body(request, engine, NewFolder)
+    asked = await json_body(request, engine, Scope.UPLOAD, NewFolder)
     return folder_object(await engine.folders.create(principal, asked.path, workspace))
 
 

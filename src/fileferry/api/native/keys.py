@@ -105,7 +105,7 @@ class Rotation(msgspec.Struct, forbid_unknown_fields=True):
 @post("/keys", operation_class=takes_json(NewKey))
 async def create_key(request: AnyRequest, engine: Engine, principal: Principal) -> NewKeyObject:
     """Make an API key of the organization; its secret is in the answer and nowhere else."""
-    asked = await json_body(request, engine, NewKey)
+    asked = await json_body(request, engine, Scope.ADMIN, NewKey)
     user = None if asked.user is None else NewUser(asked.user.id, asked.user.name, asked.user.email)
     life = parse_expires_in(asked.expires_in)
     bounds = KeyBounds(
@@ -135,7 +135,7 @@ async def get_key(engine: Engine, principal: Principal, key_id: str) -> KeyObjec
 @patch("/keys/{key_id:str}", operation_class=takes_json(KeyChanges))
 async def patch_key(request: AnyRequest, engine: Engine, principal: Principal, key_id: str) -> KeyObject:
     """Change what an API key may do: from its next request on, and for the signed URLs that it has asked for."""
-    asked = await json_body(request, engine, KeyChanges)
+    asked = await json_body(request, engine, Scope.ADMIN, KeyChanges)
     named = asked.on_behalf_of
     bounds = KeyBounds(
         limits=changes_of(asked.limits),
@@ -156,7 +156,7 @@ async def revoke_key(engine: Engine, principal: Principal, key_id: str) -> None:
 @post("/keys/{key_id:str}/rotate", operation_class=takes_json(Rotation))
 async def rotate_key(request: AnyRequest, engine: Engine, principal: Principal, key_id: str) -> NewKeyObject:
     """Give an API key a new secret; the present one stays good for ``grace``."""
-    asked = await json_body(request, engine, Rotation)
+    asked = await json_body(request, engine, Scope.ADMIN, Rotation)
     grace = parse_expires_in(asked.grace) or timedelta(0)
     return await _with_secret(engine, *await engine.keys.rotate(principal, key_id, grace))
 

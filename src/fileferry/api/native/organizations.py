@@ -9,7 +9,7 @@ from fileferry.api.bodies import takes_json
 from fileferry.api.native.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
 from fileferry.api.native.workspaces import ShortText
 from fileferry.engine.engine import Engine
-from fileferry.model import Organization, Principal, format_time
+from fileferry.model import Organization, Principal, Scope, format_time
 from fileferry.web.requests import AnyRequest, Cursor, Limit, decode_cursor, encode_cursor, json_body, parse_limit
 
 
@@ -53,7 +53,7 @@ class OrganizationChanges(msgspec.Struct, forbid_unknown_fields=True):
 @post("/organizations", operation_class=takes_json(NewOrganization))
 async def create_organization(request: AnyRequest, engine: Engine, principal: Principal) -> OrganizationObject:
     """Make an organization; needs the root key."""
-    asked = await json_body(request, engine, NewOrganization)
+    asked = await json_body(request, engine, Scope.ADMIN, NewOrganization)
     made = await engine.organizations.create(
         principal,
         asked.slug,
@@ -87,7 +87,7 @@ async def patch_organization(
     request: AnyRequest, engine: Engine, principal: Principal, id_or_slug: str
 ) -> OrganizationObject:
     """Change limits: those of each end user; with the root key also those of all that the organization has."""
-    asked = await json_body(request, engine, OrganizationChanges)
+    asked = await json_body(request, engine, Scope.ADMIN, OrganizationChanges)
     changes, of_end_users = changes_of(asked.limits), changes_of(asked.end_user_limits)
     changed = await engine.organizations.change(principal, id_or_slug, changes=changes, end_user_changes=of_end_users)
     return await _organization_object(engine, principal, changed)

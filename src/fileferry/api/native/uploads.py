@@ -18,7 +18,7 @@ from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
-from fileferry.model import Principal, State, Upload, UploadState, clean_path
+from fileferry.model import Principal, Scope, State, Upload, UploadState, clean_path
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
@@ -142,7 +142,7 @@ async def put_at_path(
 @post("/uploads", operation_class=takes_json(NewUpload))
 async def create_upload(request: AnyRequest, engine: Engine, principal: Principal) -> UploadObject:
     """Ask for a ticket: a signed URL that takes the bytes without the key, whole or in parts."""
-    asked = await json_body(request, engine, NewUpload)
+    asked = await json_body(request, engine, Scope.UPLOAD, NewUpload)
     _check_target(asked)
     promise = Promise(
         path="" if asked.file is not None else clean_path(asked.name or asked.path or ""),
@@ -203,7 +203,7 @@ async def complete_upload(request: AnyRequest, engine: Engine, principal: Princi
 
     Where no parts are listed and a stream has brought bytes, the file is the stream.
     """
-    asked = await json_body(request, engine, UploadCompletion)
+    asked = await json_body(request, engine, Scope.UPLOAD, UploadCompletion)
     upload = await engine.tickets.get(principal, upload_id)
     if upload.state is UploadState.OPEN and upload.stream is not None and asked.parts is None:
         upload = await engine.streams.status(upload)

@@ -13,7 +13,7 @@ from fileferry.api.bodies import takes_json
 from fileferry.engine.engine import Engine
 from fileferry.engine.events.webhooks import message_id
 from fileferry.errors import InvalidParameter, NotFound
-from fileferry.model import Delivery, DeliveryState, Principal, Webhook, format_optional_time, format_time
+from fileferry.model import Delivery, DeliveryState, Principal, Scope, Webhook, format_optional_time, format_time
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -124,7 +124,7 @@ class Replayed(msgspec.Struct):
 @post("/webhooks", operation_class=takes_json(NewWebhook))
 async def create_webhook(request: AnyRequest, engine: Engine, principal: Principal) -> NewWebhookObject:
     """Have the organization's events from now on posted to a URL; the secret that signs them is in the answer and nowhere else."""
-    asked = await json_body(request, engine, NewWebhook)
+    asked = await json_body(request, engine, Scope.ADMIN, NewWebhook)
     return _with_secret(await engine.webhooks.create(principal, asked.url, asked.types))
 
 
@@ -148,7 +148,7 @@ async def get_webhook(engine: Engine, principal: Principal, webhook_id: str) -> 
 @patch("/webhooks/{webhook_id:str}", operation_class=takes_json(WebhookChanges))
 async def patch_webhook(request: AnyRequest, engine: Engine, principal: Principal, webhook_id: str) -> WebhookObject:
     """Change where a webhook's events go and which; disable it, which gives up what waits, or enable it for events from now on."""
-    asked = await json_body(request, engine, WebhookChanges)
+    asked = await json_body(request, engine, Scope.ADMIN, WebhookChanges)
     changed = await engine.webhooks.change(
         principal, webhook_id, url=asked.url, types=asked.types, enabled=asked.enabled
     )
@@ -166,7 +166,7 @@ async def rotate_webhook(
     request: AnyRequest, engine: Engine, principal: Principal, webhook_id: str
 ) -> NewWebhookObject:
     """Give a webhook a new secret; the present one signs beside it for ``grace``."""
-    asked = await json_body(request, engine, SecretRotation)
+    asked = await json_body(request, engine, Scope.ADMIN, SecretRotation)
     grace = parse_expires_in(asked.grace) or timedelta(0)
     return _with_secret(await engine.webhooks.rotate(principal, webhook_id, grace))
 
@@ -207,7 +207,7 @@ async def replay_delivery(engine: Engine, principal: Principal, webhook_id: str,
 @post("/webhooks/{webhook_id:str}/replay", operation_class=takes_json(Replay), status_code=202)
 async def replay_failed(request: AnyRequest, engine: Engine, principal: Principal, webhook_id: str) -> Replayed:
     """Send every failed delivery again that is of ``since`` or later; 409 while the webhook is disabled."""
-    asked = await json_body(request, engine, Replay)
+    asked = await json_body(request, engine, Scope.ADMIN, Replay)
     return Replayed(await engine.webhooks.replay_failed(principal, webhook_id, asked.since))
 
 
@@ -276,7 +276,7 @@ def _with_secret(webhook: Webhook) -> NewWebhookObject:
 def _delivery_object(delivery: Delivery) -> DeliveryObject:
     is_test = delivery.event_id < 0
     return DeliveryObject(
-        id=str(delivery.id),
+        id=str(delivery.number),
         webhook_id=delivery.webhook_id,
         message_id=message_id(delivery),
         event_id=None if is_test else str(delivery.event_id),

@@ -10,7 +10,7 @@ from litestar import Router, get, patch, post
 from fileferry.api.bodies import takes_json
 from fileferry.api.native.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
 from fileferry.engine.engine import Engine
-from fileferry.model import Principal, Workspace, format_time
+from fileferry.model import Principal, Scope, Workspace, format_time
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -68,7 +68,7 @@ class WorkspaceChanges(msgspec.Struct, forbid_unknown_fields=True):
 @post("/workspaces", operation_class=takes_json(NewWorkspace))
 async def create_workspace(request: AnyRequest, engine: Engine, principal: Principal) -> WorkspaceObject:
     """Make a workspace in the organization."""
-    asked = await json_body(request, engine, NewWorkspace)
+    asked = await json_body(request, engine, Scope.ADMIN, NewWorkspace)
     made = await engine.workspaces.create(
         principal,
         asked.name,
@@ -102,7 +102,7 @@ async def patch_workspace(
     request: AnyRequest, engine: Engine, principal: Principal, id_or_name: str
 ) -> WorkspaceObject:
     """Change limits, at once; and which versions a workspace keeps: of a file with its next version, of all files before long."""
-    asked = await json_body(request, engine, WorkspaceChanges)
+    asked = await json_body(request, engine, Scope.ADMIN, WorkspaceChanges)
     kept_for = asked.keep_versions_for
     changed = await engine.workspaces.change(
         principal,

@@ -17,6 +17,9 @@ organizations = Table(
     # What policy allows, as the model's Limits in JSON: together, and to each end user.
     Column("limits", JSON, nullable=False, server_default="{}"),
     Column("end_user_limits", JSON, nullable=False, server_default="{}"),
+    # The numbers of its newest event, and of the newest of those that were forgotten.
+    Column("last_event", BigInteger, nullable=False, server_default="0"),
+    Column("forgotten_event", BigInteger, nullable=False, server_default="0"),
 )
 
 workspaces = Table(

@@ -11,14 +11,17 @@ _PENDING = text("state = 'pending'")
 events = Table(
     "events",
     metadata,
+    # Its place among those of all organizations, which is told to nobody.
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("organization_id", String(36), nullable=False),
+    # Its place among those of its organization.
+    Column("number", BigInteger, nullable=False, server_default="0"),
     Column("file_id", String(36), nullable=False),
     Column("version_id", String(36)),
     Column("type", String(32), nullable=False),
     Column("data", JSON, nullable=False),
     Column("created_at", Instant, nullable=False, index=True),
-    Index("events_by_organization", "organization_id", "id"),
+    Index("events_by_organization", "organization_id", "number", unique=True),
 )
 
 webhooks = Table(
@@ -35,8 +38,10 @@ webhooks = Table(
     Column("old_secret_until", Instant),
     Column("disabled_at", Instant),
     Column("disabled_reason", String(255)),
-    # The last event that deliveries were made of.
+    # The number of the last event that deliveries were made of.
     Column("last_event_id", BigInteger, nullable=False),
+    # The number of the last delivery.
+    Column("last_delivery", BigInteger, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -46,6 +51,9 @@ deliveries = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("webhook_id", ForeignKey("webhooks.id"), nullable=False),
+    # Its place among those of its webhook, where ``id`` is that among all.
+    Column("number", BigInteger, nullable=False, server_default="0"),
+    # The number of the event.
     Column("event_id", BigInteger, nullable=False),
     Column("file_id", String(36), nullable=False),
     Column("type", String(32), nullable=False),
@@ -60,7 +68,7 @@ deliveries = Table(
     Column("last_attempt_at", Instant),
     Column("created_at", Instant, nullable=False, index=True),
     UniqueConstraint("webhook_id", "event_id"),
-    Index("deliveries_of_webhook", "webhook_id", "id"),
+    Index("deliveries_of_webhook", "webhook_id", "number", unique=True),
     Index("deliveries_pending", "webhook_id", "next_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
     Index("deliveries_in_order", "webhook_id", "file_id", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
 )

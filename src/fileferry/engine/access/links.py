@@ -8,9 +8,9 @@ import base64
 import hmac
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from sqlalchemy import Connection
@@ -25,11 +25,13 @@ _MAC_BYTES = 16
 _SAS_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _UPLOAD_RIGHTS = "cw"  # create and write
 _SESSION_RIGHTS = "cwa"  # and append, for as long as what was begun goes on
+_PART_RIGHTS = "w"  # write the one part that is named
 _DOWNLOAD_RIGHTS = "r"
 _DELETED_RIGHTS = "rl"
 _SIGNED = ("se", "sp", "skoid", "sig")
 # What tells protocols which operation is meant, and on what.
 _DECISIVE = (*_SIGNED, "uploadId", "partNumber", "comp", "blockid")
+_IN_LOWER_CASE = {name.lower(): name for name in (*_SIGNED, "uploadId", "partNumber")}
 
 
 class Right(msgspec.Struct, frozen=True):
@@ -48,11 +50,15 @@ class Right(msgspec.Struct, frozen=True):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a verified upload URL grants: until when, by what right, and whether it is the URL of a session that was begun."""
+    """What a verified upload URL grants: until when, by what right, and whether it is the URL of a session that was begun.
+
+    Or it is for one part: then for the one that its query names, and for nothing else.
+    """
 
     right: Right
     ends_at: datetime
     is_session: bool
+    is_part: bool
 
 
 def words(query: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -63,7 +69,7 @@ def words(query: Iterable[tuple[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in query:
         is_twice = name in found and name in _DECISIVE
-        is_other_case = name not in _SIGNED and name.lower() in _SIGNED
+        is_other_case = _IN_LOWER_CASE.get(name.lower(), name) != name
         if is_twice or is_other_case:
             raise LinkRefused()
         found[name] = value
@@ -110,6 +116,21 @@ class Links:
         mac = self._upload_mac(self._newest, upload, asker.get("skoid", ""), right.secret, rights, until)
         return {"se": until, "sp": rights, **asker, "sig": _encode(bytes([self._newest]) + mac)}
 
+    def part_queries(
+        self, upload: Upload, right: Right, expires_at: datetime, numbers: Iterable[int]
+    ) -> Iterator[tuple[int, str]]:
+        """Yield each part's number with the query of a signed URL that takes this part and no other, as ``upload_query`` does.
+
+        Percent-encoded: there may be thousands.
+        """
+        until, upload_id = _until(expires_at), upload.multipart_name
+        asker = {} if right.key_id == upload.key_id else {"skoid": right.key_id}
+        common = urlencode({"uploadId": upload_id, "se": until, "sp": _PART_RIGHTS, **asker})
+        signed = (asker.get("skoid", ""), right.secret, _PART_RIGHTS, until, upload_id)
+        for number in numbers:
+            mac = self._upload_mac(self._newest, upload, *signed, str(number))
+            yield number, f"{common}&partNumber={number}&sig={_encode(bytes([self._newest]) + mac)}"
+
     def verify_upload(self, query: Mapping[str, str], upload: Upload, secrets: Sequence[str], now: datetime) -> Grant:
         """Return what the query grants, if it was made for this upload and its time is not over.
 
@@ -117,13 +138,15 @@ class Links:
         """
         until, secret_id, mac = self._signature(query, now)
         rights, named = query.get("sp", ""), query.get("skoid", "")
-        if rights not in (_UPLOAD_RIGHTS, _SESSION_RIGHTS) or ("skoid" in query and not _is_id(named)):
+        if rights not in (_UPLOAD_RIGHTS, _SESSION_RIGHTS, _PART_RIGHTS) or ("skoid" in query and not _is_id(named)):
             raise LinkRefused()
+        is_part = rights == _PART_RIGHTS
+        part = (query.get("uploadId", ""), query.get("partNumber", "")) if is_part else ()
         secret = next(
             (
                 secret
                 for secret in (*secrets, "")
-                if hmac.compare_digest(self._upload_mac(secret_id, upload, named, secret, rights, until), mac)
+                if hmac.compare_digest(self._upload_mac(secret_id, upload, named, secret, rights, until, *part), mac)
             ),
             None,
         )
@@ -133,7 +156,7 @@ class Links:
             if rights != _UPLOAD_RIGHTS or not hmac.compare_digest(former, mac):
                 raise LinkRefused()
         right = Right(asker(query, upload), secret or "")
-        return Grant(right, _time(until), rights == _SESSION_RIGHTS)
+        return Grant(right, _time(until), rights == _SESSION_RIGHTS, is_part)
 
     def download_query(self, stored: StoredFile, right: Right, expires_at: datetime) -> dict[str, str]:
         """Return the query of a version's signed download URL, which is good while the secret of the key that asked for it is."""
@@ -179,9 +202,11 @@ class Links:
             raise LinkRefused()
         return until, raw[0], raw[1:]
 
-    def _upload_mac(self, secret_id: int, upload: Upload, named: str, secret: str, rights: str, until: str) -> bytes:
+    def _upload_mac(
+        self, secret_id: int, upload: Upload, named: str, secret: str, rights: str, until: str, *part: str
+    ) -> bytes:
         ids = (upload.organization_id, upload.file_id, upload.version_id, upload.id)
-        return self._sign(secret_id, _text("upload", *ids, named, secret, rights, until))
+        return self._sign(secret_id, _text("upload", *ids, named, secret, rights, until, *part))
 
     def _download_mac(
         self, secret_id: int, stored: StoredFile, key_id: str, secret: str, rights: str, until: str

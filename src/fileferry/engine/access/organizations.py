@@ -112,7 +112,7 @@ class Organizations:
                 usage.forget_end_users(conn, before.id)
             return after
 
-        return await self._database.write(store)
+        return await self._database.free(store)
 
     async def kept(self, principal: Principal, organization: Organization) -> Usage | None:
         """Return what an organization keeps, where its limits say anything of that and the principal sees all of it."""
@@ -120,12 +120,16 @@ class Organizations:
             return None
         return await self._database.read(quotas.kept, usage.of_organization(organization.id), organization.limits)
 
-    async def users(self, ids: Iterable[str | None]) -> dict[str, User]:
-        """Return by id the users that these ids name; what names nobody is left out."""
+    async def users(self, principal: Principal, ids: Iterable[str | None]) -> dict[str, User]:
+        """Return by id the users of the principal's organization that these ids name; what names nobody there is left out.
+
+        How keys are called is for administrators: who is confined is told of no other key's name, where nobody was named for it.
+        """
         wanted = {id for id in ids if id is not None}
         if not wanted:
             return {}
-        found = await self._database.read(stored.list_users, wanted)
+        only_key = principal.key.id if policy.is_confined(principal) else None
+        found = await self._database.read(stored.list_users, principal.organization.id, wanted, only_key)
         return {user.id: user for user in found}
 
 

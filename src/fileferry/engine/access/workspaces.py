@@ -111,7 +111,7 @@ class Workspaces:
             quotas.renew(conn, usage.of_workspace(workspace.id), workspace.limits, after)
             return msgspec.structs.replace(workspace, **values, limits=after)
 
-        return await self._database.write(store)
+        return await self._database.free(store)
 
     async def kept(self, principal: Principal, workspace: Workspace) -> Usage | None:
         """Return what a workspace keeps, where its limits say anything of that and the principal sees all of it."""

@@ -24,6 +24,7 @@ from fileferry.db.database import Database
 from fileferry.engine.events import egress
 from fileferry.engine.events.egress import Egress, EgressError, Resolve
 from fileferry.engine.events.webhooks import event_body, message_id
+from fileferry.errors import InsufficientStorage
 from fileferry.model import Clock, Delivery, DeliveryState, Webhook
 from fileferry.settings import Settings
 
@@ -124,7 +125,11 @@ class Deliveries:
         lagging = await self._database.read(stored.list_lagging, _PAGE)
         is_behind = len(lagging) == _PAGE
         for webhook_id in lagging:
-            is_behind |= await self._database.write(self._take_up, webhook_id)
+            try:
+                is_behind |= await self._database.grow(self._take_up, webhook_id)
+            except InsufficientStorage:
+                is_behind = False  # the events are kept, and taken up once there is room
+                break
         await self._begin_due(sender)
         return is_behind
 
@@ -133,21 +138,21 @@ class Deliveries:
         webhook = stored.find(conn, webhook_id)
         if webhook is None or webhook.disabled_at is not None:
             return False
-        newest = events.last_id(conn)
-        found = events.list_after(conn, webhook.last_event_id, _PAGE, webhook.organization_id, webhook.types)
+        _forgotten, newest = events.bounds(conn, webhook.organization_id)
+        found = events.list_after(conn, webhook.organization_id, webhook.last_event_id, _PAGE, webhook.types)
         now = self._clock()
         for event in found:
             stored.insert_delivery(
                 conn,
                 webhook_id=webhook.id,
-                event_id=event.id,
+                event_id=event.number,
                 file_id=event.file_id,
                 type=event.type,
                 body=event_body(event),
                 now=now,
             )
         is_behind = len(found) == _PAGE
-        stored.update_webhook(conn, webhook.id, last_event_id=found[-1].id if is_behind else newest)
+        stored.update_webhook(conn, webhook.id, last_event_id=found[-1].number if is_behind else newest)
         return is_behind
 
     async def _begin_due(self, sender: Egress) -> None:

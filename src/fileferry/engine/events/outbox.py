@@ -39,11 +39,21 @@ class Wanted(msgspec.Struct, frozen=True):
     file_id: str | None = None
 
 
+class Position(msgspec.Struct, frozen=True):
+    """How far an organization's events are known: up to ``number``, with which to go on in another stream.
+
+    They are all of its events up to the id ``seen`` in the outbox of all organizations, which is told to nobody.
+    """
+
+    number: int
+    seen: int = 0
+
+
 class Stretch(msgspec.Struct, frozen=True):
     """What there is to be told, in order, among all events up to ``position``; ``is_whole`` when there were no more."""
 
     events: list[Event]
-    position: int
+    position: Position
     is_whole: bool
 
 
@@ -85,17 +95,18 @@ class Events:
         """Raise Forbidden unless the principal may follow events."""
         policy.authorize(principal, Scope.READ)
 
-    async def last(self) -> int:
-        """Return the id of the newest event, of any organization."""
-        return await self._database.lookup(events.last_id)
+    async def resume(self, principal: Principal, after: int | None) -> tuple[Position, bool]:
+        """Return where to go on after the number ``after``, or after all there is, and whether events since then may be gone.
 
-    async def resume(self, after: int) -> tuple[int, bool]:
-        """Return the id to go on after, and whether events since ``after`` may be gone: then it is that before the oldest kept."""
-        oldest, newest = await self._database.lookup(_bounds)
-        is_known = oldest - 1 <= after <= newest
-        return (after, False) if is_known else (oldest - 1, True)
+        Then it is where the oldest begin that are kept.
+        """
+        forgotten, newest = await self._database.lookup(events.bounds, principal.organization.id)
+        if after is None:
+            return Position(newest), False
+        is_known = forgotten <= after <= newest
+        return (Position(after), False) if is_known else (Position(forgotten), True)
 
-    async def page(self, principal: Principal, after: int, wanted: Wanted, size: int) -> Stretch:
+    async def page(self, principal: Principal, after: Position, wanted: Wanted, size: int) -> Stretch:
         """Return at most ``size`` of the events past ``after`` that the principal may know of, those of a bounded stretch.
 
         It may be empty though there is more to look through, which ``is_whole`` tells. Raises Forbidden.
@@ -105,24 +116,25 @@ class Events:
             found = await self.after(principal, found.position, wanted, max(size, _BATCH))
             if len(found.events) > size:
                 told = found.events[:size]
-                return Stretch(told, told[-1].id, is_whole=False)
+                return Stretch(told, _position_of(told[-1]), is_whole=False)
             if found.events or found.is_whole:
                 return found
         return found
 
-    async def after(self, principal: Principal, after: int, wanted: Wanted, limit: int = _BATCH) -> Stretch:
+    async def after(self, principal: Principal, after: Position, wanted: Wanted, limit: int = _BATCH) -> Stretch:
         """Return what the principal may know of the events past ``after``, among the next ``limit``; raises Forbidden."""
         self.authorize(principal)
         organization_id = principal.organization.id
-        if self._tail is not None and self._floor <= after:
-            position = self._position
-            found = [event for event in self._recent if event.id > after and event.organization_id == organization_id]
+        if self._tail is not None and self._floor <= after.seen:
+            found = [event for event in self._recent if _is_new(event, organization_id, after)]
+            number = found[-1].number if found else after.number
+            position = Position(number, max(self._position, after.seen))
         else:
             found, position = await self._database.read(_read, after, limit, organization_id, wanted)
         if len(found) > limit:
-            found, position = found[:limit], found[limit - 1].id
+            found, position = found[:limit], _position_of(found[limit - 1])
         told = [event for event in found if _is_wanted(event, wanted)]
-        return Stretch(await self._seen(told, principal), max(position, after), is_whole=len(found) < limit)
+        return Stretch(await self._seen(told, principal), position, is_whole=len(found) < limit)
 
     def end(self) -> None:
         """Send everybody home who listens; those who come later need not wait either."""
@@ -154,7 +166,7 @@ class Events:
         """See to it that there is a tail; what happens after this is noticed."""
         if self._tail is not None:
             return
-        position = await self.last()
+        position = await self._database.lookup(events.last_id)
         if self._tail is None:  # nobody else has begun meanwhile
             self._floor = self._position = position
             self._tail = asyncio.create_task(self._follow())
@@ -170,7 +182,7 @@ class Events:
 
     async def _read_on(self) -> Sequence[Event]:
         try:
-            fresh = await self._database.lookup(events.list_after, self._position, _BATCH)
+            fresh = await self._database.lookup(events.list_following, self._position, _BATCH)
         except Exception:
             _log.exception("listening_failed")
             return ()
@@ -192,16 +204,21 @@ def check_types(types: Sequence[str]) -> tuple[str, ...]:
     return tuple(types)
 
 
-def _bounds(conn: Connection) -> tuple[int, int]:
-    """Return the ids of the oldest and the newest event; where there is none, those of the next and of none."""
-    newest = events.last_id(conn)
-    return events.first_id(conn) or newest + 1, newest
+def _read(
+    conn: Connection, after: Position, limit: int, organization_id: str, wanted: Wanted
+) -> tuple[list[Event], Position]:
+    seen = events.last_id(conn)
+    _forgotten, newest = events.bounds(conn, organization_id)
+    found = events.list_after(conn, organization_id, after.number, limit, wanted.types, wanted.file_id)
+    return found, _position_of(found[-1]) if len(found) == limit else Position(newest, seen)
 
 
-def _read(conn: Connection, after: int, limit: int, organization_id: str, wanted: Wanted) -> tuple[list[Event], int]:
-    newest = events.last_id(conn)
-    found = events.list_after(conn, after, limit, organization_id, wanted.types, wanted.file_id)
-    return found, found[-1].id if len(found) == limit else newest
+def _position_of(event: Event) -> Position:
+    return Position(event.number, event.id)
+
+
+def _is_new(event: Event, organization_id: str, after: Position) -> bool:
+    return event.organization_id == organization_id and event.number > after.number
 
 
 def _is_wanted(event: Event, wanted: Wanted) -> bool:

@@ -70,7 +70,7 @@ class Webhooks:
                 url=url,
                 types=wanted,
                 secret=_new_secret(),
-                last_event_id=events.last_id(conn),
+                last_event_id=_last_event(conn, principal),
                 created_at=now,
             )
             stored.insert_webhook(conn, webhook)
@@ -118,11 +118,13 @@ class Webhooks:
             if enabled is False and webhook.disabled_at is None:
                 stored.disable(conn, webhook.id, "Disabled by request.", self._clock())
             if enabled is True and webhook.disabled_at is not None:
-                again = {"disabled_at": None, "disabled_reason": None, "last_event_id": events.last_id(conn)}
+                again = {"disabled_at": None, "disabled_reason": None, "last_event_id": _last_event(conn, principal)}
                 stored.update_webhook(conn, webhook.id, **again)
             return _find(conn, principal, webhook_id)
 
-        return await self._database.write(store)
+        # To send nothing more must work on a full disk.
+        disables_only = enabled is False and not values
+        return await (self._database.free if disables_only else self._database.grow)(store)
 
     async def delete(self, principal: Principal, webhook_id: str) -> None:
         """Delete a webhook, what waits to be sent to it, and its log; raises NotFound."""
@@ -147,41 +149,41 @@ class Webhooks:
             )
             return _find(conn, principal, webhook_id)
 
-        return await self._database.write(store)
+        return await self._database.free(store)
 
     async def deliveries(
-        self, principal: Principal, webhook_id: str, state: DeliveryState | None, before_id: int | None, limit: int
+        self, principal: Principal, webhook_id: str, state: DeliveryState | None, before: int | None, limit: int
     ) -> Page[Delivery]:
         """Return a page of a webhook's log, newest first: all of it, or what is in one state. Raises NotFound."""
         webhook = await self.get(principal, webhook_id)
-        before = _NEWEST if before_id is None else before_id
+        before = _NEWEST if before is None else before
         found = await self._database.read(stored.list_deliveries, webhook.id, state, before, limit + 1)
-        return Page(found[:limit], str(found[limit - 1].id) if len(found) > limit else None)
+        return Page(found[:limit], str(found[limit - 1].number) if len(found) > limit else None)
 
-    async def replay(self, principal: Principal, webhook_id: str, delivery_id: int) -> Delivery:
+    async def replay(self, principal: Principal, webhook_id: str, number: int) -> Delivery:
         """Send a delivery again, or at once, whatever became of it; raises NotFound, and Conflict while the webhook is disabled."""
         policy.authorize(principal, Scope.ADMIN)
 
         def store(conn: Connection) -> Delivery:
             webhook = _find_enabled(conn, principal, webhook_id)
-            delivery = stored.find_delivery(conn, webhook.id, delivery_id)
+            delivery = stored.find_delivery(conn, webhook.id, number)
             if delivery is None:
                 raise NotFound("The webhook has no delivery with this id.")
-            stored.replay(conn, webhook.id, delivery.id, self._clock())
-            return stored.find_delivery(conn, webhook.id, delivery.id) or delivery
+            stored.replay(conn, delivery.id, self._clock())
+            return stored.find_delivery(conn, webhook.id, number) or delivery
 
-        return await self._database.write(store)
+        return await self._database.grow(store)
 
     async def replay_failed(self, principal: Principal, webhook_id: str, since: datetime) -> int:
         """Send again every delivery that was given up and is of ``since`` or later; return how many. Raises as ``replay``."""
         policy.authorize(principal, Scope.ADMIN)
 
-        def store(conn: Connection, after_id: int) -> list[int]:
+        def store(conn: Connection, after: int) -> list[int]:
             webhook = _find_enabled(conn, principal, webhook_id)
-            return stored.replay_failed(conn, webhook.id, since, after_id, self._clock(), _PAGE)
+            return stored.replay_failed(conn, webhook.id, since, after, self._clock(), _PAGE)
 
         replayed, after = 0, 0
-        while page := await self._database.write(partial(store, after_id=after)):
+        while page := await self._database.grow(partial(store, after=after)):
             replayed, after = replayed + len(page), page[-1]
         return replayed
 
@@ -205,7 +207,7 @@ class Webhooks:
             assert delivery is not None
             return delivery
 
-        return await self._database.write(store)
+        return await self._database.grow(store)
 
 
 def message_id(delivery: Delivery) -> str:
@@ -217,7 +219,7 @@ def message_id(delivery: Delivery) -> str:
 
 def event_body(event: Event) -> str:
     """Return what a webhook is sent of an event."""
-    known = {"event_id": str(event.id), "organization_id": event.organization_id}
+    known = {"event_id": str(event.number), "organization_id": event.organization_id}
     return body(event.type, event.created_at, {**event.data, **known})
 
 
@@ -231,6 +233,11 @@ def _find(conn: Connection, principal: Principal, webhook_id: str) -> Webhook:
     if webhook is None or webhook.organization_id != principal.organization.id:
         raise NotFound("There is no webhook with this id in the organization.")
     return webhook
+
+
+def _last_event(conn: Connection, principal: Principal) -> int:
+    _forgotten, last = events.bounds(conn, principal.organization.id)
+    return last
 
 
 def _find_enabled(conn: Connection, principal: Principal, webhook_id: str) -> Webhook:

@@ -65,7 +65,10 @@ class Changing:
         policy.authorize(principal, Scope.READ)  # the answer shows the file
         if changes.metadata is not msgspec.UNSET:
             policy.check_metadata(self._settings, changes.metadata)
-        return await self._database.write(self._change, principal, file_id, changes)
+        # An end may be set on a full disk: what it ends is freed.
+        ends_only = changes.metadata is changes.name is changes.path is msgspec.UNSET
+        write = self._database.free if ends_only else self._database.grow
+        return await write(self._change, principal, file_id, changes)
 
     async def delete(
         self, principal: Principal, file_id: str, *, permanent: bool = False, workspace: str | None = None
@@ -96,7 +99,7 @@ class Changing:
 
         Where its path is taken it gets one beside it. Raises NotFound for a file that is unknown or deleted for good.
         """
-        return await self._database.write(self._restore, principal, file_id, workspace)
+        return await self._database.grow(self._restore, principal, file_id, workspace)
 
     async def delete_version(self, principal: Principal, file_id: str, number: int) -> None:
         """Delete one version that is not the current one, for good. Raises NotFound, Conflict for the current one."""

@@ -39,7 +39,7 @@ class Fetches:
 
     async def record(self, stored: StoredFile) -> None:
         """Record a whole fetch of a limited version durably; after the last one it is gone for everybody who comes later."""
-        await self._database.write(versions.fetched, stored, self._clock())
+        await self._database.free(versions.fetched, stored, self._clock())
 
     def add(self, stored: StoredFile) -> None:
         """Have a whole fetch of a version without a limit recorded soon, unless the minute has had enough of it."""

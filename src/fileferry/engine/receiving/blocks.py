@@ -125,6 +125,8 @@ class Blocks:
 
         def forget(conn: Connection) -> list[Part]:
             named = set(uploads.find_block_list(conn, upload.id) or ())
+            if uploads.count_pieces(conn, upload.id) == len(named):
+                return []
             others = uploads.list_blocks(conn, upload.id) + uploads.list_parts(conn, upload.id)
             others = [part for part in others if part.number not in named]
             uploads.delete_pieces(conn, upload.id, [part.number for part in others])

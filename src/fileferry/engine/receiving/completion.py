@@ -23,6 +23,7 @@ from fileferry.engine.files import versions
 from fileferry.engine.files.placement import Content, Placement, Preconditions
 from fileferry.engine.inspection import signatures
 from fileferry.engine.inspection.digests import Algorithm, Hasher, combine_crc32c
+from fileferry.engine.receiving import lapse
 from fileferry.engine.receiving.extents import join_extents, refuse_repeated
 from fileferry.errors import (
     AlreadyUploaded,
@@ -78,7 +79,8 @@ class Completion:
         return self.receive(conn, upload, content)
 
     def receive(self, conn: Connection, upload: Upload, content: Content) -> Upload:
-        """Record that all bytes of an upload are there, still to be put together."""
+        """Record that all bytes of an upload are there, still to be put together; raises Gone for one that has failed."""
+        self._refuse_failed(upload)
         values = {
             "state": UploadState.RECEIVED,
             "content": msgspec.to_builtins(content),
@@ -175,7 +177,7 @@ class Completion:
             stored = await self._database.write(self.record, [upload.id for upload in found])
         except FileTooLarge:
             if len(found) == 1 and found[0].end_user is not None:
-                await self._database.write(refuse_too_long, found[0].id, self._clock())
+                await self._database.free(refuse_too_long, found[0].id, self._clock())
             raise
         for upload in found:
             # A file without bytes has no blob, though its upload may have gathered one.
@@ -214,6 +216,7 @@ class Completion:
             raise Gone("The upload was aborted, or waited too long.", ids=[upload.file_id])
         if upload.parent_id is not None:
             raise Forbidden("A partial upload is no file by itself: join it with the others.")
+        self._refuse_failed(upload)
         now = self._clock()
         asker, workspace = limits.asker(conn, upload)
         allowed = limits.in_force(self._settings, asker, workspace)
@@ -243,6 +246,10 @@ class Completion:
         ended = {"state": UploadState.COMPLETED, "blob_key": None, "content": None, "touched_at": now}
         uploads.update_upload(conn, upload.id, **ended)
         return received.stored
+
+    def _refuse_failed(self, upload: Upload) -> None:
+        if lapse.has_failed(upload, self._settings, self._clock()):
+            raise Gone("The upload has failed: its bytes did not come in time.", ids=[upload.file_id])
 
 
 class ReceivedBytes(msgspec.Struct, frozen=True):

@@ -11,10 +11,9 @@ from fileferry.settings import Settings
 def pause(upload: Upload, settings: Settings) -> timedelta:
     """Return how long what was begun may rest before it goes on.
 
-    A ticket whose URL was for a shorter time than usual grants that time again after each piece, and no more.
+    A ticket grants the time of its URL again after each piece, and no more.
     """
-    granted = upload.url_expires_at - upload.created_at
-    return granted if granted < settings.upload_url_lifetime else settings.upload_idle_timeout
+    return min(upload.url_expires_at - upload.created_at, settings.upload_idle_timeout)
 
 
 def session_end(upload: Upload, settings: Settings) -> datetime:
@@ -31,3 +30,9 @@ def has_lapsed(upload: Upload, settings: Settings, now: datetime) -> bool:
     if upload.state is UploadState.RECEIVED and not upload.auto_complete:
         return upload.touched_at + settings.upload_idle_timeout <= now
     return max(upload.url_expires_at, upload.touched_at + pause(upload, settings)) <= now
+
+
+def has_failed(upload: Upload, settings: Settings, now: datetime) -> bool:
+    """Whether an end user is told that an upload has failed, which is final: nothing of it is taken, and nobody completes it."""
+    is_under_way = upload.state in (UploadState.OPEN, UploadState.RECEIVED)
+    return is_under_way and upload.end_user is not None and has_lapsed(upload, settings, now)

@@ -110,7 +110,7 @@ class Streams:
             uploads.update_upload(conn, upload.id, **values, **touched)
             return current
 
-        before = await self._database.write(record)
+        before = await self._database.grow(record)
         if before.blob_key is not None and before.state is not UploadState.OPEN:
             await self._completion.release(before.blob_key)
         elif before.blob_key is not None and before.stream is not None:
@@ -149,7 +149,7 @@ class Streams:
             uploads.update_upload(conn, upload.id, wire={**current.wire, **words})
             return reload(conn, upload.id)
 
-        return await self._database.write(record)
+        return await self._database.grow(record)
 
     async def set_size(self, upload: Upload, size: int) -> Upload:
         """Fix the length of the whole, learned only now; the same again is no error. Raises SizeMismatch, FileTooLarge."""

@@ -4,7 +4,7 @@ call makes them a version. Until that call nothing of them is served.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -125,7 +125,8 @@ class Tickets:
         upload = usable.upload
         secrets = await self._database.lookup(keys.living_secrets, links.asker(query, upload), now)
         grant = self._links.verify_upload(query, upload, secrets, now)
-        if grant.is_session and lapse.session_end(upload, self._settings) <= now:
+        is_over = grant.is_session and lapse.session_end(upload, self._settings) <= now
+        if is_over or lapse.has_failed(upload, self._settings, now):
             raise LinkRefused()
         await self._refuse_powerless(usable, grant.right.key_id, now)
         largest = limits.largest(limits.at_use(self._settings, usable))
@@ -167,7 +168,7 @@ class Tickets:
         # A part of the wrong size says nothing of the whole.
         is_of_part = error.fields.get("expected", upload.promised_size) != upload.promised_size
         if upload.end_user is not None and not is_of_part:
-            await self._database.write(refuse_too_long, upload.id, self._clock())
+            await self._database.free(refuse_too_long, upload.id, self._clock())
 
     def url_query(self, upload: Upload, right: Right, lifetime: timedelta | None = None) -> dict[str, str]:
         """Return the query of the upload's signed URL, good for ``lifetime`` or ``upload_url_lifetime`` from now.
@@ -175,6 +176,10 @@ class Tickets:
         It ends with the secret of the key that asks for it, and with the upload's key.
         """
         return self._links.upload_query(upload, right, self.url_expiry(lifetime))
+
+    def part_queries(self, upload: Upload, right: Right, numbers: Iterable[int]) -> Iterator[tuple[int, str]]:
+        """Yield each part's number with the query of a signed URL that takes this part only, and ends as that of ``url_query``."""
+        return self._links.part_queries(upload, right, self.url_expiry(), numbers)
 
     def session_query(self, upload: Upload, right: Right) -> dict[str, str]:
         """Return the query of the signed URL that what was begun goes on with; see ``session_end``."""

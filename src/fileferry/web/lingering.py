@@ -1,17 +1,21 @@
 """Answering before the body was read: the client gets to see the answer, and does not get to send gigabytes to nobody.
 
-Closing a connection on a client that still sends makes it lose the answer; reading on without end makes a refusal as dear
-as an upload. So what still comes is read and dropped for a bounded time and size, and then the connection is closed.
+Closing a connection on a client that still sends makes it lose the answer, and some proxies look at an answer only once they
+have sent everything. So what still comes is read and dropped as long as the client gets on, and no longer: reading costs little,
+but a client that hardly sends would hold its connection for nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from fileferry.telemetry import Application, Message, Receive, Send
 
-_MOST_BYTES = 8 * 1024 * 1024
-_MOST_SECONDS = 5.0
+_STRETCH = 5.0
+"""Seconds in which ``_LEAST_BYTES`` must come: 50 KiB a second, which any line has that large files come by."""
+_LEAST_BYTES = 256 * 1024
+_MOST_SECONDS = 600.0
 
 
 class Lingering:
@@ -54,16 +58,17 @@ class Lingering:
 
 
 async def _drain(receive: Receive) -> None:
-    dropped = 0
-    try:
-        async with asyncio.timeout(_MOST_SECONDS):
-            while dropped < _MOST_BYTES:
-                message = await receive()
-                if not message.get("more_body", False):
-                    return
-                dropped += len(message.get("body", b""))
-    except TimeoutError:
-        return
+    loop = asyncio.get_running_loop()
+    last = loop.time() + _MOST_SECONDS
+    with contextlib.suppress(TimeoutError):
+        while loop.time() < last:
+            async with asyncio.timeout(_STRETCH):
+                came = 0
+                while came < _LEAST_BYTES:
+                    message = await receive()
+                    if not message.get("more_body", False):
+                        return
+                    came += len(message.get("body", b""))
 
 
 def _has_body(scope: Message) -> bool:

@@ -16,7 +16,7 @@ from fileferry import settings as configuration
 from fileferry.errors import FerryError, Unavailable
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import CUT, Application, Message, Receive, Send, Telemetry
-from fileferry.web import problems
+from fileferry.web import problems, tus
 from fileferry.web.lingering import Lingering
 
 RESERVE = 32
@@ -128,10 +128,12 @@ def _may_use_reserve(scope: Message) -> bool:
     return path in _PROBES or path == _KEYS or path.startswith(f"{_KEYS}/") or scope["method"] == "DELETE"
 
 
-async def _refuse(_scope: Message, _receive: Receive, send: Send) -> None:
+async def _refuse(scope: Message, _receive: Receive, send: Send) -> None:
     CUT.labels("full").inc()
     error = busy()
+    is_tus = any(name == b"tus-resumable" for name, _value in scope["headers"])
+    status = tus.status_of(scope["method"], error) if is_tus else error.status
     headers = [(name.lower().encode(), value.encode()) for name, value in problems.fields_of(error).items()]
     headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": problems.document(error), "more_body": False})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": problems.document(error, status), "more_body": False})

@@ -21,7 +21,7 @@ async def refuse(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"no", "more_body": False})
 
 
-def answered(body: AsyncIterator[bytes]) -> list[Any]:
+def answered(body: AsyncIterator[bytes], most_seconds: float = 60) -> list[Any]:
     """Return what a client is told that sends this body, without an end."""
     told: list[Any] = []
 
@@ -34,7 +34,7 @@ def answered(body: AsyncIterator[bytes]) -> list[Any]:
         told.append(message)
 
     scope = {"type": "http", "headers": [(b"transfer-encoding", b"chunked")]}
-    asyncio.run(asyncio.wait_for(Lingering(refuse)(scope, receive, send), 10))
+    asyncio.run(asyncio.wait_for(Lingering(refuse, most_seconds)(scope, receive, send), 10))
     return told
 
 
@@ -67,12 +67,10 @@ def test_a_client_that_hardly_sends_is_left() -> None:
     assert answered(body())[-1]["more_body"] is False
 
 
-def test_a_client_that_sends_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lingering, "_MOST_SECONDS", 0.2)
-
+def test_a_client_that_sends_without_an_end_is_left() -> None:
     async def body() -> AsyncIterator[bytes]:
         while True:
             yield PIECE
             await asyncio.sleep(0)
 
-    assert answered(body())[-1]["more_body"] is False
+    assert answered(body(), 0.2)[-1]["more_body"] is False

@@ -25,6 +25,7 @@ _FILES_FOR_OTHERS = 128  # database, threads at the store, scanners, webhooks, R
 _FILES_OF_A_CONNECTION = 2  # its socket, and the blob that it reads or writes
 _MOST_BY_DEFAULT = 10_000
 _RETRY_AFTER = 1.0  # seconds
+_LINGERING = 5.0  # seconds: places of the reserve are few
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _KEYS = "/api/keys"
 
@@ -114,7 +115,7 @@ def busy() -> FerryError:
 
 def reserved(application: Application) -> Application:
     """Return the application for connections of the reserve: it answers probes, and what frees or protects something, as always."""
-    refusing = Telemetry(Lingering(_refuse))
+    refusing = Telemetry(Lingering(_refuse, _LINGERING))
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
         chosen = application if _may_use_reserve(scope) else refusing

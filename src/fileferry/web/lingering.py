@@ -19,10 +19,11 @@ _MOST_SECONDS = 600.0
 
 
 class Lingering:
-    """ASGI middleware: lets an answer arrive whose request was not read to its end."""
+    """ASGI middleware: lets an answer arrive whose request was not read to its end; reads on for ``most_seconds`` at most."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, most_seconds: float = _MOST_SECONDS) -> None:
         self._application = application
+        self._most_seconds = most_seconds
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Wrap one request; anything that is not HTTP, or that has no body, passes through."""
@@ -51,15 +52,15 @@ class Lingering:
             else:
                 await send({**message, "more_body": True})
                 if sends:
-                    await _drain(watched_receive)
+                    await _drain(watched_receive, self._most_seconds)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self._application(scope, watched_receive, lingering_send)
 
 
-async def _drain(receive: Receive) -> None:
+async def _drain(receive: Receive, most_seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    last = loop.time() + _MOST_SECONDS
+    last = loop.time() + most_seconds
     with contextlib.suppress(TimeoutError):
         while loop.time() < last:
             async with asyncio.timeout(_STRETCH):

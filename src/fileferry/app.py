@@ -140,6 +140,8 @@ def _engine_of(state: State) -> Engine:
 
 def _render_unrouted(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer an error that no flow's router caught, such as an unknown address, in the envelope of the flow it is under."""
+    if f"{request.scope['path']}/".startswith("/tus/"):
+        return tus.render_error(request, error)
     if request.scope["path"].startswith("/v1/organizations/"):
         return organizations.render_error(request, error)
     if f"{request.scope['path']}/".startswith("/v1/files/") and signed.is_meant(request):

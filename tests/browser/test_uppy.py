@@ -25,13 +25,15 @@ SERVED = {
 @pytest.mark.service("node")
 def test_pages_upload_with_uppy_and_tus_js_client(http: httpx.Client, server: LiveServer, tmp_path: Path) -> None:
     content = bytes(index % 251 for index in range(SIZE))
-    tickets = {name: ticket(http) for name in ("parallel", "overridden", "resumed", "uppy")}
+    tickets = {name: ticket(http) for name in ("parallel", "overridden", "resumed", "uppy", "uppyS3", "uppyForm")}
+    in_parts = ticket(http)
     too_small = ticket(http, max_size=SIZE - 1)
     told = {
         "size": SIZE,
         "endpoint": f"{server.url}/tus/",
         "key": server.root_key,
         "refused": too_small["url"],
+        "uppyS3Parts": in_parts["url"],
         **{name: asked["url"] for name, asked in tickets.items()},
     }
     outcome = outcome_in_chromium(SERVED, told, tmp_path)
@@ -43,7 +45,8 @@ def test_pages_upload_with_uppy_and_tus_js_client(http: httpx.Client, server: Li
     assert "address" not in outcome["parallel"]
     assert fetch(outcome["key"]["address"]).content == content
 
-    assert outcome["uppy"]["failed"] == outcome["uppyKey"]["failed"] == []
+    assert stored(http, in_parts) == content * 20
+    assert not [name for name in ("uppy", "uppyS3", "uppyS3Parts", "uppyForm", "uppyKey") if outcome[name]["failed"]]
     (location,) = outcome["uppyKey"]["successful"]
     upload = http.get(f"/api/uploads/{location.split('/')[4]}").json()
     assert stored(http, upload) == content

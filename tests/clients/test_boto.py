@@ -164,6 +164,7 @@ def test_a_body_framed_with_a_trailing_checksum_is_refused_and_nothing_of_it_kep
     with pytest.raises(ClientError) as refused:
         s3.put_object(**names, Body=b"12345")
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 415
+    assert refused.value.response["Error"]["Code"] == "InvalidRequest"
     assert len(framing) == 2
     assert finish(http, ticket).status_code == 409
 
@@ -198,3 +199,13 @@ def test_the_transfer_manager_sends_a_small_file_whole(http: httpx.Client, serve
 
 def sha256_of(content: bytes) -> str:
     return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+def test_a_refused_file_has_a_code_that_clients_decide_by(http: httpx.Client, server: LiveServer) -> None:
+    ticket = ask_one(http, 5)
+    s3, names = s3_client(server, ticket["url"]), {"Bucket": BUCKET, "Key": key_of(ticket["url"])}
+    assert refusal(s3.put_object, **names, Body=b"123456") == "EntityTooLarge"
+    assert refusal(s3.put_object, **names, Body=b"12345", ChecksumCRC64NVME="AAAAAAAAAAA=") == "BadDigest"
+    assert refusal(s3.put_object, **names, Body=b"12345", ChecksumXXHASH64="AAAAAAAAAAA=") == "InvalidRequest"
+    changed = s3_client(server, ticket["url"].replace("sp=cw", "sp=rcw"))
+    assert refusal(changed.put_object, **names, Body=b"12345") == "AccessDenied"

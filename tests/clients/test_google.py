@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -195,3 +197,25 @@ def test_a_cancelled_session_is_over_for_the_client(
     with pytest.raises((InvalidResponse, StorageInvalidResponse)) as over:
         upload.transmit_next_chunk(transport)
     assert over.value.response.status_code == 410
+
+
+@pytest.mark.parametrize("checksum", ["crc32c", "md5"])
+def test_numbered_parts_of_google_cloud_storage_find_the_checksum_they_ask_for(
+    http: httpx.Client, transport: requests.Session, tmp_path: Path, checksum: str
+) -> None:
+    """The client adds queries of its own to an address without one; the session adds the signature to all of them."""
+    content, asked, path = os.urandom(SIZES[-1]), ticket(http), tmp_path / "content"
+    path.write_bytes(content)
+    address, _, signature = asked["url"].partition("?")
+    transport.params = dict(parse_qsl(signature))
+    container = storage_media.XMLMPUContainer(address, str(path), retry=None)
+    container.initiate(transport, PDF)
+    for number, start in enumerate(range(0, len(content), CHUNK), 1):
+        end = min(start + CHUNK, len(content))
+        part = storage_media.XMLMPUPart(
+            address, container.upload_id, str(path), start, end, number, checksum=checksum, retry=None
+        )
+        part.upload(transport)
+        container.register_part(number, part.etag)
+    container.finalize(transport)
+    assert stored(http, asked) == content

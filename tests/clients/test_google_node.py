@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from support.live_server import LiveServer
+from support.lossy import LossyLink
 from support.node import run_node
 from wire.google_session import crc32c, initiate, md5, piece
 from wire.tus import is_there, stored, ticket
@@ -20,11 +22,13 @@ CHUNK = 256 * 1024
 SIZE = 2 * CHUNK + 333
 
 
-def write(url: str, folder: Path, content: bytes, **options: Any) -> dict[str, Any]:
+def write(
+    url: str, folder: Path, content: bytes, package: str = "@google-cloud/storage", **options: Any
+) -> dict[str, Any]:
     """Send a file with the client and return what it made of the answer."""
     path = folder / "content"
     path.write_bytes(content)
-    return run_node("google_storage.js", url, path, json.dumps(options))
+    return run_node("google_storage.js", url, path, json.dumps(options), package)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2 * CHUNK, SIZE])
@@ -50,6 +54,19 @@ def test_what_is_there_is_not_sent_again(http: httpx.Client, tmp_path: Path, the
     found = write(location, tmp_path, content, **options)
     assert found["size"] == SIZE, found
     assert found["contentType"] == "application/pdf"
+    assert stored(http, asked) == content
+
+
+@pytest.mark.parametrize("package", ["@google-cloud/storage", "google-cloud-storage-8"])
+def test_a_connection_that_breaks_is_gone_on_with(
+    http: httpx.Client, server: LiveServer, tmp_path: Path, package: str
+) -> None:
+    asked, content = ticket(http), os.urandom(3_000_000)
+    with LossyLink(server.port, [1_500_000], rate=6_000_000) as link:
+        url = asked["url"].replace(server.url, link.url)
+        found = write(url, tmp_path, content, package, chunkSize=CHUNK)
+        assert (found.get("size"), link.broken) == (len(content), 1), found
+        assert link.carried < 1.4 * len(content)
     assert stored(http, asked) == content
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.live_server import LiveServer
+from support.live_server import LiveServer, MakeServer
 from support.node import run_node
 from wire.tus import call, stored, ticket
 
@@ -60,3 +60,13 @@ def test_an_upload_is_given_up(http: httpx.Client, file: Path) -> None:
 def test_a_refusal_is_told(http: httpx.Client, file: Path) -> None:
     url = ticket(http, max_size=10)["url"]
     assert run_node(SCRIPT, "refused", json.dumps({"endpoint": url}), file) == {"status": 413}
+
+
+def test_what_is_refused_for_a_rate_is_repeated_and_never_begun_anew(make_server: MakeServer, file: Path) -> None:
+    """After a ticket, its creation and a piece there is no request left: to ask how far it is needs none."""
+    server = make_server(key_requests="3/360 days")
+    with server.client() as http:
+        url = ticket(http)["url"]
+    found = run_node(SCRIPT, "repeated", json.dumps({"endpoint": url}), file)
+    repeated = [["PATCH", 503], ["HEAD", 200]]
+    assert found["answers"] == [["POST", 201], ["PATCH", 204], *repeated, *repeated, ["PATCH", 503]]

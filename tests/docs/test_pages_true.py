@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pages import DOCS, ROOT, links, name_of, pages, prose, routes
+from pages import DOCS, ROOT, blocks, links, name_of, pages, prose, routes
 from tables import TABLES, written
 
 import fileferry
@@ -70,6 +70,13 @@ def test_every_field_of_the_clients_nouns_is_described(noun: type) -> None:
 def test_every_public_name_of_the_client_is_described() -> None:
     names = [name for name in fileferry.__all__ if not is_catalogued(getattr(fileferry, name))]
     assert not unnamed(names, DOCS / "python-client.md")
+
+
+@pytest.mark.parametrize("plugin", ["AwsS3", "XHRUpload"])
+def test_the_lines_that_a_page_of_uppy_takes_are_those_that_a_browser_runs(plugin: str) -> None:
+    (shown,) = [block.text for block in blocks(DOCS / "clients.md") if f"use({plugin}" in block.text]
+    run = (ROOT / "tests/browser/tus.html").read_text()
+    assert [line for line in shown.splitlines() if line.strip() not in run] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)

@@ -12,9 +12,8 @@ const plain = { chunkSize: 100_000, retryDelays: null, metadata: { filename: "cl
 // Not a stream of a file: for the last piece of one, the client announces more bytes than there are.
 const stream = () => createReadStream(file).pipe(new PassThrough());
 
-const run = (source, options) =>
+const run = (source, options, answers = []) =>
   new Promise((resolve, reject) => {
-    const answers = [];
     const upload = new tus.Upload(source, {
       ...plain,
       ...options,
@@ -71,6 +70,12 @@ const acts = {
   async refused({ endpoint }) {
     const error = await run(content, { endpoint }).catch((caught) => caught);
     return { status: error.originalResponse.getStatus() };
+  },
+
+  async repeated({ endpoint }) {
+    const answers = [];
+    const error = await run(content, { endpoint, retryDelays: [0, 10] }, answers).catch((caught) => caught);
+    return { answers, status: error.originalResponse.getStatus() };
   },
 };
 

@@ -52,6 +52,21 @@ def test_a_key_without_the_scope_is_refused_before_a_byte_is_sent(server: LiveSe
     assert status_of(first_answer(server, head)) == 403
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 24000000", "Transfer-Encoding: chunked"])
+def test_a_refusal_reaches_who_sends_everything_before_looking_at_it(server: LiveServer, length: str) -> None:
+    """As Apache and Varnish do: a connection closed meanwhile is a 502 or 503 to their clients."""
+    piece = bytes(1_000_000)
+    if length.startswith("Transfer"):
+        piece = b"f4240\r\n" + piece + b"\r\n"
+    head = head_of(server, "PUT", "/api/upload/a", length, key="ff_nobody")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(head)
+        for _ in range(24):
+            connection.sendall(piece)
+        connection.sendall(b"0\r\n\r\n" if length.startswith("Transfer") else b"")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+
+
 @pytest.mark.parametrize(("method", "path"), ADDRESSES)
 def test_who_may_upload_is_told_to_go_on(server: LiveServer, method: str, path: str) -> None:
     lines = [f"Content-Type: {MULTIPART}", "Content-Length: 100000", "Expect: 100-continue"]

@@ -328,6 +328,9 @@ def test_what_frees_or_protects_is_answered_when_all_are_at_work(make_server: Ma
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["code"] == "unavailable"
+        # To clients of tus any other status would say that the upload is gone.
+        asked = httpx.head(f"{server.url}/u/a/b", headers={"Tus-Resumable": "1.0.0"}, trust_env=False)
+        assert (asked.status_code, "retry-after" in asked.headers) == (423, True)
         with server.client() as client:
             assert client.get("/healthz").status_code == 200
             assert client.delete(f"/api/keys/{key['id']}").status_code == 204

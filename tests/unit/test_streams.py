@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
+import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.model import Upload, UploadState
 from fileferry.settings import Settings
+from unit.service import Service
 
 CONTENT = os.urandom(700_000)
 Trial = Callable[[Engine, Upload], Awaitable[None]]
@@ -167,3 +170,17 @@ def test_digests_that_cannot_be_put_aside_are_computed_from_the_bytes(
         assert await completed(engine, upload) == CONTENT
 
     run(trial)
+
+
+def test_a_google_session_tells_the_md5_that_its_client_asks_for(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request says that the client wants it; without it google-cloud-storage fails with a 200."""
+    monkeypatch.setattr(suspendable, "_FOUND", {})
+    url = service.request("POST", "/api/uploads", json={"path": "a", "auto_complete": True}).json()["url"]
+    for span, piece, status in (("0-2/6", b"abc", 308), ("3-5/6", b"def", 200), ("3-5/6", b"def", 200)):
+        answer = service.request("PUT", url, key=None, content=piece, headers={"Content-Range": f"bytes {span}"})
+        assert answer.status_code == status
+    md5 = base64.b64encode(hashlib.md5(b"abcdef").digest()).decode()
+    assert answer.json()["md5Hash"] == md5
+    assert answer.headers["x-goog-hash"].endswith(f",md5={md5}")

@@ -65,6 +65,8 @@ class Protocol:
     beyond_size: int = 413
     """The answer to more bytes than were promised; to more than are allowed it is 413 everywhere."""
     mismatch: int = 400
+    overtaken: int = 409
+    """The answer to a request that another one has completed the file before."""
     expired: int = 403
     """The answer at a URL that has expired; to Google's clients it is a session that is not known."""
 
@@ -88,7 +90,9 @@ def content_digest(content: bytes) -> dict[str, str]:
 PROTOCOLS = {
     "plain": Protocol(PlainPut, content_md5, 200, SECOND_BODY, gap=400),
     "blob": Protocol(PutBlob, content_md5, 201, SECOND_BODY, gap=400),
-    "s3": Protocol(S3Parts, content_md5, 200, Overlap(2 * PIECE, PIECE, 2 * PIECE, 200, REPLACED), gap=200),
+    "s3": Protocol(
+        S3Parts, content_md5, 200, Overlap(2 * PIECE, PIECE, 2 * PIECE, 200, REPLACED), gap=200, overtaken=404
+    ),
     "azure": Protocol(AzureBlocks, content_md5, 201, Overlap(2 * PIECE, PIECE, 2 * PIECE, 201, REPLACED), gap=201),
     "google": Protocol(GoogleSession, goog_hash, 200, SKIPPED, gap=400, expired=404),
     "tus": Protocol(Tus, upload_checksum, 409, REFUSED, gap=409, mismatch=460),
@@ -204,7 +208,7 @@ def test_a_gap(http: httpx.Client, sender: Sender, protocol: Protocol) -> None:
     assert stored(http, sender.ticket) == CONTENT
 
 
-def test_two_writers(http: httpx.Client, sender: Sender) -> None:
+def test_two_writers(http: httpx.Client, protocol: Protocol, sender: Sender) -> None:
     """What the first had brought when it was overtaken may stay, if the server says so; nothing that comes later does."""
     acknowledged = send_up_to(sender, PIECE)
     of_first = CONTENT[:acknowledged] + OTHER[acknowledged:]
@@ -215,7 +219,7 @@ def test_two_writers(http: httpx.Client, sender: Sender) -> None:
         assert acknowledged <= kept < stop
         finish(sender, CONTENT)
         first.send(of_first[stop - 1 : stop])
-        assert first.answer()[0] == 409
+        assert first.answer()[0] == protocol.overtaken
     assert stored(http, sender.ticket) == of_first[:kept] + CONTENT[kept:]
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import xml.etree.ElementTree as ElementTree
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import anycrc
 import httpx
 import pytest
 
 from contract.edge import exchange, nothing_left, sha256_field
 from support.live_server import LiveServer, MakeServer
-from wire.asking import SMALL_PART, ask_one, confirm, confirmed, finish, open_ticket, send
+from wire.asking import SMALL_PART, ask_one, confirm, confirmed, finish, open_ticket, part_url, send
 from wire.slow import SlowPut
 
 SIZE = 700_001
+crc64nvme = anycrc.Model("CRC64-NVME").calc
 
 
 def in_chunks(content: bytes) -> Iterator[bytes]:
@@ -25,10 +28,18 @@ def in_chunks(content: bytes) -> Iterator[bytes]:
         yield content[start : start + 100_000]
 
 
-def refused(answer: httpx.Response, status: int, code: str) -> None:
+def refused(answer: httpx.Response, status: int, code: str, s3: str = "") -> None:
+    """Expect a problem with this code; or with S3's code its document, where the request has S3's words."""
+    assert answer.headers["access-control-allow-origin"] == "*"
+    if any(
+        name.startswith(("x-amz-", "amz-sdk-"))
+        for name in (*answer.request.headers, *map(str.lower, answer.url.params))
+    ):
+        document = ElementTree.fromstring(answer.content)
+        assert (answer.status_code, document.tag, document.findtext("Code")) == (status, "Error", s3), answer.text
+        return
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     assert answer.json()["code"] == code
-    assert answer.headers["access-control-allow-origin"] == "*"
 
 
 def is_unspent(http: httpx.Client, ticket: dict[str, object]) -> bool:
@@ -118,30 +129,46 @@ def test_what_was_never_promised_may_have_any_size_up_to_the_maximum(http: httpx
         ("x-amz-checksum-sha256", lambda content: base64.b64encode(hashlib.sha256(content).digest()).decode()),
         ("x-amz-checksum-sha1", lambda content: base64.b64encode(hashlib.sha1(content).digest()).decode()),
         ("x-amz-checksum-crc32", lambda content: base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()),
+        ("x-amz-checksum-crc64nvme", lambda content: base64.b64encode(crc64nvme(content).to_bytes(8, "big")).decode()),
     ],
 )
 def test_a_digest_sent_along_is_verified(http: httpx.Client, header: str, digest: object) -> None:
     assert callable(digest)
     ticket = ask_one(http, 5)
-    refused(send(ticket["url"], b"right", headers={header: digest(b"wrong")}), 400, "digest_mismatch")
+    refused(send(ticket["url"], b"right", headers={header: digest(b"wrong")}), 400, "digest_mismatch", s3="BadDigest")
     assert is_unspent(http, ticket)
     assert send(ticket["url"], b"right", headers={header: digest(b"right")}).status_code == 200
     assert confirmed(http, ticket) == b"right"
 
 
 @pytest.mark.parametrize(
-    ("header", "value"),
+    ("header", "value", "code"),
     [
-        ("Content-MD5", "no"),
-        ("x-amz-checksum-crc32", "AAA"),
-        ("x-amz-checksum-sha256", "AAAA"),
-        ("x-amz-checksum-crc64nvme", "AAAAAAAAAAA="),
+        ("Content-MD5", "no", ""),
+        ("x-amz-checksum-crc32", "AAA", "InvalidDigest"),
+        ("x-amz-checksum-sha256", "AAAA", "InvalidDigest"),
+        ("x-amz-checksum-crc64nvme", "AAAA", "InvalidDigest"),
+        ("x-amz-checksum-xxhash64", "AAAAAAAAAAA=", "InvalidRequest"),
+        ("x-amz-sdk-checksum-algorithm", "XXHASH3", "InvalidRequest"),
     ],
 )
-def test_a_digest_that_cannot_be_verified_is_refused(http: httpx.Client, header: str, value: str) -> None:
+def test_a_digest_that_cannot_be_verified_is_refused(http: httpx.Client, header: str, value: str, code: str) -> None:
     ticket = ask_one(http, 5)
-    refused(send(ticket["url"], b"right", headers={header: value}), 400, "invalid_digest")
+    answer = send(ticket["url"], b"right", headers={header: value})
+    refused(answer, 400, "invalid_digest", s3=code)
+    assert code != "InvalidRequest" or "xxhash" in answer.text.lower()
     assert is_unspent(http, ticket)
+
+
+def test_a_refusal_of_what_comes_as_to_s3_is_the_document_that_its_clients_read(http: httpx.Client) -> None:
+    """By a header, or by a parameter of the query, whatever the case."""
+    url = ask_one(http, 5)["url"]
+    for told, headers in (
+        (f"{url}&X-Amz-Expires=60", {}),
+        (url, {"amz-sdk-invocation-id": "1"}),
+        (url, {"X-Amz-Date": "1"}),
+    ):
+        refused(send(told, b"123456", headers=headers), 413, "file_too_large", s3="EntityTooLarge")
 
 
 @pytest.mark.parametrize(
@@ -157,8 +184,17 @@ def test_a_digest_that_cannot_be_verified_is_refused(http: httpx.Client, header:
 def test_a_coded_body_is_never_stored_with_its_coding(http: httpx.Client, headers: dict[str, str]) -> None:
     framed = b"2\r\nhi\r\n0\r\nx-amz-checksum-crc32:2JLYrA==\r\n\r\n"
     ticket = ask_one(http, len(framed))
-    refused(send(ticket["url"], framed, headers=headers), 415, "unsupported_type")
+    refused(send(ticket["url"], framed, headers=headers), 415, "unsupported_type", s3="InvalidRequest")
     assert is_unspent(http, ticket)
+
+
+def test_a_trailing_checksum_of_an_unknown_kind_is_said_to_be_unknown(http: httpx.Client) -> None:
+    ticket = open_ticket(http, parts=True)
+    headers = {"x-amz-trailer": "x-amz-checksum-xxhash128", "x-amz-sdk-checksum-algorithm": "XXHASH128"}
+    for url in (ticket["url"], part_url(ticket, 1)):
+        answer = send(url, b"2\r\nhi\r\n0\r\n\r\n", headers=headers)
+        refused(answer, 400, "bad_request", s3="InvalidRequest")
+        assert "XXHASH128" in answer.text
 
 
 def test_of_two_bodies_at_once_the_last_to_finish_is_kept_whole(http: httpx.Client) -> None:

@@ -103,7 +103,7 @@ def test_partial_uploads_make_one_file_for_the_key_that_made_them(http: httpx.Cl
     whole = post(http, b"abc", Upload_Length="3").headers["location"]
     assert post(http, Upload_Concat=f"final;{whole}").status_code == 403
     for nothing in ("x", "http://[::1", f"/u/{uuid.uuid4()}/a", "/u/../a"):
-        assert post(http, Upload_Concat=f"final;{nothing}").status_code in (403, 404)
+        assert post(http, Upload_Concat=f"final;{nothing}").status_code == 404
 
 
 @pytest.mark.parametrize("form", ["Authorization: Bearer {}", "Authorization: {}", "X-API-Key: {}", "api-key: {}"])
@@ -171,3 +171,10 @@ def test_what_is_too_large_is_refused(http: httpx.Client) -> None:
 def test_only_creation_is_done_here(http: httpx.Client) -> None:
     assert post(http, b"", X_HTTP_Method_Override="PATCH").status_code == 405
     assert http.get("/tus").status_code == 405
+
+
+def test_whatever_is_answered_below_tus_says_what_is_spoken(http: httpx.Client) -> None:
+    for method, path in (("HEAD", "/tus/none"), ("PATCH", "/tus/no/ne"), ("GET", "/tus"), ("DELETE", "/tus/none?a=b")):
+        answer = call(method, f"{str(http.base_url).rstrip('/')}{path}")
+        assert answer.status_code == (405 if path == "/tus" else 404)
+        assert answer.headers["access-control-allow-origin"] == "*"

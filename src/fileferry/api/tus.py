@@ -52,13 +52,14 @@ async def discover_tus(engine: Engine) -> Response[bytes]:
     return Response(b"", status_code=200, headers={**cors.PREFLIGHT, **tus.discovery(engine)})
 
 
-def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer as tus does, so that a page of any origin can read it."""
     answer = tus.render_error(request, error)
     answer.headers.update(cors.ANY_ORIGIN)
     return answer
 
 
-router = Router("/", route_handlers=[discover_tus, create_tus_upload], exception_handlers={Exception: _render_error})
+router = Router("/", route_handlers=[discover_tus, create_tus_upload], exception_handlers={Exception: render_error})
 
 
 async def _open(request: AnyRequest, engine: Engine, principal: Principal, asked: tus.Creation) -> Upload:

@@ -16,17 +16,20 @@ import httpx
 
 from fileferry.errors import CATALOGUE, FerryError, Retry
 
-PASSING = {408, 429, 500, 502, 503, 504}
+PASSING = {408, 423, 429, 500, 502, 503, 504}
 """Statuses that may be different the next time, where the answer does not say so itself."""
 
 S3_CODES = {
     "AccessDenied": "link_refused",
     "BadDigest": "digest_mismatch",
     "EntityTooLarge": "file_too_large",
+    "InvalidArgument": "invalid_parameter",
     "IncompleteBody": "truncated_body",
     "InternalError": "internal_error",
     "InvalidDigest": "invalid_digest",
     "InvalidPart": "invalid_part",
+    "InvalidPartOrder": "invalid_part",
+    "MalformedXML": "bad_request",
     "MethodNotAllowed": "method_not_allowed",
     "NoSuchUpload": "gone",
     "RequestTimeout": "request_timeout",

@@ -16,7 +16,7 @@ from fileferry import settings as configuration
 from fileferry.errors import FerryError, Unavailable
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import CUT, Application, Message, Receive, Send, Telemetry
-from fileferry.web import problems
+from fileferry.web import problems, tus
 from fileferry.web.lingering import Lingering
 
 RESERVE = 32
@@ -25,6 +25,7 @@ _FILES_FOR_OTHERS = 128  # database, threads at the store, scanners, webhooks, R
 _FILES_OF_A_CONNECTION = 2  # its socket, and the blob that it reads or writes
 _MOST_BY_DEFAULT = 10_000
 _RETRY_AFTER = 1.0  # seconds
+_LINGERING = 5.0  # seconds: places of the reserve are few
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _KEYS = "/api/keys"
 
@@ -114,7 +115,7 @@ def busy() -> FerryError:
 
 def reserved(application: Application) -> Application:
     """Return the application for connections of the reserve: it answers probes, and what frees or protects something, as always."""
-    refusing = Telemetry(Lingering(_refuse))
+    refusing = Telemetry(Lingering(_refuse, _LINGERING))
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
         chosen = application if _may_use_reserve(scope) else refusing
@@ -128,10 +129,12 @@ def _may_use_reserve(scope: Message) -> bool:
     return path in _PROBES or path == _KEYS or path.startswith(f"{_KEYS}/") or scope["method"] == "DELETE"
 
 
-async def _refuse(_scope: Message, _receive: Receive, send: Send) -> None:
+async def _refuse(scope: Message, _receive: Receive, send: Send) -> None:
     CUT.labels("full").inc()
     error = busy()
+    is_tus = any(name == b"tus-resumable" for name, _value in scope["headers"])
+    status = tus.status_of(scope["method"], error) if is_tus else error.status
     headers = [(name.lower().encode(), value.encode()) for name, value in problems.fields_of(error).items()]
     headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": problems.document(error), "more_body": False})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": problems.document(error, status), "more_body": False})

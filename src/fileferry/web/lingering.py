@@ -1,24 +1,29 @@
 """Answering before the body was read: the client gets to see the answer, and does not get to send gigabytes to nobody.
 
-Closing a connection on a client that still sends makes it lose the answer; reading on without end makes a refusal as dear
-as an upload. So what still comes is read and dropped for a bounded time and size, and then the connection is closed.
+Closing a connection on a client that still sends makes it lose the answer, and some proxies look at an answer only once they
+have sent everything. So what still comes is read and dropped as long as the client gets on, and no longer: reading costs little,
+but a client that hardly sends would hold its connection for nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from fileferry.telemetry import Application, Message, Receive, Send
 
-_MOST_BYTES = 8 * 1024 * 1024
-_MOST_SECONDS = 5.0
+_STRETCH = 5.0
+"""Seconds in which ``_LEAST_BYTES`` must come: 50 KiB a second, which any line has that large files come by."""
+_LEAST_BYTES = 256 * 1024
+_MOST_SECONDS = 600.0
 
 
 class Lingering:
-    """ASGI middleware: lets an answer arrive whose request was not read to its end."""
+    """ASGI middleware: lets an answer arrive whose request was not read to its end; reads on for ``most_seconds`` at most."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, most_seconds: float = _MOST_SECONDS) -> None:
         self._application = application
+        self._most_seconds = most_seconds
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Wrap one request; anything that is not HTTP, or that has no body, passes through."""
@@ -47,23 +52,24 @@ class Lingering:
             else:
                 await send({**message, "more_body": True})
                 if sends:
-                    await _drain(watched_receive)
+                    await _drain(watched_receive, self._most_seconds)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self._application(scope, watched_receive, lingering_send)
 
 
-async def _drain(receive: Receive) -> None:
-    dropped = 0
-    try:
-        async with asyncio.timeout(_MOST_SECONDS):
-            while dropped < _MOST_BYTES:
-                message = await receive()
-                if not message.get("more_body", False):
-                    return
-                dropped += len(message.get("body", b""))
-    except TimeoutError:
-        return
+async def _drain(receive: Receive, most_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    last = loop.time() + most_seconds
+    with contextlib.suppress(TimeoutError):
+        while loop.time() < last:
+            async with asyncio.timeout(_STRETCH):
+                came = 0
+                while came < _LEAST_BYTES:
+                    message = await receive()
+                    if not message.get("more_body", False):
+                        return
+                    came += len(message.get("body", b""))
 
 
 def _has_body(scope: Message) -> bool:

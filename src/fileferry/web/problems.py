@@ -58,13 +58,16 @@ def fields_of(error: FerryError) -> dict[str, str]:
     return {"Content-Type": MEDIA_TYPE, **headers_of(error)}
 
 
-def document(failure: FerryError) -> bytes:
-    """Return problem+json: the RFC's members, ``code``, ``retry``, ``request_id``, and the error's own fields."""
+def document(failure: FerryError, status: int | None = None) -> bytes:
+    """Return problem+json: the RFC's members, ``code``, ``retry``, ``request_id``, and the error's own fields.
+
+    ``status`` is the one that is answered, where that is not the error's own.
+    """
     problem: dict[str, Any] = {
         **failure.fields,
         "type": f"urn:fileferry:error:{failure.code}",
         "title": failure.title,
-        "status": failure.status,
+        "status": status or failure.status,
         "detail": failure.detail,
         "code": failure.code,
         "retry": failure.retry,
@@ -77,8 +80,17 @@ def document(failure: FerryError) -> bytes:
 
 def render(_request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer with the problem document of an error."""
-    failure = known(error)
-    return Response(document(failure), status_code=failure.status, media_type=MEDIA_TYPE, headers=headers_of(failure))
+    return answer(known(error))
+
+
+def answer(failure: FerryError, status: int | None = None) -> Response[bytes]:
+    """Answer with the problem document of an error that is known, under its own status or the one that a protocol has for it."""
+    return Response(
+        document(failure, status),
+        status_code=status or failure.status,
+        media_type=MEDIA_TYPE,
+        headers=headers_of(failure),
+    )
 
 
 def _sentence(error: ValidationException) -> str:

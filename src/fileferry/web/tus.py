@@ -22,13 +22,15 @@ from fileferry.engine.receiving.parts import MOST_PARTIALS
 from fileferry.errors import (
     BadRequest,
     DigestMismatch,
+    FerryError,
     FileTooLarge,
     Forbidden,
     InvalidDigest,
     InvalidMetadata,
-    LinkRefused,
+    NotFound,
     OffsetMismatch,
     PreconditionFailed,
+    RateLimited,
     SizeMismatch,
     UnsupportedType,
 )
@@ -56,16 +58,13 @@ _ALGORITHMS = {
     "crc32c": (Algorithm.CRC32C, 4),
 }
 _METADATA_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
+_LOCKED = 423
+# What the protocol's clients take it for differs from what the catalogue's own status says: docs/statuses.md.
+_STATUSES = {"digest_mismatch": 460, "not_uploaded": 400, "rate_limited": 503, "request_timeout": 503}
 _PARTIAL = "partial"
 _FINAL = "final;"
 # What `Upload.wire` holds of a tus upload.
 _METADATA, _CONCAT, _IS_TOLD = "upload_metadata", "upload_concat", "is_told"
-
-
-class ChecksumMismatch(DigestMismatch):
-    """A digest mismatch with the status that tus has for it."""
-
-    status = 460
 
 
 class Creation(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +169,10 @@ def stated_type(header: str | None) -> str | None:
 
 
 def checksum_of(request: AnyRequest) -> dict[Algorithm, bytes]:
-    """Return the digest of the body that ``Upload-Checksum`` declares, if any; raises InvalidDigest."""
+    """Return the digest of the body that ``Upload-Checksum`` declares, if any.
+
+    Raises InvalidDigest, and DigestMismatch for one of a length that no body's can have.
+    """
     header = request.headers.get("upload-checksum")
     if header is None:
         return {}
@@ -182,8 +184,10 @@ def checksum_of(request: AnyRequest) -> dict[Algorithm, bytes]:
         digest = base64.b64decode(value.strip(), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidDigest("Upload-Checksum is not base64.") from error
+    if not digest:
+        raise InvalidDigest("Upload-Checksum names an algorithm, and no digest.")
     if len(digest) != size:
-        raise InvalidDigest(f"Upload-Checksum: a {name} digest has {size} bytes.")
+        raise DigestMismatch(f"Upload-Checksum: a {name} digest has {size} bytes.", algorithm=algorithm.value)
     return {algorithm: digest}
 
 
@@ -299,13 +303,13 @@ def refuse_foreign(partial: Upload, key_id: str) -> None:
 
 
 def partial_id(url: str) -> str:
-    """Return the id of the upload that a signed URL, or its path alone, is of; raises LinkRefused for what is no such URL."""
+    """Return the id of the upload that a signed URL, or its path alone, is of; raises NotFound for what is no such URL."""
     try:
         segments = urlsplit(url).path.split("/")[-3:]
     except ValueError as error:
-        raise LinkRefused() from error
+        raise NotFound("Upload-Concat names what is no upload.") from error
     if len(segments) < 3 or segments[0] != "u":
-        raise LinkRefused()
+        raise NotFound("Upload-Concat names what is no upload.")
     return segments[1]
 
 
@@ -321,15 +325,24 @@ def answer(status: int, headers: dict[str, str]) -> Response[bytes]:
 
 def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer with problem+json and the headers that clients of tus look at."""
-    if isinstance(error, DigestMismatch):
-        error = ChecksumMismatch(error.detail, headers=error.headers, **error.fields)
-    refusal = problems.render(request, error)
+    failure = problems.known(error)
+    refusal = problems.answer(failure, status_of(request.method, failure))
     refusal.headers.update({"Tus-Resumable": VERSION, "Cache-Control": "no-store"})
     if isinstance(error, OffsetMismatch):
         refusal.headers["Upload-Offset"] = str(error.fields["expected"])
     if isinstance(error, FileTooLarge) and "limit" in error.fields:
         refusal.headers["Tus-Max-Size"] = str(error.fields["limit"])
     return refusal
+
+
+def status_of(method: str, failure: FerryError) -> int:
+    """Return the status that makes clients of tus do what the error asks for: wait, or give up.
+
+    To tus-js-client and Uppy every refused HEAD but 423 is an upload that is gone, and they begin at 0. A 429 ends the first.
+    """
+    if method == "HEAD" and (failure.status == RateLimited.status or failure.status >= 500):
+        return _LOCKED
+    return _STATUSES.get(failure.code, failure.status)
 
 
 async def _received_size(engine: Engine, upload: Upload) -> int:

@@ -8,12 +8,14 @@ import re
 from typing import Any
 
 from fileferry.engine.inspection.digests import Algorithm
-from fileferry.errors import InvalidDigest, UnsupportedType
+from fileferry.errors import BadRequest, InvalidDigest, UnsupportedType
+from fileferry.web.requests import AnyRequest
 
 _PREFIX = "x-amz-checksum-"
 _KNOWN = {
     "crc32": (Algorithm.CRC32, 4),
     "crc32c": (Algorithm.CRC32C, 4),
+    "crc64nvme": (Algorithm.CRC64_AZURE, 8),
     "md5": (Algorithm.MD5, 16),
     "sha1": (Algorithm.SHA1, 20),
     "sha256": (Algorithm.SHA256, 32),
@@ -21,19 +23,47 @@ _KNOWN = {
 }
 _HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _NOT_DIGESTS = ("algorithm", "mode", "type")
+# Where a checksum is named whose value comes elsewhere: in the trailers, in other requests, in the list of parts.
+_NAMING = ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm", "x-amz-trailer")
+
+
+class UnknownChecksum(BadRequest):
+    """A checksum of a kind that is not verified here; to drop it would be to say that it was."""
+
+
+def is_s3_style(request: AnyRequest) -> bool:
+    """Whether a request's words are those of S3's clients, whatever it asks for."""
+    names = (*request.headers.keys(), *request.query_params.keys())
+    return any(name.lower().startswith(("x-amz-", "amz-sdk-")) for name in names)
+
+
+def refuse_unknown(headers: Any) -> None:
+    """Raise UnknownChecksum where a header names a kind of checksum that is not verified here."""
+    for header in _NAMING:
+        for word in headers.get(header, "").split(","):
+            name = word.strip().lower()
+            is_checksum = header != "x-amz-trailer" or name.startswith(_PREFIX)
+            if name and is_checksum and name.removeprefix(_PREFIX) not in _KNOWN:
+                raise _unknown(f"{header}: {word.strip()}")
 
 
 def amz_checksums(headers: Any) -> dict[Algorithm, bytes]:
-    """Return the checksums of the body that the headers declare; raises InvalidDigest for one that cannot be read or verified."""
+    """Return the checksums of the body that the headers declare.
+
+    Raises InvalidDigest for one that cannot be read, UnknownChecksum for one that cannot be verified.
+    """
+    refuse_unknown(headers)
     found = {}
     for header, value in headers.items():
         name = header.lower().removeprefix(_PREFIX)
         if not header.lower().startswith(_PREFIX) or name in _NOT_DIGESTS:
             continue
         if name not in _KNOWN:
-            raise InvalidDigest(f"{header}: this checksum is not verified here; send one of {', '.join(_KNOWN)}.")
+            raise _unknown(header)
         algorithm, size = _KNOWN[name]
-        found[algorithm] = _decode(header, value, size)
+        digest = _decode(header, value, size)
+        # Azure has the same one, lowest byte first.
+        found[algorithm] = digest[::-1] if algorithm is Algorithm.CRC64_AZURE else digest
     payload = headers.get("x-amz-content-sha256", "")
     if _HEX_SHA256.fullmatch(payload):
         found.setdefault(Algorithm.SHA256, bytes.fromhex(payload))
@@ -41,10 +71,18 @@ def amz_checksums(headers: Any) -> dict[Algorithm, bytes]:
 
 
 def refuse_framed(headers: Any) -> None:
-    """Raise UnsupportedType for a body in signed or trailing chunks (``aws-chunked``), which some clients announce only thus."""
+    """Raise UnsupportedType for a body in signed or trailing chunks (``aws-chunked``), which some clients announce only thus.
+
+    Raises UnknownChecksum where the trailers are to bring one that could not be verified anyhow.
+    """
+    refuse_unknown(headers)
     streaming = headers.get("x-amz-content-sha256", "").upper().startswith("STREAMING-")
     if streaming or "x-amz-trailer" in headers or "x-amz-decoded-content-length" in headers:
         raise UnsupportedType("Send the body as it is: its aws-chunked framing would be stored with it.")
+
+
+def _unknown(named: str) -> UnknownChecksum:
+    return UnknownChecksum(f"{named}: this checksum is not verified here; send one of {', '.join(_KNOWN)}.")
 
 
 def _decode(header: str, value: str, size: int) -> bytes:

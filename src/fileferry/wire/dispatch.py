@@ -44,7 +44,12 @@ async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Respons
         raise LinkRefused()
     request.state.grant = grant  # by what right the URL of a session is, that it is exchanged for
     begin_standing(request, partial(engine.tickets.refuse_lapsed, upload_id, grant.right), engine.clock)
-    await engine.rates.spend_request(await engine.rates.payer(found))
+    payer = await engine.rates.payer(found)
+    if request.method == "HEAD":
+        # A client that is refused how far it is takes the upload for gone, and sends everything again.
+        await engine.rates.count_request(payer)
+    else:
+        await engine.rates.spend_request(payer)
     try:
         answer = await protocol.handle(request, engine, found)
     except FileTooLarge as error:

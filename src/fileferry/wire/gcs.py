@@ -49,6 +49,8 @@ _INITIATING = ("x-goog-resumable", "x-upload-content-type", "x-upload-content-le
 _UNSUPPORTED = ("x-goog-copy-source", "x-goog-encryption-algorithm", "x-goog-if-generation-match")
 _UNSUPPORTED_PARAMETERS = ("ifGenerationMatch", "ifGenerationNotMatch", "ifMetagenerationMatch")
 _LARGEST_METADATA = 64 * 1024
+# Its clients hold one of these two against what they sent, say which in no request, and fail where the answer has it not.
+_TOLD = (Algorithm.CRC32C, Algorithm.MD5)
 _BODY_DIGESTS = ("content-digest", "content-md5")
 # To its clients 404 is an unknown session, so that they start anew. Google answers a gap with 503, which they repeat for minutes.
 _STATUSES = {"link_refused": 404, "offset_mismatch": 400}
@@ -151,7 +153,7 @@ async def _status(request: AnyRequest, engine: Engine, upload: Upload, span: Con
 
 async def _repeat(request: AnyRequest, engine: Engine, upload: Upload, span: ContentRange, start: int) -> Response[Any]:
     """Answer a piece of what is complete as the last one was answered. Raises AlreadyUploaded where it cannot be that."""
-    received = await engine.streams.complete(upload)
+    received = await engine.streams.complete(upload, wanted=_TOLD)
     hasher = Hasher()
     size = start
     async for chunk in _exactly(span.length, body_of(request, engine.settings.body_idle_timeout)):
@@ -179,7 +181,7 @@ async def _complete(
 ) -> Response[Any]:
     expected = agreed(promised_hashes(upload), declared)
     content_type = _content_type(request, upload)
-    received = await engine.streams.complete(upload, declared=expected, content_type=content_type)
+    received = await engine.streams.complete(upload, declared=expected, wanted=_TOLD, content_type=content_type)
     known = {Algorithm.CRC32C: received.digests.crc32c, Algorithm.MD5: received.digests.md5}
     for algorithm, digest in expected.items():
         # What was complete before has not been held against what this request declares.

@@ -69,15 +69,18 @@ def parse_hashes(*named: tuple[str, str | None]) -> dict[Algorithm, bytes]:
 
 def object_headers(upload: Upload, received: ReceivedBytes) -> dict[str, str]:
     """Return the headers that say what is stored, without ``ETag``."""
-    hashes = f"crc32c={_base64(received.digests.crc32c)}"
-    if received.digests.md5 is not None:
-        hashes += f",md5={_base64(received.digests.md5)}"
     return {
-        "x-goog-hash": hashes,
+        "x-goog-hash": hashes_field(received.digests.crc32c, received.digests.md5),
         "x-goog-generation": str(upload.number),
         "x-goog-stored-content-length": str(received.size),
         "Cache-Control": "no-store",
     }
+
+
+def hashes_field(crc32c: str, md5: str | None) -> str:
+    """Return the value of ``x-goog-hash`` for digests given as hex."""
+    hashes = f"crc32c={_base64(crc32c)}"
+    return hashes if md5 is None else f"{hashes},md5={_base64(md5)}"
 
 
 def object_resource(upload: Upload, received: ReceivedBytes, base_url: str) -> dict[str, Any]:

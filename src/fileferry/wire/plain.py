@@ -14,8 +14,8 @@ from fileferry.errors import MethodNotAllowed, UnsupportedType
 from fileferry.model import Upload
 from fileferry.web import problems
 from fileferry.web.requests import AnyRequest, base_url, declared_digests, refuse_encoded
-from fileferry.wire import envelope
-from fileferry.wire.checksums import amz_checksums, refuse_framed
+from fileferry.wire import envelope, s3
+from fileferry.wire.checksums import amz_checksums, is_s3_style, refuse_framed
 from fileferry.wire.gcs_object import (
     declared_hashes,
     is_session,
@@ -29,7 +29,10 @@ from fileferry.wire.gcs_object import (
 # What clients send that were told nothing of the type.
 _GENERIC_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
-render_error = problems.render
+
+def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer with a problem document, or with S3's where the request's words are S3's."""
+    return s3.render_error(request, error) if is_s3_style(request) else problems.render(request, error)
 
 
 def is_spoken(_request: AnyRequest) -> bool:

@@ -22,6 +22,8 @@ from fileferry.errors import (
     FerryError,
     FileTooLarge,
     OffsetMismatch,
+    RateLimited,
+    RequestTimeout,
     SizeMismatch,
     UnsupportedType,
 )
@@ -71,7 +73,9 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
 def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer with problem+json, of the draft's problem types where it has one, and with its fields."""
     dialect = interop.dialect_of(request.headers)
-    answer = problems.render(request, error)
+    failure = problems.known(error)
+    # Its clients go on after a 5xx by themselves, and after a 4xx only when they are told to.
+    answer = problems.answer(failure, 503 if isinstance(failure, RateLimited | RequestTimeout) else None)
     for name, value in {**dialect.echo(), **dialect.completeness(False), "Cache-Control": "no-store"}.items():
         answer.headers.setdefault(name, value)
     if isinstance(error, OffsetMismatch):

@@ -6,6 +6,7 @@ Source: the Amazon S3 API reference, actions of those names.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 from typing import Any
 
 from litestar import Response
@@ -15,9 +16,11 @@ from fileferry.engine.inspection.digests import agreed
 from fileferry.engine.receiving.completion import refuse_ended
 from fileferry.engine.receiving.parts import MOST_PARTS, multipart_etag
 from fileferry.errors import (
+    AlreadyUploaded,
     BadRequest,
     FerryError,
     InvalidParameter,
+    InvalidPart,
     LinkRefused,
     MethodNotAllowed,
     NotFound,
@@ -32,12 +35,11 @@ from fileferry.web.requests import (
     body_of,
     content_length,
     declared_digests,
-    parse_limit,
     refuse_encoded,
     small_body_of,
 )
-from fileferry.wire.checksums import amz_checksums, refuse_framed
-from fileferry.wire.gcs_object import location_of
+from fileferry.wire.checksums import UnknownChecksum, amz_checksums, refuse_framed, refuse_unknown
+from fileferry.wire.gcs_object import declared_hashes, hashes_field, location_of
 from fileferry.wire.xml_lists import TooManyTags, parse_list
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -53,6 +55,7 @@ _CODES = {
     "insufficient_storage": "ServiceUnavailable",
     "internal_error": "InternalError",
     "invalid_digest": "InvalidDigest",
+    "invalid_parameter": "InvalidArgument",
     "invalid_part": "InvalidPart",
     "link_refused": "AccessDenied",
     "method_not_allowed": "MethodNotAllowed",
@@ -65,6 +68,14 @@ _CODES = {
 }
 
 
+class _MalformedList(BadRequest):
+    """A list of parts that is no such document."""
+
+
+class _WrongOrder(InvalidPart):
+    """A list of parts that does not go up."""
+
+
 def is_spoken(request: AnyRequest) -> bool:
     """Whether the request's query is that of a multipart action."""
     return any(name in request.query_params for name in ("partNumber", "uploadId", "uploads"))
@@ -73,7 +84,7 @@ def is_spoken(request: AnyRequest) -> bool:
 async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     """Answer one multipart action. Raises NotFound when ``uploadId`` is not this upload's, MethodNotAllowed."""
     if request.method == "POST" and "uploads" in request.query_params:
-        return _initiated(upload)
+        return _initiated(request, upload)
     if request.query_params.get("uploadId") != upload.multipart_name:
         raise NotFound("The uploadId is not that of this upload.")
     if request.method == "PUT":
@@ -88,20 +99,25 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
     raise MethodNotAllowed(headers={"Allow": "GET, PUT, POST, DELETE, OPTIONS"})
 
 
-def render_error(_request: AnyRequest, error: Exception) -> Response[bytes]:
+def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer with S3's ``<Error>`` document."""
     failure = problems.known(error)
+    code, status = _code(failure), failure.status
+    if is_spoken(request) and isinstance(failure, AlreadyUploaded):
+        code, status = "NoSuchUpload", 404  # to S3 an upload that is complete is none
+    if isinstance(failure, RateLimited):
+        status = 503  # S3 slows its clients down with one, which all of them repeat
     document = ElementTree.Element("Error")
-    _add(document, "Code", _code(failure))
+    _add(document, "Code", code)
     _add(document, "Message", failure.detail)
     for name, value in failure.fields.items():
         _add(document, "".join(word.capitalize() for word in name.split("_")), str(value))
     _add(document, "RequestId", request_id())
-    # S3 slows its clients down with a 503, which all of them repeat.
-    return _xml(document, 503 if isinstance(failure, RateLimited) else failure.status, problems.headers_of(failure))
+    return _xml(document, status, problems.headers_of(failure))
 
 
-def _initiated(upload: Upload) -> Response[bytes]:
+def _initiated(request: AnyRequest, upload: Upload) -> Response[bytes]:
+    refuse_unknown(request.headers)
     document = ElementTree.Element("InitiateMultipartUploadResult", xmlns=_NAMESPACE)
     _add_names(document, upload)
     _add(document, "UploadId", upload.multipart_name)
@@ -112,18 +128,26 @@ async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     refuse_encoded(request)
     refuse_framed(request.headers)
     number = _part_number(request)
-    declared = agreed(declared_digests(request.headers), amz_checksums(request.headers))
+    declared = agreed(
+        declared_digests(request.headers), amz_checksums(request.headers), declared_hashes(request.headers)
+    )
     arrival = await engine.arrivals.part(upload, number, declared, content_length(request))
     async with arrival:
         async for chunk in body_of(request, engine.settings.body_idle_timeout):
             await arrival.write(chunk)
         part = await arrival.finish()
-    return Response(b"", status_code=200, headers={"ETag": f'"{part.md5}"', "Cache-Control": "no-store"})
+    headers = {
+        "ETag": f'"{part.md5}"',
+        # Google's clients of the same calls hold it against what they sent.
+        "x-goog-hash": hashes_field(part.crc32c, part.md5),
+        "Cache-Control": "no-store",
+    }
+    return Response(b"", status_code=200, headers=headers)
 
 
 async def _list_parts(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
     refuse_ended(upload)
-    limit = parse_limit(request.query_params.get("max-parts"), _PAGE, _PAGE)
+    limit = _page_size(request)
     after = _marker(request)
     parts = [part for part in await engine.tickets.parts(upload) if part.number > after]
     document = ElementTree.Element("ListPartsResult", xmlns=_NAMESPACE)
@@ -142,8 +166,9 @@ async def _list_parts(request: AnyRequest, engine: Engine, upload: Upload) -> Re
 async def _complete(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
     body = await small_body_of(request, _LARGEST_LIST, engine.settings.body_idle_timeout)
     listed = _parse_list(body)
+    declared = amz_checksums(request.headers)
     parts = {part.number: part for part in await engine.tickets.parts(upload)}
-    await engine.tickets.receive_parts(upload, listed)
+    await engine.tickets.receive_parts(upload, listed, declared)
     document = ElementTree.Element("CompleteMultipartUploadResult", xmlns=_NAMESPACE)
     _add(document, "Location", location_of(upload, base_url(request, engine)))
     _add_names(document, upload)
@@ -154,15 +179,21 @@ async def _complete(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
 def _parse_list(body: bytes) -> list[tuple[int, str]]:
     try:
         root = parse_list(body, _MOST_TAGS)
-        return [
+        listed = [
             (int(_text(part, "PartNumber")), _text(part, "ETag"))
             for part in root
             if part.tag.rpartition("}")[2] == "Part"
         ]
     except TooManyTags as error:
-        raise BadRequest(f"An upload has at most {MOST_PARTS} parts.") from error
+        raise _MalformedList(f"An upload has at most {MOST_PARTS} parts.") from error
     except ValueError as error:
-        raise BadRequest("The list of parts cannot be read as a CompleteMultipartUpload document.") from error
+        raise _MalformedList("The list of parts cannot be read as a CompleteMultipartUpload document.") from error
+    if not listed:
+        raise _MalformedList("List the parts that make the file.")
+    numbers = [number for number, _etag in listed]
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
+        raise _WrongOrder("List every part once, in ascending order.")
+    return listed
 
 
 def _text(part: ElementTree.Element, name: str) -> str:
@@ -177,6 +208,13 @@ def _part_number(request: AnyRequest) -> int:
     if not (value.isascii() and value.isdigit()) or len(value) > 5:
         raise InvalidParameter("partNumber must be a number from 1 to 10000.", parameter="partNumber")
     return int(value)
+
+
+def _page_size(request: AnyRequest) -> int:
+    value = request.query_params.get("max-parts", str(_PAGE))
+    if not (value.isascii() and value.isdigit()) or len(value) > 10 or int(value) < 1:
+        raise InvalidParameter("max-parts must be a number from 1.", parameter="max-parts")
+    return min(_PAGE, int(value))
 
 
 def _marker(request: AnyRequest) -> int:
@@ -203,9 +241,18 @@ def _add(parent: ElementTree.Element, name: str, text: str) -> None:
     ElementTree.SubElement(parent, name).text = text
 
 
+_CODES_BY_KIND: dict[type[FerryError], str] = {
+    LinkRefused: "AccessDenied",
+    UnknownChecksum: "InvalidRequest",
+    _MalformedList: "MalformedXML",
+    _WrongOrder: "InvalidPartOrder",
+}
+
+
 def _code(failure: FerryError) -> str:
-    if isinstance(failure, LinkRefused):
-        return "AccessDenied"
+    for kind, code in _CODES_BY_KIND.items():
+        if isinstance(failure, kind):
+            return code
     return _CODES.get(failure.code, "InvalidRequest")
 
 

@@ -13,15 +13,23 @@ from fileferry.errors import AlreadyUploaded, Forbidden, MethodNotAllowed
 from fileferry.model import Upload
 from fileferry.web import tus
 from fileferry.web.requests import AnyRequest
-from fileferry.wire import plain
+from fileferry.wire import plain, rufh
+
+# With none of the draft's own fields beside them.
+_MARKS = ("upload-length", "upload-defer-length", "upload-concat", "upload-offset", "upload-checksum")
 
 discovery = tus.discovery
 render_error = tus.render_error
 
 
 def is_spoken(request: AnyRequest) -> bool:
-    """Whether the header came that every request of tus has."""
-    return "tus-resumable" in request.headers
+    """Whether the header came that every request of tus has; one without it that can be of nothing else must be told so."""
+    if "tus-resumable" in request.headers:
+        return True
+    if request.method not in ("POST", "PATCH") or rufh.is_spoken(request):
+        return False
+    is_marked = any(name in request.headers for name in _MARKS)
+    return is_marked or request.headers.get("content-type", "").strip().lower() == tus.MEDIA_TYPE
 
 
 async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:

@@ -127,6 +127,13 @@ class Rates:
         if budgets:
             await self.spend(budgets, 1, {})
 
+    async def count_request(self, payer: Principal) -> None:
+        """Count one request that is answered whether it fits in or not."""
+        now = self._clock()
+        windows = [budget.now(now) for budget in self._budgets(payer, "requests")]
+        for window, total in zip(windows, await self._add(windows, 1), strict=True):
+            _note(window.standing(total))
+
     async def spend_tickets(self, payer: Principal, count: int) -> None:
         """Count upload tickets, all or none; raises RateLimited, and BadRequest for more at once than a window has."""
         budgets = self._budgets(payer, "tickets")

@@ -89,25 +89,42 @@ class Completion:
         uploads.update_upload(conn, upload.id, **values)
         return msgspec.structs.replace(upload, **values)
 
-    async def assemble(self, upload: Upload, declared: Mapping[Algorithm, bytes] | None = None) -> None:
-        """Make gathered pieces a blob, verify what is said of the whole, and judge its type.
+    async def assemble(
+        self,
+        upload: Upload,
+        declared: Mapping[Algorithm, bytes] | None = None,
+        wanted: Collection[Algorithm] = (),
+    ) -> None:
+        """Make gathered pieces a blob, verify what is said of the whole, and judge its type; ``wanted`` digests are known then.
 
         Raises DigestMismatch: for a digest that was promised the upload has ended then, for one ``declared`` now it has not.
         """
         content = msgspec.convert(upload.content, Content)
         try:
-            await self._judge(upload, content, declared)
+            await self._judge(upload, content, dict(declared or {}), wanted)
         except BlobMissing as error:
             # Begun anew meanwhile, or given up; bytes that are lost while nothing has changed are another matter.
             if await self._database.lookup(self._is_still, upload):
                 raise
             raise Superseded() from error
 
-    async def _judge(self, upload: Upload, content: Content, declared: Mapping[Algorithm, bytes] | None) -> None:
+    async def assemble_declared(
+        self, upload: Upload, declared: Mapping[Algorithm, bytes], wanted: Collection[Algorithm] = ()
+    ) -> None:
+        """Assemble what must have these digests; raises DigestMismatch where it has not, and then the upload begins anew."""
+        try:
+            await self.assemble(upload, declared, wanted)
+        except DigestMismatch:
+            await self.start_over(upload)
+            raise
+
+    async def _judge(
+        self, upload: Upload, content: Content, declared: Mapping[Algorithm, bytes], wanted: Collection[Algorithm]
+    ) -> None:
         if content.blob_key is not None:
             await self._store.assemble(content.blob_key)
-        promised, declared = promised_digests(upload), dict(declared or {})
-        unknown = {name for name in (*promised, *declared) if _known(content.digests, name) is None}
+        promised = promised_digests(upload)
+        unknown = {name for name in (*promised, *declared, *wanted) if _known(content.digests, name) is None}
         if content.size <= self._settings.sha256_size and content.digests.sha256 is None:
             unknown.add(Algorithm.SHA256)
         head, hasher = await self._read_again(content, unknown)

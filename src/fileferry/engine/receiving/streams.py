@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -39,7 +39,6 @@ from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.writers import Means, Writer, refuse_more
 from fileferry.errors import (
     AlreadyUploaded,
-    DigestMismatch,
     FileTooLarge,
     NotUploaded,
     OffsetMismatch,
@@ -205,21 +204,20 @@ class Streams:
         upload: Upload,
         *,
         declared: Mapping[Algorithm, bytes] | None = None,
+        wanted: Collection[Algorithm] = (),
         content_type: str | None = None,
     ) -> ReceivedBytes:
         """Make the stream all there is of the upload; one that completes itself is a version then. Repeating it is no error.
 
         ``declared`` digests are those of the whole; where one of them, or a promised one, does not match, the stream starts anew.
+        ``wanted`` ones are to be told of it.
         Raises SizeMismatch, DigestMismatch, Gone, and PreconditionFailed where it completes.
         """
         await self._stop_writer(upload.id)
         gathered = await self._database.write(self._gather, upload.id, content_type)
         if gathered.state is UploadState.RECEIVED and gathered.content and not gathered.content["content_type"]:
-            try:
-                await self._completion.assemble(gathered, agreed(promised_digests(gathered), declared or {}))
-            except DigestMismatch:
-                await self._completion.start_over(gathered)
-                raise
+            expected = agreed(promised_digests(gathered), declared or {})
+            await self._completion.assemble_declared(gathered, expected, wanted)
         return await self._finish(gathered)
 
     async def concatenate(self, upload: Upload, partials: Sequence[Upload]) -> ReceivedBytes:

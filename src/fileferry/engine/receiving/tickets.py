@@ -19,6 +19,7 @@ from fileferry.engine.access.rates import Rates
 from fileferry.engine.access.workspaces import find_workspace
 from fileferry.engine.files.catalogue import refuse_other_workspace
 from fileferry.engine.files.placement import Content
+from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving import lapse
 from fileferry.engine.receiving.completion import (
     Completion,
@@ -268,10 +269,10 @@ class Tickets:
         return await self._database.grow(record)
 
     async def partial_of(self, upload: Upload, partial_id: str) -> Upload:
-        """Return a partial upload by its id alone, for whoever may write to ``upload``; raises LinkRefused."""
+        """Return a partial upload by its id alone, for whoever may write to ``upload``; raises NotFound."""
         partial = await self._database.lookup(uploads.find, partial_id)
         if partial is None or partial.parent_id != upload.id:
-            raise LinkRefused()
+            raise NotFound("No such partial upload was created at this URL.")
         return partial
 
     async def received(self, upload: Upload) -> ReceivedBytes | None:
@@ -299,14 +300,20 @@ class Tickets:
         (stored,) = await self._completion.finish([gathered])
         return stored
 
-    async def receive_parts(self, upload: Upload, listed: Sequence[tuple[int, str]]) -> ReceivedBytes:
+    async def receive_parts(
+        self, upload: Upload, listed: Sequence[tuple[int, str]], declared: Mapping[Algorithm, bytes] | None = None
+    ) -> ReceivedBytes:
         """Make the listed parts the bytes of the upload, for whoever holds its URL; one that completes itself is a version then.
 
-        Copies no bytes; repeating it is no error. Raises as ``complete_parts``, and Forbidden for a partial upload.
+        Copies no bytes; repeating it is no error. Raises as ``complete_parts``, Forbidden for a partial upload, and DigestMismatch
+        where the whole is not what was ``declared`` of it: then it begins anew.
         """
         if upload.parent_id is not None:
             raise Forbidden("A partial upload is no file by itself: join it with the others.")
         gathered = await self._database.write(self._gather, upload.id, listed)
+        if declared and gathered.content and not gathered.content["content_type"]:
+            await self._completion.assemble_declared(gathered, declared)
+            gathered = await self._database.lookup(reload, gathered.id)
         if gathered.auto_complete or gathered.state is UploadState.COMPLETED:
             (stored,) = await self._completion.finish([gathered])
             return stored_bytes(stored)

@@ -16,7 +16,7 @@ from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
-from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
+from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, bare, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
@@ -244,8 +244,9 @@ def _is_to_be_measured(request: AnyRequest, length: int) -> bool:
 
 def _representation(request: AnyRequest, stored: StoredFile) -> dict[str, str]:
     version = stored.version
-    trusted = not contradicts(version.content_type, version.detected_type)
-    media_type = version.content_type if trusted else GENERIC_TYPE
+    trusted = not contradicts(bare(version.content_type), version.detected_type)
+    said = version.content_type if trusted else GENERIC_TYPE
+    media_type = bare(said)
     inline = media_type in SHOWN_TYPES and version.detected_type == media_type
     if request.query_params.get("download", "0") not in ("0", "", "false"):
         inline = False
@@ -253,7 +254,7 @@ def _representation(request: AnyRequest, stored: StoredFile) -> dict[str, str]:
     if version.digests.sha256 is not None:
         digests.insert(0, f"sha-256=:{base64.b64encode(bytes.fromhex(version.digests.sha256)).decode()}:")
     return {
-        "Content-Type": "text/plain; charset=utf-8" if media_type == TEXT_TYPE else media_type,
+        "Content-Type": "text/plain; charset=utf-8" if said == TEXT_TYPE else said,
         "Content-Disposition": content_disposition("inline" if inline else "attachment", stored.file.name),
         "Repr-Digest": ", ".join(digests),
     }

@@ -50,7 +50,7 @@ _FIELDS = (
     "metadata",
 )
 _BLANKS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f"
-_DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?,")
+_DATA_URL = re.compile(r"data:([^,]*?)(?:;base64)?,", re.IGNORECASE)
 
 
 _TEXT = {"type": "string"}

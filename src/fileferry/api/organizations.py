@@ -18,6 +18,7 @@ from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.engine.access import limits
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.declarations import effective_type
+from fileferry.engine.inspection.media_types import canonical
 from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import FerryError, Forbidden, InvalidName, InvalidParameter, NotFound, UnsupportedType
@@ -173,7 +174,7 @@ async def register(request: AnyRequest, engine: Engine, principal: Principal) ->
     held = {
         "filename": (_clean(asked.filename), upload.name),
         "file_size": (asked.file_size, upload.size),
-        "mime_type": tuple(effective_type(said, upload.name) for said in (asked.mime_type, upload.content_type)),
+        "mime_type": tuple(canonical(effective_type(said, upload.name)) for said in (asked.mime_type, upload.content_type)),
         "file_id": (asked.file_id or upload.file_id, upload.file_id),
     }
     for field, (said, expected) in held.items():

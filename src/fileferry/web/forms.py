@@ -82,8 +82,8 @@ class Form:
 
     @property
     def file_type(self) -> str | None:
-        """The type that the form gives its file."""
-        return self._file.content_type if self._file else None
+        """The type that the form gives its file, with its parameters."""
+        return self._file.header("content-type") if self._file else None
 
     def texts(self) -> dict[str, str]:
         """Return the fields; they may have come before or after the file. Raises InvalidParameter for one that is not UTF-8."""

@@ -58,7 +58,7 @@ async def content_of(
     part = await form.find_file(body)
     if part is None:
         return Content(form.as_it_came(body), declared, announced, content_type or stated)
-    return Content(form.file(body), {}, None, content_type or part.content_type, is_unwrapped=True)
+    return Content(form.file(body), {}, None, content_type or part.header("content-type"), is_unwrapped=True)
 
 
 def _boundary(content_type: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Response
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.inspection.declarations import effective_type
+from fileferry.engine.inspection.declarations import is_other_type
 from fileferry.engine.inspection.digests import Algorithm, agreed
 from fileferry.engine.receiving.completion import ReceivedBytes
 from fileferry.errors import MethodNotAllowed, UnsupportedType
@@ -25,9 +25,6 @@ from fileferry.wire.gcs_object import (
     promised_hashes,
     session_type,
 )
-
-# What clients send that were told nothing of the type.
-_GENERIC_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
 render_error = problems.render
 
@@ -86,7 +83,5 @@ def final_answer(
 
 def refuse_type(stated: str | None, upload: Upload) -> None:
     """Raise UnsupportedType for a body that says it is of another type than was promised."""
-    if upload.content_type is None or (stated or "").split(";")[0].strip().lower() in _GENERIC_TYPES:
-        return
-    if effective_type(stated, upload.name) != effective_type(upload.content_type, upload.name):
+    if is_other_type(upload.content_type, stated, upload.name):
         raise UnsupportedType(f"The ticket is for {upload.content_type}, and the body says it is something else.")

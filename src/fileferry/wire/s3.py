@@ -36,6 +36,7 @@ from fileferry.web.requests import (
     refuse_encoded,
     small_body_of,
 )
+from fileferry.wire import plain
 from fileferry.wire.checksums import amz_checksums, refuse_framed
 from fileferry.wire.gcs_object import location_of
 from fileferry.wire.xml_lists import TooManyTags, parse_list
@@ -73,7 +74,7 @@ def is_spoken(request: AnyRequest) -> bool:
 async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     """Answer one multipart action. Raises NotFound when ``uploadId`` is not this upload's, MethodNotAllowed."""
     if request.method == "POST" and "uploads" in request.query_params:
-        return _initiated(upload)
+        return await _initiate(request, engine, upload)
     if request.query_params.get("uploadId") != upload.multipart_name:
         raise NotFound("The uploadId is not that of this upload.")
     if request.method == "PUT":
@@ -101,7 +102,11 @@ def render_error(_request: AnyRequest, error: Exception) -> Response[bytes]:
     return _xml(document, 503 if isinstance(failure, RateLimited) else failure.status, problems.headers_of(failure))
 
 
-def _initiated(upload: Upload) -> Response[bytes]:
+async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
+    refuse_encoded(request)
+    stated = request.headers.get("content-type")
+    plain.refuse_type(stated, upload)
+    await engine.tickets.state_type(upload, stated)
     document = ElementTree.Element("InitiateMultipartUploadResult", xmlns=_NAMESPACE)
     _add_names(document, upload)
     _add(document, "UploadId", upload.multipart_name)

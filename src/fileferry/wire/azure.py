@@ -30,12 +30,12 @@ from fileferry.errors import (
 )
 from fileferry.model import Upload
 from fileferry.web import azure
+from fileferry.web.entity_tags import entity_tags
 from fileferry.web.requests import (
     AnyRequest,
     body_of,
     content_length,
     declared_digests,
-    entity_tags,
     refuse_encoded,
     small_body_of,
 )

@@ -27,6 +27,7 @@ from fileferry.web.requests import (
     declared_digests,
     decode_json,
     is_by_ticket,
+    refuse_coding,
     refuse_encoded,
     session_url,
     small_body_of,
@@ -70,6 +71,7 @@ class _Metadata(msgspec.Struct, rename="camel"):
     """What counts of the object resource that a JSON initiation carries; digests are base64."""
 
     content_type: str | None = None
+    content_encoding: str | None = None
     crc32c: str | None = None
     md5_hash: str | None = None
 
@@ -99,7 +101,9 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
 
 
 async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
+    refuse_encoded(request)
     metadata = await _metadata(request, engine)
+    refuse_coding("contentEncoding", metadata.content_encoding)
     content_type = request.headers.get("x-upload-content-type") or metadata.content_type
     plain.refuse_type(content_type, upload)
     digests = agreed(_declared(request), parse_hashes(("crc32c", metadata.crc32c), ("md5", metadata.md5_hash)))

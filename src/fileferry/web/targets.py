@@ -9,6 +9,7 @@ from litestar import Request
 from fileferry.errors import AddressTooLong
 from fileferry.telemetry import Application, Message, Receive, Send
 from fileferry.web import problems
+from fileferry.web.caching import PRIVATE
 
 LONGEST_TARGET = 64 * 1024
 """Bytes, as they were sent: a path of the longest, and metadata of the largest, fit in percent-encoded."""
@@ -28,4 +29,5 @@ class BoundedTarget:
         error = AddressTooLong(f"An address may have at most {LONGEST_TARGET} bytes.", limit=LONGEST_TARGET)
         request: Request[Any, Any, Any] = Request(scope)  # type: ignore[arg-type]
         answer = problems.render(request, error)
+        answer.headers.update(PRIVATE)
         await answer.to_asgi_response(app=None, request=request)(scope, receive, send)  # type: ignore[arg-type]

@@ -201,6 +201,14 @@ def test_a_name_that_is_not_known_is_refused(
     assert service.fetch(file["url"]).content == b"x"
 
 
+def test_a_name_that_comes_twice_beside_a_large_file_is_refused(service: Service) -> None:
+    large = base64.b64encode(bytes(90_000)).decode()
+    for more, status in ((', "expires_in": "1h", "expires_in": "2h"', 400), (', "expires_in": "1h"', 201)):
+        body = f'{{"filename": "a", "base64": "{large}"{more}}}'
+        headers = {"Content-Type": "application/json"}
+        assert service.request("POST", "/v1/files", content=body.encode(), headers=headers).status_code == status
+
+
 def test_a_misspelt_word_of_tus_is_refused_and_other_metadata_kept(service: Service) -> None:
     def create(**words: str) -> httpx.Response:
         said = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in words.items())

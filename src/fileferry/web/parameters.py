@@ -21,6 +21,8 @@ from fileferry.errors import InvalidParameter
 
 _LONGEST_NAME = 64  # of a name that a nearest one is looked for, which takes the square of it
 _LIKENESS = 0.6
+_LARGE = 64 * 1024
+_LONG_TEXT = re.compile(rb'"[^"\\]{4096,}"')
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `.*`)?\Z", re.DOTALL)
 
 
@@ -94,6 +96,8 @@ def member_names(kind: Any) -> Iterator[str]:
 
 def refuse_doubled(body: bytes | str) -> None:
     """Raise InvalidParameter for JSON in which an object has a name twice: which of the two counts is anybody's guess."""
+    if isinstance(body, bytes) and len(body) > _LARGE:
+        body = _LONG_TEXT.sub(b'""', body)  # a file in it need not be copied to see what it is called
     try:
         json.loads(body, object_pairs_hook=_object)
     except (RecursionError, ValueError):

@@ -21,12 +21,13 @@ from fileferry.errors import (
     BadRequest,
     FerryError,
     FileTooLarge,
+    InvalidMetadata,
     OffsetMismatch,
     SizeMismatch,
     UnsupportedType,
 )
 from fileferry.model import Upload, UploadState
-from fileferry.web import problems
+from fileferry.web import problems, tus
 from fileferry.web.requests import (
     AnyRequest,
     body_of,
@@ -127,7 +128,7 @@ class _Exchange:
 
     async def _create(self, is_complete: bool) -> Response[Any]:
         refuse_encoded(self._request)
-        stated_type = None if _media_type(self._request) == interop.MEDIA_TYPE else self._headers.get("content-type")
+        stated_type = self._stated_type()
         plain.refuse_type(stated_type, self._upload)
         announced = content_length(self._request)
         # A length that was told before goes with what is begun anew; only the ticket's stays.
@@ -209,6 +210,15 @@ class _Exchange:
     async def _cancel(self) -> Response[Any]:
         await self._engine.tickets.abort(await self._engine.streams.status(self._upload))
         return Response(None, status_code=204)
+
+    def _stated_type(self) -> str | None:
+        """Return what is said of the file's type: with its bytes, or as tus-js-client says it in this protocol as well."""
+        if _media_type(self._request) not in ("", interop.MEDIA_TYPE):
+            return self._headers.get("content-type")
+        try:
+            return tus.stated_type(self._headers.get("upload-metadata"))
+        except InvalidMetadata:
+            return None  # no field of the draft's
 
     def _refuse_fields(self) -> None:
         if self._dialect.has_bare_questions and any(name in self._headers for name in _ASKED_BARE):

@@ -75,12 +75,8 @@ async def _open(request: AnyRequest, engine: Engine, principal: Principal, asked
         at_path=path is not None and not asked.is_partial,
         content_type=words.get("filetype"),
         metadata={key: value for key, value in words.items() if key not in _USED and value is not None},
-        expires_in=parse_expires_in(
-            "" if "expires_in" in words and not words["expires_in"] else words.get("expires_in")
-        ),
-        expires_at=parse_expires_at(
-            "" if "expires_at" in words and not words["expires_at"] else words.get("expires_at")
-        ),
+        expires_in=parse_expires_in(_given(words, "expires_in")),
+        expires_at=parse_expires_at(_given(words, "expires_at")),
         size=asked.length,
         auto_complete=not asked.is_partial,
     )
@@ -88,6 +84,11 @@ async def _open(request: AnyRequest, engine: Engine, principal: Principal, asked
     # Its bytes may come with this request: from here on what counts is who may send to it.
     begin_standing(request, partial(engine.tickets.refuse_lapsed, upload.id, Right.of(principal)), engine.clock)
     return upload
+
+
+def _given(words: dict[str, Any], name: str) -> str | None:
+    """Return a word of the metadata: None where it did not come, which is something else than an empty one."""
+    return (words[name] or "") if name in words else None
 
 
 def _public_url(request: AnyRequest, engine: Engine, upload: Upload) -> str:

@@ -105,13 +105,12 @@ def refuse_doubled(body: bytes | str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) == len(pairs):
-        return
-    names = [name for name, _ in pairs]
-    name = next(name for name in names if names.count(name) > 1)
-    raise InvalidParameter(
-        f"The field {name[:_LONGEST_NAME]!r} comes twice in one object.", parameter=name[:_LONGEST_NAME]
-    )
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            shown = name[:_LONGEST_NAME]
+            raise InvalidParameter(f"The field {shown!r} comes twice in one object.", parameter=shown)
+        seen.add(name)
 
 
 def _plain(name: str) -> str:

@@ -40,7 +40,7 @@ from fileferry.api import (
     tus,
     workspaces,
 )
-from fileferry.api.reference import ReferencePage
+from fileferry.api.reference import Description, ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.database import SqliteDatabase, holders_of, path_of
 from fileferry.db.migration import migrate
@@ -57,9 +57,10 @@ from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import Application, Telemetry, configure_logging
-from fileferry.web import admission, problems, waiting
+from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.connections import Connection
 from fileferry.web.dates import Dated
+from fileferry.web.head_requests import HeadRequests
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
@@ -115,18 +116,20 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         guards=[refuse_other_spellings],
         exception_handlers={Exception: _render_unrouted},
         lifespan=[running],
-        before_send=[waiting.tell_applied],
+        before_request=identities.spell,
+        before_send=[waiting.tell_applied, caching.keep_private],
         logging_config=None,
         openapi_config=OpenAPIConfig(
             title="fileferry",
             version=version("fileferry"),
             description="Hand files to other systems by URL.",
             openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, before_request=_described),
-            render_plugins=[ReferencePage()],
+            render_plugins=[ReferencePage(), Description()],
             use_handler_docstrings=True,
         ),
     )
-    return Telemetry(Dated(Lingering(BoundedTarget(RateHeaders(cast(Application, application)))), clock))
+    answering = BoundedTarget(RateHeaders(HeadRequests(cast(Application, application))))
+    return Telemetry(Dated(Lingering(answering), clock))
 
 
 async def _described(request: AnyRequest) -> None:

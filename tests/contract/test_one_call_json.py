@@ -39,7 +39,7 @@ def test_a_file_in_json_is_described_and_served(http: httpx.Client) -> None:
     ("text", "content_type"),
     [
         (f"data:image/x-own;base64,{ENCODED}", "image/x-own"),
-        (f"data:text/x-own;charset=utf-8;base64,{ENCODED}", "text/x-own"),
+        (f"data:text/x-own;charset=utf-8;base64,{ENCODED}", "text/x-own; charset=utf-8"),
         (f"data:;base64,{ENCODED}", "application/x-tar"),
         (f"data:,{ENCODED}", "application/x-tar"),
         (f"{ENCODED[:3]}\r\n {ENCODED[3:]}\n", "application/x-tar"),

@@ -119,7 +119,7 @@ def test_the_type_comes_from_the_part_or_the_name_or_the_bytes(http: httpx.Clien
     def type_of(filename: str, content: bytes, more: str = "") -> str:
         return str(send_form(http, file_part(content, filename, more)).json()["content_type"])
 
-    assert type_of("a.bin", b"1,2", "\r\nContent-Type: text/csv; charset=utf-8") == "text/csv"
+    assert type_of("a.bin", b"1,2", "\r\nContent-Type: text/csv; charset=utf-8") == "text/csv; charset=utf-8"
     assert type_of("a.json", b"{}") == "application/json"
     assert type_of("a", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n") == "application/pdf"
     assert type_of("a", bytes(range(256))) == "application/octet-stream"

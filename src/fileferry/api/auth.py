@@ -9,28 +9,33 @@ from litestar import Request
 
 from fileferry.engine.engine import Engine
 from fileferry.errors import BadRequest, ConflictingCredentials, InvalidParameter, Unauthorized
-from fileferry.model import Principal, is_uuid
+from fileferry.model import Principal, canonical_id
+from fileferry.web.parameters import refuse_unknown_query
 from fileferry.web.standing import begin_standing
 
+_ORGANIZATION = "organization"
 _LONGEST_END_USER = 255
 
 
 async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Principal:
     """Return who the request acts for, in the organization named by ``?organization=`` or the key's own.
 
-    Raises Unauthorized, ConflictingCredentials, NotFound for an organization that the key may not act in, and Forbidden for an end
-    user that it may not act for.
+    Raises Unauthorized, ConflictingCredentials, NotFound for an organization that the key may not act in, Forbidden for an end
+    user that it may not act for, and InvalidParameter for what the route knows no such parameter of.
     """
-    return await _principal_of(request, engine, request.query_params.get("organization"))
+    principal = await _principal_of(request, engine, request.query_params.get(_ORGANIZATION))
+    refuse_unknown_query(request, _ORGANIZATION)
+    return principal
 
 
 async def acting_in(request: Request[Any, Any, Any], engine: Engine, organization_id: str) -> Principal:
     """Return who the request acts for, in the organization (id or slug) that its address names.
 
-    Raises Unauthorized, ConflictingCredentials, or NotFound for an organization that the key may not act in.
+    Raises Unauthorized, ConflictingCredentials, NotFound for an organization that the key may not act in, and InvalidParameter.
     """
-    named = organization_id.lower() if is_uuid(organization_id) else organization_id
-    return await _principal_of(request, engine, named)
+    principal = await _principal_of(request, engine, organization_id)
+    refuse_unknown_query(request)
+    return principal
 
 
 def secret_of(request: Request[Any, Any, Any]) -> str:
@@ -67,7 +72,8 @@ def end_user_of(request: Request[Any, Any, Any]) -> str | None:
 
 
 async def _principal_of(request: Request[Any, Any, Any], engine: Engine, organization: str | None) -> Principal:
-    principal = await engine.keys.authenticate(secret_of(request), organization, end_user_of(request))
+    named = None if organization is None else canonical_id(organization)
+    principal = await engine.keys.authenticate(secret_of(request), named, end_user_of(request))
     await engine.rates.spend_request(principal)
     request.state.principal = principal  # whom signed URLs in the answer are for, and whose words its body brings
     begin_standing(request, partial(engine.keys.renew, principal), engine.clock)

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from litestar.openapi.spec import OpenAPI, OpenAPIMediaType, Operation, RequestBody
+
+from fileferry.web.parameters import member_names
 
 _REFERENCE = "#/components/schemas/{name}"
 _described: set[type] = set()
@@ -21,16 +23,21 @@ def takes_json(kind: type) -> type[Operation]:
     """Return the operation class of a handler whose body is ``kind`` as JSON."""
     _described.add(kind)
     (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REFERENCE)
-    return takes({"application/json": schema})
+    return takes({"application/json": schema}, frozenset(member_names(kind)))
 
 
-def takes(schemas: Mapping[str, Mapping[str, Any]]) -> type[Operation]:
-    """Return the operation class of a handler that takes bodies of these media types, each with its JSON Schema."""
+def takes(schemas: Mapping[str, Mapping[str, Any]], names: frozenset[str] = frozenset()) -> type[Operation]:
+    """Return the operation class of a handler that takes bodies of these media types, each with its JSON Schema.
+
+    ``names`` are those of their fields, which may be told from the parameters of the address by them.
+    """
     # The specification's classes pass plain dictionaries through.
     content: dict[str, Any] = {name: OpenAPIMediaType(schema=_as_schema(schema)) for name, schema in schemas.items()}
 
     @dataclass
     class WithBody(Operation):
+        body_names: ClassVar[frozenset[str]] = names
+
         def __post_init__(self) -> None:
             self.request_body = RequestBody(content=content)
 

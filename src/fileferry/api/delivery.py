@@ -7,8 +7,7 @@ import base64
 import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
@@ -16,13 +15,15 @@ from litestar import HttpMethod, Response, Router, route
 
 from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
-from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
+from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, bare, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
 from fileferry.web import azure, problems
 from fileferry.web.dates import last_modified
-from fileferry.web.requests import AnyRequest, entity_tags
+from fileferry.web.entity_tags import entity_tags
+from fileferry.web.moments import http_date
+from fileferry.web.requests import AnyRequest
 from fileferry.web.waiting import departure
 
 _SAFETY = {
@@ -36,6 +37,7 @@ _EXPOSED = (
     f"{azure.RESPONSE_HEADERS}"
 )
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
+_VARY = {"Vary": azure.TOLD_BY}
 _PREFLIGHT = {
     **_ANY_ORIGIN,
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
@@ -146,7 +148,7 @@ async def preflight_signed(version_id: str) -> Response[None]:
 def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
     render = azure.render_error if azure.is_spoken(request) else problems.render
     answer = render(request, error)
-    answer.headers.update({**_SAFETY, **_ANY_ORIGIN, "Cache-Control": "no-store"})
+    answer.headers.update({**_SAFETY, **_VARY, **_ANY_ORIGIN, "Cache-Control": "no-store"})
     return answer
 
 
@@ -173,6 +175,7 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     headers = {
         **headers,
         **_SAFETY,
+        **_VARY,
         **_representation(request, stored),
         "ETag": version.etag,
         "Last-Modified": last_modified(version.created_at, engine.clock),
@@ -183,8 +186,9 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
         return Answer(304, kept | ({azure.ERROR_CODE: "ConditionNotMet"} if azure.is_spoken(request) else {}), None)
     start, length, status = 0, version.size, 200
     is_limited = version.fetches_left is not None
-    if is_limited:
-        headers["Cache-Control"] = "no-store"  # what a cache serves is not counted
+    # What a cache serves is not counted; and caches that know Range alone would take a part for the whole.
+    if is_limited or "x-ms-range" in request.headers:
+        headers["Cache-Control"] = "no-store"
     part = _range(request, version.etag, version.created_at, version.size)
     if part is not None:
         start, length = part
@@ -245,8 +249,9 @@ def _is_to_be_measured(request: AnyRequest, length: int) -> bool:
 
 def _representation(request: AnyRequest, stored: StoredFile) -> dict[str, str]:
     version = stored.version
-    trusted = not contradicts(version.content_type, version.detected_type)
-    media_type = version.content_type if trusted else GENERIC_TYPE
+    trusted = not contradicts(bare(version.content_type), version.detected_type)
+    said = version.content_type if trusted else GENERIC_TYPE
+    media_type = bare(said)
     inline = media_type in SHOWN_TYPES and version.detected_type == media_type
     if request.query_params.get("download", "0") not in ("0", "", "false"):
         inline = False
@@ -254,7 +259,7 @@ def _representation(request: AnyRequest, stored: StoredFile) -> dict[str, str]:
     if version.digests.sha256 is not None:
         digests.insert(0, f"sha-256=:{base64.b64encode(bytes.fromhex(version.digests.sha256)).decode()}:")
     return {
-        "Content-Type": "text/plain; charset=utf-8" if media_type == TEXT_TYPE else media_type,
+        "Content-Type": "text/plain; charset=utf-8" if said == TEXT_TYPE else said,
         "Content-Disposition": content_disposition("inline" if inline else "attachment", stored.file.name),
         "Repr-Digest": ", ".join(digests),
     }
@@ -282,12 +287,14 @@ def _is_modified(request: AnyRequest, etag: str, modified: datetime) -> bool:
     if (value := headers.get("if-match")) is not None:
         if entity_tags(value) != ("*",) and etag not in entity_tags(value):
             raise PreconditionFailed("The file is not, or no longer, the one named by If-Match.")
-    elif (since := _date(headers.get("if-unmodified-since"))) is not None and modified.replace(microsecond=0) > since:
+    elif (since := http_date(headers.get("if-unmodified-since"))) is not None and modified.replace(
+        microsecond=0
+    ) > since:
         raise PreconditionFailed("The file is newer than If-Unmodified-Since.")
     if (value := headers.get("if-none-match")) is not None:
         weak = [tag.removeprefix("W/") for tag in entity_tags(value)]
         return weak != ["*"] and etag not in weak
-    since = _date(headers.get("if-modified-since"))
+    since = http_date(headers.get("if-modified-since"))
     return since is None or modified.replace(microsecond=0) > since
 
 
@@ -322,17 +329,8 @@ def _if_range_holds(request: AnyRequest, etag: str, modified: datetime) -> bool:
     value = request.headers.get("if-range")
     if value is None:
         return True
-    if '"' in value:
-        return value.strip() == etag
+    since = None if '"' in value else http_date(value)
+    if since is None:
+        return value.strip() in (etag, etag.strip('"'))
     # A date is only as good as an exact match (RFC 9110 section 13.1.5).
-    return _date(value) == modified.replace(microsecond=0)
-
-
-def _date(value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        moment = parsedate_to_datetime(value)
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
+    return since == modified.replace(microsecond=0)

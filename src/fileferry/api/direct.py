@@ -23,6 +23,7 @@ from fileferry.web.forms import Form, receive_form
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
+    created,
     declared_digests,
     decode_cursor,
     decode_json,
@@ -50,7 +51,7 @@ _FIELDS = (
     "metadata",
 )
 _BLANKS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f"
-_DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?,")
+_DATA_URL = re.compile(r"data:([^,]*?)(?:;base64)?,", re.IGNORECASE)
 
 
 _TEXT = {"type": "string"}
@@ -82,7 +83,7 @@ class DirectPage(msgspec.Struct):
     next_cursor: str | None
 
 
-class _JsonUpload(msgspec.Struct):
+class _JsonUpload(msgspec.Struct, forbid_unknown_fields=True):
     filename: str | None = None
     content_type: str | None = None
     base64: str | None = None
@@ -117,7 +118,8 @@ def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response
         {
             "multipart/form-data": _FORM,
             "application/json": {"type": "object", "properties": {**_WORDS, "base64": _TEXT}},
-        }
+        },
+        frozenset({"file", "base64", *_FIELDS}),
     ),
     exception_handlers={Exception: render_error},
 )
@@ -137,7 +139,8 @@ async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> R
         stored = await _receive_json(request, engine, principal)
     else:
         raise UnsupportedType("Send the file as multipart/form-data, or as JSON with filename and base64.")
-    return Response(_file(request, engine, await judged(request, engine, stored)), status_code=201)
+    shown = _file(request, engine, await judged(request, engine, stored))
+    return created(request, engine, f"/v1/files/{shown.file_id}", shown)
 
 
 async def list_files(

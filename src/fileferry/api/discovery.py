@@ -18,7 +18,7 @@ from fileferry.api.searches import Flag, Name, Offset, Order, page_link, parse_f
 from fileferry.api.workspace_objects import UserObject
 from fileferry.engine.engine import Engine
 from fileferry.errors import FerryError, InsufficientStorage
-from fileferry.model import Page, Principal, Scope, Workspace, format_time
+from fileferry.model import Page, Principal, Scope, Workspace, format_time, normalized
 from fileferry.web.requests import AnyRequest, base_url, parse_limit
 
 HUB_CODE = "fileferry"
@@ -148,11 +148,13 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def window_of(
-    principal: Principal, name: Name = None, order_by: Order = None, limit: Limit = None, offset: Offset = None
+    principal: Principal, name: Name = "", order_by: Order = None, limit: Limit = None, offset: Offset = None
 ) -> Window:
     """Return the window that a query describes; raises InvalidParameter. It needs the principal only to come after it."""
     order = parse_order(order_by, ("name", "created_at", "updated_at", "user_role"))
-    return Window((name or "").casefold(), order, parse_offset(offset), parse_limit(limit, 50, _AT_ONCE))
+    return Window(
+        normalized(name or "", "name").casefold(), order, parse_offset(offset), parse_limit(limit, 50, _AT_ONCE)
+    )
 
 
 @get("/evo/identity/v2/discovery")

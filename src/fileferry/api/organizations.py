@@ -18,13 +18,26 @@ from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.engine.access import limits
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.declarations import effective_type
+from fileferry.engine.inspection.media_types import canonical
 from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import FerryError, Forbidden, InvalidName, InvalidParameter, NotFound, UnsupportedType
-from fileferry.model import Principal, Scope, Search, State, StoredFile, Upload, clean_name, format_time, utc_now
+from fileferry.model import (
+    Principal,
+    Scope,
+    Search,
+    State,
+    StoredFile,
+    Upload,
+    canonical_id,
+    clean_name,
+    format_time,
+    utc_now,
+)
 from fileferry.telemetry import request_id
 from fileferry.web import problems
 from fileferry.web.forms import Form, receive_form
+from fileferry.web.parameters import unknown_member
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
@@ -76,7 +89,7 @@ class AccessDenied(Forbidden):
     title = "You do not have access to this organization"
 
 
-class LargeUpload(msgspec.Struct):
+class LargeUpload(msgspec.Struct, forbid_unknown_fields=True):
     """A large file to come. ``upload_type`` changes nothing: the URL takes whole bodies and resumable sessions alike."""
 
     filename: FileName
@@ -85,7 +98,7 @@ class LargeUpload(msgspec.Struct):
     upload_type: Literal["resumable", "simple"] = "resumable"
 
 
-class Registration(msgspec.Struct):
+class Registration(msgspec.Struct, forbid_unknown_fields=True):
     """What the upload was asked for with, and where it was to go; ``file_id`` may be left out."""
 
     filename: FileName
@@ -173,8 +186,10 @@ async def register(request: AnyRequest, engine: Engine, principal: Principal) ->
     held = {
         "filename": (_clean(asked.filename), upload.name),
         "file_size": (asked.file_size, upload.size),
-        "mime_type": tuple(effective_type(said, upload.name) for said in (asked.mime_type, upload.content_type)),
-        "file_id": (asked.file_id or upload.file_id, upload.file_id),
+        "mime_type": tuple(
+            canonical(effective_type(said, upload.name)) for said in (asked.mime_type, upload.content_type)
+        ),
+        "file_id": (canonical_id(asked.file_id or upload.file_id), upload.file_id),
     }
     for field, (said, expected) in held.items():
         if said != expected:
@@ -184,7 +199,7 @@ async def register(request: AnyRequest, engine: Engine, principal: Principal) ->
     return _file(request, engine, await judged(request, engine, stored))
 
 
-@post("/files/upload", operation_class=takes({"multipart/form-data": _FORM}))
+@post("/files/upload", operation_class=takes({"multipart/form-data": _FORM}, frozenset({"file", _PURPOSE})))
 async def upload_directly(request: AnyRequest, engine: Engine, principal: Principal) -> OrganizationFile:
     """Upload one file of up to 100 MiB as a form: ``file``, and ``purpose`` as you like."""
     refuse_encoded(request)
@@ -273,6 +288,8 @@ async def _read(request: AnyRequest, engine: Engine, kind: type[T]) -> T:
     try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
+        if (unknown := unknown_member(error, kind)) is not None:
+            raise unknown from error
         named = _INVALID_FIELD.search(str(error))
         field = named[1] if named else ""
         message = _RULES.get(field) or f"{error}."
@@ -283,7 +300,7 @@ async def _find(engine: Engine, principal: Principal, gcs_path: str) -> Upload:
     """Return the upload that was to go to ``gcs_path``; raises NotFound."""
     segments = gcs_path.split("/")
     if len(segments) == 4:
-        upload = await engine.tickets.find_by_file(principal, segments[2])
+        upload = await engine.tickets.find_by_file(principal, canonical_id(segments[2]))
         if gcs_path == _gcs_path(upload):
             return upload
     raise NotFound("There is no upload with this gcs_path in the organization.")

@@ -23,12 +23,14 @@ from fileferry.model import (
     State,
     StoredFile,
     Upload,
+    canonical_id,
     clean_name,
     format_optional_time,
     format_time,
 )
 from fileferry.web.requests import (
     AnyRequest,
+    Cursor,
     base_url,
     decode_cursor,
     encode_cursor,
@@ -44,7 +46,7 @@ _HEX_DIGESTS = {8: Algorithm.CRC32C, 32: Algorithm.MD5, 64: Algorithm.SHA256}
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
-class FileMetadata(msgspec.Struct, kw_only=True):
+class FileMetadata(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What is said of a file to come; ``checksum`` is hex: SHA-256, MD5 or CRC32C by its length. ``size`` is in bytes."""
 
     name: str
@@ -54,7 +56,7 @@ class FileMetadata(msgspec.Struct, kw_only=True):
     expires_in: str | int | None = None
 
 
-class NewTickets(msgspec.Struct):
+class NewTickets(msgspec.Struct, forbid_unknown_fields=True):
     """1 to 1,000 files to come."""
 
     files_metadata: Annotated[list[FileMetadata], msgspec.Meta(min_length=1, max_length=_MOST_FILES)] = msgspec.field(
@@ -62,13 +64,13 @@ class NewTickets(msgspec.Struct):
     )
 
 
-class NamedFolder(msgspec.Struct):
+class NamedFolder(msgspec.Struct, forbid_unknown_fields=True):
     """A folder to make; ``name`` may be a path."""
 
     name: str
 
 
-class Confirmation(msgspec.Struct):
+class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
     """The ids to confirm, all or none."""
 
     ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=_MOST_FILES)]
@@ -152,7 +154,7 @@ async def create_folder(request: AnyRequest, engine: Engine, principal: Principa
 
 @get("/folders")
 async def list_folders(
-    engine: Engine, principal: Principal, cursor: str | None = None, limit: str | None = None
+    engine: Engine, principal: Principal, cursor: Cursor = "", limit: str | None = None
 ) -> FolderPage:
     """List folders by path."""
     after = decode_cursor(cursor, 1)
@@ -179,7 +181,7 @@ async def create_tickets(request: AnyRequest, engine: Engine, principal: Princip
 async def confirm(request: AnyRequest, engine: Engine, principal: Principal) -> Confirmed:
     """Make uploaded files visible, all or none; confirming again is no error. ``Prefer: wait=30`` waits until all are ready."""
     asked = await json_body(request, engine, Scope.UPLOAD, Confirmation)
-    confirmed = await engine.tickets.confirm(principal, asked.ids)
+    confirmed = await engine.tickets.confirm(principal, [canonical_id(id) for id in asked.ids])
     stored = await all_judged(request, engine, confirmed)
     return Confirmed([presigned_file(request, engine, file) for file in stored])
 
@@ -192,13 +194,12 @@ router = Router(
 
 
 async def list_files(
-    request: AnyRequest, engine: Engine, principal: Principal, folder_id: str
+    request: AnyRequest, engine: Engine, principal: Principal, folder_id: str, cursor: str | None, limit: str | None
 ) -> Response[PresignedPage]:
     """List the confirmed files of a folder."""
     folder = await engine.folders.get(principal, folder_id)
-    after = decode_cursor(request.query_params.get("cursor"), 1)
-    limit = parse_limit(request.query_params.get("limit"))
-    page = await engine.files.list_in_folder(principal, folder, after[0] if after else "", limit)
+    after = decode_cursor(cursor, 1)
+    page = await engine.files.list_in_folder(principal, folder, after[0] if after else "", parse_limit(limit))
     files = [presigned_file(request, engine, stored) for stored in page.items]
     return Response(PresignedPage(files, encode_cursor(page.next_cursor) if page.next_cursor else None))
 

@@ -14,25 +14,25 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.receiving.completion import refuse_ended
 from fileferry.engine.receiving.parts import MOST_PARTS, part_count
 from fileferry.errors import InvalidParameter, NotFound
-from fileferry.model import Part, Principal, Scope, Upload, format_time
+from fileferry.model import Part, Principal, Scope, Upload, canonical_id, format_time
 from fileferry.web.requests import AnyRequest, json_body, part_urls
 from fileferry.web.waiting import judged
 
 
-class NewMultipart(FileMetadata, kw_only=True):
+class NewMultipart(FileMetadata, kw_only=True, forbid_unknown_fields=True):
     """A large file to come in parts of ``partSize`` bytes, which we choose where it is not given."""
 
     part_size: Size | None = msgspec.field(default=None, name="partSize")
 
 
-class ListedPart(msgspec.Struct):
+class ListedPart(msgspec.Struct, forbid_unknown_fields=True):
     """A part that the client sent, and the ETag that it got for it."""
 
     part_number: int = msgspec.field(name="partNumber")
     etag: str
 
 
-class Completion(msgspec.Struct):
+class Completion(msgspec.Struct, forbid_unknown_fields=True):
     """The parts that make the file, in order."""
 
     id: str
@@ -40,14 +40,14 @@ class Completion(msgspec.Struct):
     parts: Annotated[list[ListedPart], msgspec.Meta(min_length=1, max_length=MOST_PARTS)]
 
 
-class MultipartName(msgspec.Struct):
+class MultipartName(msgspec.Struct, forbid_unknown_fields=True):
     """Which multipart upload is meant."""
 
     id: str
     upload_id: str = msgspec.field(name="uploadId")
 
 
-class PartsAsked(MultipartName):
+class PartsAsked(MultipartName, forbid_unknown_fields=True):
     """Parts that need fresh URLs."""
 
     part_numbers: Annotated[list[int], msgspec.Meta(min_length=1, max_length=MOST_PARTS)] = msgspec.field(
@@ -156,8 +156,8 @@ async def fresh_urls(request: AnyRequest, engine: Engine, principal: Principal, 
 
 
 async def _multipart(engine: Engine, principal: Principal, folder_id: str, file_id: str, upload_id: str) -> Upload:
-    upload = await engine.tickets.find_by_file(principal, file_id)
-    if upload.multipart_id != upload_id:
+    upload = await engine.tickets.find_by_file(principal, canonical_id(file_id))
+    if upload.multipart_id != canonical_id(upload_id):
         raise NotFound("The uploadId is not that of this file's upload.")
     _refuse_folder(upload, folder_id)
     return upload

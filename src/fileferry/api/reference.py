@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 from litestar import Request
-from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+
+from fileferry.web.requests import base_url
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }
@@ -31,9 +33,22 @@ class ReferencePage(OpenAPIRenderPlugin):
         return (
             f"<!doctype html><html lang=en><meta charset=utf-8><title>{title} API</title><style>{_STYLE}</style>"
             f"<h1>{title} {html.escape(openapi_schema['info']['version'])}</h1>"
-            "<p>The same as a machine reads it: <a href=/docs/openapi.json>openapi.json</a>.</p>"
+            f'<p>The same as a machine reads it: <a href="{html.escape(_address(request))}/docs/openapi.json">openapi.json</a>.</p>'
             f"<h2>Calls</h2>{sections}<h2>Shapes</h2>{shapes}</html>"
         ).encode()
+
+
+class Description(JsonRenderPlugin):
+    """Renders the schema as JSON, with the address of this service in ``servers``: paths are told from there."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Return the description."""
+        return super().render(request, {**openapi_schema, "servers": [{"url": _address(request)}]})
+
+
+def _address(request: Request[Any, Any, Any]) -> str:
+    address: str = base_url(request, request.app.state.engine)
+    return address
 
 
 def _operations(schema: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -13,7 +13,8 @@ from litestar.params import Parameter
 
 from fileferry.engine.engine import Engine
 from fileferry.errors import InvalidParameter
-from fileferry.model import MAX_NAME_BYTES, Bound, Principal, Search, is_uuid
+from fileferry.model import MAX_NAME_BYTES, Bound, Principal, Search, canonical_id, is_uuid
+from fileferry.web.moments import with_plus
 from fileferry.web.requests import AnyRequest, base_url, parse_limit
 
 LARGEST_PAGE = 5000
@@ -22,7 +23,6 @@ _MOST_BOUNDS = 2
 _MOST_DIGITS = 18
 _LONGEST_BOUND = 64  # characters, of a time or a size with what it is compared by
 _BOUND = re.compile(r"(?:(lt|lte|gt|gte|eq):)?(.+)", re.DOTALL)
-_PLUS_AS_SPACE = re.compile(r"(T.*) (\d\d:?\d\d)")
 _FINE_FRACTION = re.compile(r"[.,]\d{4}")
 
 Operator = Literal["lt", "lte", "gt", "gte", "eq"]
@@ -45,7 +45,7 @@ Offset = Annotated[str | None, Parameter(description="How many to leave out befo
 
 def search_of(
     principal: Principal,
-    file_name: Name = None,
+    file_name: Name = "",
     deleted: Flag = None,
     author: UserId = None,
     created_by: UserId = None,
@@ -123,7 +123,7 @@ def _user_id(parameter: str, value: str | None) -> str | None:
         return None
     if not is_uuid(value):
         raise InvalidParameter(f"{parameter} must be the id of a user, a UUID.", parameter=parameter)
-    return value.lower()
+    return canonical_id(value)
 
 
 def _size_bounds(parameter: str, values: list[str] | None) -> tuple[Bound, ...]:
@@ -168,10 +168,8 @@ def _around(parameter: str, operator: Operator, text: str) -> list[Bound]:
 
 
 def _moment(parameter: str, text: str) -> datetime:
-    # A plus that was not percent-encoded arrives as a space.
-    with_offset = _PLUS_AS_SPACE.sub(r"\1+\2", text)
     try:
-        moment = datetime.fromisoformat(with_offset)
+        moment = datetime.fromisoformat(with_plus(text))
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise _no_time(parameter) from error

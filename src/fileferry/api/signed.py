@@ -112,7 +112,7 @@ class ListedFiles(msgspec.Struct):
     total: int
 
 
-class AttachmentTarget(msgspec.Struct):
+class AttachmentTarget(msgspec.Struct, forbid_unknown_fields=True):
     """What to attach a file to: a message or a thread, one of them, by its id of 1 to 255 characters."""
 
     message_id: str | None = None

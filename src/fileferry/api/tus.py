@@ -14,11 +14,12 @@ from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import MethodNotAllowed
 from fileferry.model import Principal, Upload, clean_name, clean_path
 from fileferry.web import cors, tus
-from fileferry.web.requests import AnyRequest, base_url, parse_expires_in
+from fileferry.web.parameters import is_misspelt, unknown_name
+from fileferry.web.requests import AnyRequest, base_url, parse_expires_at, parse_expires_in
 from fileferry.web.standing import begin_standing
 
 _UNNAMED = "file"
-_USED = ("filename", "filetype", "path", "expires_in")
+_USED = ("filename", "filetype", "path", "expires_in", "expires_at")
 
 
 @post("/tus")
@@ -66,13 +67,17 @@ async def _open(request: AnyRequest, engine: Engine, principal: Principal, asked
     """Open the upload that the metadata describe: a hand-off, or a version of the file at ``path``."""
     metadata = tus.metadata_of(asked.metadata)
     words: dict[str, Any] = {key: tus.text_of(metadata, key) for key in metadata}
+    for word in words:
+        if is_misspelt(word, _USED):
+            raise unknown_name(word, _USED, "metadata key")
     path, name = words.get("path"), words.get("filename")
     promise = Promise(
         path=clean_path(path) if path else clean_name(name or _UNNAMED),
         at_path=path is not None and not asked.is_partial,
         content_type=words.get("filetype"),
         metadata={key: value for key, value in words.items() if key not in _USED and value is not None},
-        expires_in=parse_expires_in(words.get("expires_in")),
+        expires_in=parse_expires_in(_given(words, "expires_in")),
+        expires_at=parse_expires_at(_given(words, "expires_at")),
         size=asked.length,
         auto_complete=not asked.is_partial,
         # A key asks for the URL of a session itself, and has no other.
@@ -82,6 +87,11 @@ async def _open(request: AnyRequest, engine: Engine, principal: Principal, asked
     # Its bytes may come with this request: from here on what counts is who may send to it.
     begin_standing(request, partial(engine.tickets.refuse_lapsed, upload.id, Right.of(principal)), engine.clock)
     return upload
+
+
+def _given(words: dict[str, Any], name: str) -> str | None:
+    """Return a word of the metadata: None where it did not come, which is something else than an empty one."""
+    return (words[name] or "") if name in words else None
 
 
 def _public_url(request: AnyRequest, engine: Engine, upload: Upload) -> str:

@@ -19,8 +19,8 @@ from fileferry.model.files import (
     Version,
     entity_tag,
 )
-from fileferry.model.ids import is_uuid, new_id
-from fileferry.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, clean_name, clean_path
+from fileferry.model.ids import canonical_id, is_uuid, new_id
+from fileferry.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, clean_name, clean_path, normalized
 from fileferry.model.searches import Bound, Page, Search
 from fileferry.model.units import Clock, format_optional_time, format_time, parse_duration, parse_size, utc_now
 from fileferry.model.uploads import Part, Stream, Upload, UploadState
@@ -58,6 +58,7 @@ __all__ = [
     "Version",
     "Webhook",
     "Workspace",
+    "canonical_id",
     "clean_name",
     "clean_path",
     "entity_tag",
@@ -65,6 +66,7 @@ __all__ = [
     "format_time",
     "is_uuid",
     "new_id",
+    "normalized",
     "parse_duration",
     "parse_size",
     "utc_now",

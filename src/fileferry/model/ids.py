@@ -35,3 +35,8 @@ def is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def canonical_id(text: str) -> str:
+    """Return a UUID in the one spelling that is kept, lower-case with hyphens; anything else, such as a name, as it is."""
+    return str(uuid.UUID(text)) if is_uuid(text) else text

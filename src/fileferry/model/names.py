@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from fileferry.errors import InvalidName
+from fileferry.errors import InvalidName, InvalidParameter
 
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 1024
@@ -35,6 +35,13 @@ def clean_path(path: str) -> str:
     if len(cleaned.encode()) > MAX_PATH_BYTES:
         raise _too_long_path()
     return cleaned
+
+
+def normalized(text: str, parameter: str) -> str:
+    """Return a name, or the beginning of a path, in the form that is kept: NFC. Raises InvalidParameter for too long a one."""
+    if len(text) > _CHARACTERS_PER_BYTE * MAX_PATH_BYTES:
+        raise InvalidParameter(f"{parameter} is longer than {MAX_PATH_BYTES} bytes.", parameter=parameter)
+    return unicodedata.normalize("NFC", text)
 
 
 def _clean_segment(segment: str) -> str:

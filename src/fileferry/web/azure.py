@@ -35,7 +35,9 @@ RESPONSE_HEADERS = (
 LONGEST_MEASURED_RANGE = 4 * 1024 * 1024
 """Of how long a range the MD5 may be asked for (bytes)."""
 
-_TOLD_BY = ("x-ms-version", "x-ms-blob-type", "x-ms-range")
+_TELLING = ("x-ms-version", "x-ms-blob-type", "x-ms-range")
+TOLD_BY = ", ".join(_TELLING)
+"""The headers of a request that its answer differs by, as ``Vary`` names them."""
 # Each would change what is stored or served; to answer as if it had not come would tell the client something false.
 _UNSUPPORTED = (
     "x-ms-copy-source",
@@ -75,7 +77,7 @@ _MISMATCHES = {Algorithm.MD5: "Md5Mismatch", Algorithm.CRC64_AZURE: "Crc64Mismat
 
 def is_spoken(request: AnyRequest) -> bool:
     """Whether the request's headers are those of an Azure client."""
-    return any(name in request.headers for name in _TOLD_BY)
+    return any(name in request.headers for name in _TELLING)
 
 
 def refuse_unsupported(request: AnyRequest) -> None:

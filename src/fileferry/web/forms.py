@@ -4,9 +4,7 @@ the flow's business, and forms that are sent to a signed URL are that URL's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Collection
-from urllib.parse import unquote
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
@@ -24,11 +22,12 @@ from fileferry.errors import (
     TruncatedBody,
 )
 from fileferry.model import Principal, StoredFile
+from fileferry.web.form_parts import Decoder, decoder_of, file_name_of, text_of
+from fileferry.web.parameters import unknown_name
 from fileferry.web.requests import AnyRequest, body_of, content_length, declared_digests, wanted_digests
 
 _LARGEST_FIELD = 64 * 1024
 _MOST_PARTS = 16
-_EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s\"]+)\s*(?:;|$)", re.IGNORECASE)
 
 
 class Form:
@@ -36,7 +35,8 @@ class Form:
 
     def __init__(self, boundary: str, allowed: Collection[str]) -> None:
         try:
-            self._parser = PushMultipartParser(boundary, max_segment_count=_MOST_PARTS)
+            # In which charset names are is found out of each, as no header says it.
+            self._parser = PushMultipartParser(boundary, max_segment_count=_MOST_PARTS, header_charset="latin-1")
         except MultipartError as error:
             raise BadRequest("The multipart Content-Type needs a usable boundary.") from error
         self._allowed = allowed
@@ -46,21 +46,23 @@ class Form:
     async def events(self, body: AsyncIterator[bytes]) -> AsyncIterator[MultipartSegment | bytes]:
         """Yield the segment of every file, and after each its bytes. Raises TruncatedBody, BadRequest, InvalidParameter."""
         segment: MultipartSegment | None = None
+        decoder = Decoder()
         try:
             async for chunk in body:
                 for event in self._parser.parse(chunk):
                     if isinstance(event, MultipartSegment):
-                        segment = event
+                        segment, decoder = event, decoder_of(event)
                         if event.name == "file":
                             self._file = event
                             yield event
                         else:
-                            self._open_field(event.name or "")
-                    elif event is not None and segment is not None:
+                            self._open_field(text_of(event.name or ""))
+                    elif segment is not None:
+                        decoded = decoder.end() if event is None else decoder.decode(bytes(event))
                         if segment.name == "file":
-                            yield bytes(event)
+                            yield decoded
                         else:
-                            self._extend_field(segment.name or "", event)
+                            self._extend_field(segment.name or "", decoded)
             if not self._parser.closed:
                 self._parser.close()
         except MultipartError as error:
@@ -70,30 +72,24 @@ class Form:
 
     @property
     def file_name(self) -> str | None:
-        """The name that the form gives its file; ``filename*`` (RFC 8187) wins, as its plain twin may have lost letters."""
-        if self._file is None:
-            return None
-        plain: str | None = self._file.filename
-        extended = _EXTENDED_NAME.search(self._file.header("content-disposition", "") or "")
-        try:
-            return unquote(extended[1], errors="strict") if extended else plain
-        except UnicodeDecodeError:
-            return plain
+        """The name that the form gives its file."""
+        return None if self._file is None else file_name_of(self._file)
 
     @property
     def file_type(self) -> str | None:
-        """The type that the form gives its file."""
-        return self._file.content_type if self._file else None
+        """The type that the form gives its file, with its parameters."""
+        return self._file.header("content-type") if self._file else None
 
     def texts(self) -> dict[str, str]:
-        """Return the fields; they may have come before or after the file. Raises InvalidParameter for one that is not UTF-8."""
+        """Return the fields; they may have come before or after the file.
+
+        Raises InvalidParameter for one that is empty or not UTF-8.
+        """
         return {name: _text(name, value) for name, value in self._fields.items()}
 
     def _open_field(self, name: str) -> None:
         if name not in self._allowed:
-            raise InvalidParameter(
-                f"The form has a field {name!r}; this call takes 'file' and {', '.join(self._allowed)}.", parameter=name
-            )
+            raise unknown_name(name, ["file", *self._allowed], "field")
         if name in self._fields:
             raise InvalidParameter(f"The form has the field {name!r} twice.", parameter=name)
         self._fields[name] = b""
@@ -171,6 +167,8 @@ def _part_digests(segment: MultipartSegment) -> dict[Algorithm, bytes]:
 
 
 def _text(name: str, value: bytes) -> str:
+    if not value:
+        raise InvalidParameter(f"The field {name!r} is empty: give it a value, or leave it out.", parameter=name)
     try:
         return value.decode()
     except UnicodeDecodeError as error:

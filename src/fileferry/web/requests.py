@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import codecs
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,13 +13,12 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
 from litestar.params import Parameter
 
 from fileferry.engine.access import policy
 from fileferry.engine.access.links import Grant, Right
 from fileferry.engine.engine import Engine
-from fileferry.engine.files.placement import Preconditions
 from fileferry.engine.inspection.digests import Algorithm
 from fileferry.errors import (
     BadRequest,
@@ -28,12 +28,13 @@ from fileferry.errors import (
     InvalidMetadata,
     InvalidName,
     InvalidParameter,
-    PreconditionFailed,
     RequestTimeout,
     TruncatedBody,
     UnsupportedType,
 )
 from fileferry.model import Principal, Scope, StoredFile, Upload, parse_duration
+from fileferry.web.moments import with_plus
+from fileferry.web.parameters import refuse_doubled, unknown_member
 from fileferry.web.standing import refuse_lapsed
 
 AnyRequest = Request[Any, Any, Any]
@@ -45,10 +46,14 @@ _DIGEST_BYTES: dict[str, int] = {
     Algorithm.SHA256: 32,
     Algorithm.SHA512: 64,
 }
-_DIGEST_MEMBER = re.compile(r"\s*([a-z0-9*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*")
+_CODING_FIELDS = ("content-encoding", "x-ms-blob-content-encoding")
+_CODING_PARAMETER = "contentEncoding"
+# With parameters (RFC 9651 section 3.2), of which none means anything here.
+_DIGEST_MEMBER = re.compile(
+    r"\s*([a-z0-9*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):(?:[ ]*;[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:\"[^\"]*\"|[^\s\",;]+))?)*\s*"
+)
 # A Structured Field Integer (RFC 9651 section 3.3.1) that is not 0.
 _POSITIVE_WEIGHT = re.compile(r"0{0,14}[1-9][0-9]{0,14}")
-_ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LONGEST_KEY = 255
 _LONGEST_WANT = 1024
@@ -108,10 +113,21 @@ def content_length(request: AnyRequest) -> int | None:
 
 
 def refuse_encoded(request: AnyRequest) -> None:
-    """Raise UnsupportedType for a content-coded body: bytes are stored as they are, and a coding would be lost."""
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
-        raise UnsupportedType(f"Send the body without Content-Encoding ({coding!r} is not stored with a file).")
+    """Raise UnsupportedType for bytes that are content-coded, in the words of HTTP, Azure or Google.
+
+    Bytes are stored as they are, and a coding would be lost.
+    """
+    for name in _CODING_FIELDS:
+        refuse_coding(name, request.headers.get(name))
+    refuse_coding(_CODING_PARAMETER, request.query_params.get(_CODING_PARAMETER))
+
+
+def refuse_coding(said_by: str, coding: str | None) -> None:
+    """Raise UnsupportedType for a content coding that is one; ``said_by`` names where it was said."""
+    if coding is not None and coding.strip().lower() not in ("", "identity"):
+        raise UnsupportedType(
+            f"Send the bytes without a coding: {said_by} ({coding[:40]!r}) is not stored with a file."
+        )
 
 
 def declared_digests(headers: Any) -> dict[Algorithm, bytes]:
@@ -133,8 +149,9 @@ def wanted_digests(headers: Any) -> set[Algorithm]:
 
     It is a preference: of an absurdly long one the beginning counts.
     """
-    members = [member.partition("=") for member in headers.get("want-repr-digest", "")[:_LONGEST_WANT].split(",")]
-    named = {name.strip() for name, _, weight in members if _POSITIVE_WEIGHT.fullmatch(weight.strip())}
+    members = headers.get("want-repr-digest", "")[:_LONGEST_WANT].split(",")
+    weighed = [member.partition(";")[0].partition("=") for member in members]
+    named = {name.strip() for name, _, weight in weighed if _POSITIVE_WEIGHT.fullmatch(weight.strip())}
     return {algorithm for algorithm in Algorithm if algorithm.value in named}
 
 
@@ -183,28 +200,9 @@ def idempotency_key(request: AnyRequest) -> str | None:
     return key
 
 
-def preconditions(request: AnyRequest) -> Preconditions:
-    """Return the conditions of If-Match and If-None-Match on a write (RFC 9110 section 13.1)."""
-    if_match = request.headers.get("if-match")
-    if_none_match = request.headers.get("if-none-match")
-    if if_none_match is not None and if_none_match.strip() != "*":
-        raise PreconditionFailed("On an upload, If-None-Match can only be '*'.")
-    return Preconditions(() if if_match is None else entity_tags(if_match), if_none_match is not None)
-
-
-def entity_tags(value: str) -> tuple[str, ...]:
-    """Return the entity tags of a list field, ``*`` as itself; raises BadRequest for what is neither."""
-    if value.strip() == "*":
-        return ("*",)
-    tags = tuple(match[0] for match in _ENTITY_TAG.finditer(value))
-    if not tags or _ENTITY_TAG.sub("", value).strip(" ,\t"):
-        raise BadRequest("An If-Match or If-None-Match header must hold quoted entity tags, or '*'.")
-    return tags
-
-
 def parse_expires_in(value: Any) -> timedelta | None:
-    """Read ``expires_in``: ``30m``, ``24h``, ``7d`` or seconds, as text or number; None and empty text are none."""
-    if value is None or value == "":
+    """Read ``expires_in``: ``30m``, ``24h``, ``7d`` or seconds, as text or number; None is none. Raises InvalidExpiry."""
+    if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidExpiry()
@@ -212,11 +210,11 @@ def parse_expires_in(value: Any) -> timedelta | None:
 
 
 def parse_expires_at(value: Any) -> datetime | None:
-    """Read ``expires_at``: an RFC 3339 time; None and empty text are none."""
-    if value is None or value == "":
+    """Read ``expires_at``: an RFC 3339 time; None is none. Raises InvalidExpiry."""
+    if value is None:
         return None
     try:
-        moment = msgspec.convert(value, datetime)
+        moment = msgspec.convert(with_plus(value) if isinstance(value, str) else value, datetime)
     except msgspec.ValidationError as error:
         raise InvalidExpiry("expires_at must be an RFC 3339 time such as 2026-12-31T23:59:59Z.") from error
     if moment.tzinfo is None:
@@ -258,10 +256,13 @@ def parse_metadata(value: str | None) -> dict[str, Any]:
     """Read ``metadata`` given as JSON text; None and empty text are an empty object."""
     if not value:
         return {}
+    value = value.removeprefix("\ufeff")
     try:
-        return msgspec.json.decode(value, type=dict[str, Any])
+        metadata = msgspec.json.decode(value, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise InvalidMetadata('metadata must be a JSON object, for example {"order": 17}.') from error
+    refuse_doubled(value)
+    return metadata
 
 
 def parse_limit(value: str | None, default: int = 100, largest: int = 1000) -> int:
@@ -317,13 +318,19 @@ async def json_body(request: AnyRequest, engine: Engine, scope: Scope, kind: typ
 
 
 def decode_json(body: bytes, kind: type[T]) -> T:
-    """Return JSON as ``kind``; raises InvalidParameter for a member that cannot be used, BadRequest for what is not JSON."""
+    """Return JSON as ``kind``; raises InvalidParameter for a member that cannot be used, BadRequest for what is not JSON.
+
+    A byte order mark before it means nothing (RFC 8259 section 8.1).
+    """
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
-        return msgspec.json.decode(body, type=kind)
+        decoded = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise InvalidParameter(f"{error}.") from error
+        raise unknown_member(error, kind) or InvalidParameter(f"{error}.") from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadRequest("The body is not valid JSON.") from error
+    refuse_doubled(body)
+    return decoded
 
 
 def base_url(request: AnyRequest, engine: Engine) -> str:
@@ -337,6 +344,11 @@ def base_url(request: AnyRequest, engine: Engine) -> str:
     if not _HOST.fullmatch(host):
         raise BadRequest("The Host header names no host.")
     return f"{request.scope['scheme']}://{host}"
+
+
+def created(request: AnyRequest, engine: Engine, address: str, made: T) -> Response[T]:
+    """Return the answer 201 that shows what was made at an address of this service."""
+    return Response(made, status_code=201, headers={"Location": f"{base_url(request, engine)}{address}"})
 
 
 def public_url(request: AnyRequest, engine: Engine, stored: StoredFile) -> str:

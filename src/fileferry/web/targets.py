@@ -13,6 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from fileferry.errors import AddressTooLong, NotFound
 from fileferry.telemetry import Application, Message, Receive, Send
 from fileferry.web import problems
+from fileferry.web.caching import PRIVATE
 
 LONGEST_TARGET = 64 * 1024
 """Bytes, as they were sent: a path of the longest, and metadata of the largest, fit in percent-encoded."""
@@ -35,6 +36,7 @@ class BoundedTarget:
         error = AddressTooLong(f"An address may have at most {LONGEST_TARGET} bytes.", limit=LONGEST_TARGET)
         request: Request[Any, Any, Any] = Request(scope)  # type: ignore[arg-type]
         answer = problems.render(request, error)
+        answer.headers.update(PRIVATE)
         await answer.to_asgi_response(app=None, request=request)(scope, receive, send)  # type: ignore[arg-type]
 
 

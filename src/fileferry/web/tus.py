@@ -207,7 +207,7 @@ async def create(request: AnyRequest, engine: Engine, upload: Upload, asked: Cre
 async def join(engine: Engine, upload: Upload, words: dict[str, Any], partials: list[Upload]) -> Upload:
     """Make the bytes of partial uploads those of ``upload``; return it as it stands then."""
     begun = await engine.streams.begin(upload, wire=words)
-    await engine.streams.concatenate(begun, partials)
+    await engine.streams.concatenate(begun, partials, stated_type(words.get(_METADATA)))
     return await engine.streams.status(begun)
 
 

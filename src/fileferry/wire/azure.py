@@ -31,16 +31,16 @@ from fileferry.errors import (
 from fileferry.model import Clock, Upload
 from fileferry.web import azure
 from fileferry.web.dates import last_modified
+from fileferry.web.entity_tags import entity_tags
 from fileferry.web.requests import (
     AnyRequest,
     body_of,
     content_length,
     declared_digests,
-    entity_tags,
     refuse_encoded,
     small_body_of,
 )
-from fileferry.wire import envelope, plain
+from fileferry.wire import envelope, stated_types
 from fileferry.wire.xml_lists import TooManyTags, parse_list
 
 _LARGEST_BLOCK = 4000 * 1024 * 1024
@@ -84,7 +84,7 @@ async def _put_blob(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
     idle = engine.settings.body_idle_timeout
     content = await envelope.content_of(request, upload, _declared(request), content_type, idle)
     if not content.is_unwrapped:
-        plain.refuse_type(content.content_type, upload)
+        stated_types.refuse_other(content.content_type, upload)
     declared = agreed(content.declared, blob_md5)
     arrival = await engine.arrivals.whole(upload, declared, content.announced, content.content_type)
     async with arrival:
@@ -111,7 +111,7 @@ async def _put_block(request: AnyRequest, engine: Engine, upload: Upload) -> Res
 async def _put_block_list(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     refuse_encoded(request)
     content_type = request.headers.get("x-ms-blob-content-type")
-    plain.refuse_type(content_type or "", upload)
+    stated_types.refuse_other(content_type or "", upload)
     blob_md5 = azure.declared_blob_md5(request.headers)
     declared = _declared(request)
     body = await small_body_of(request, _LARGEST_LIST, engine.settings.body_idle_timeout)

@@ -16,6 +16,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 from fileferry.engine.inspection.digests import Algorithm, Hasher
 from fileferry.errors import BadRequest, TooManyFiles, TruncatedBody
 from fileferry.model import Upload
+from fileferry.web.form_parts import Decoder, decoder_of
 from fileferry.web.requests import AnyRequest, body_of, content_length
 
 MEDIA_TYPE = "multipart/form-data"
@@ -58,7 +59,7 @@ async def content_of(
     part = await form.find_file(body)
     if part is None:
         return Content(form.as_it_came(body), declared, announced, content_type or stated)
-    return Content(form.file(body), {}, None, content_type or part.content_type, is_unwrapped=True)
+    return Content(form.file(body), {}, None, content_type or part.header("content-type"), is_unwrapped=True)
 
 
 def _boundary(content_type: str) -> str | None:
@@ -78,6 +79,7 @@ class _Form:
         self._held = bytearray()
         self._events: Iterator[MultipartSegment | bytes | None] = iter(())
         self._unparsed = b""
+        self._decoder = Decoder()
 
     async def find_file(self, body: AsyncIterator[bytes]) -> MultipartSegment | None:
         """Read up to the first file of the form, and return it; None where this is no form, or none with a file near its start."""
@@ -93,6 +95,7 @@ class _Form:
                 return None
             if found is not None:
                 self._unparsed = chunk[len(near) :]
+                self._decoder = decoder_of(found)
                 return found
             if len(self._held) >= _LARGEST_FIELDS:
                 return None
@@ -112,9 +115,11 @@ class _Form:
             if _is_file(event):
                 raise TooManyFiles()
             if not isinstance(event, bytes | bytearray):
+                if within:
+                    yield self._decoder.end()
                 within = False
             elif within:
-                yield bytes(event)
+                yield self._decoder.decode(bytes(event))
             else:
                 beside += len(event)
                 if beside > _LARGEST_FIELDS:

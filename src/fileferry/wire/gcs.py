@@ -27,11 +27,12 @@ from fileferry.web.requests import (
     declared_digests,
     decode_json,
     is_by_ticket,
+    refuse_coding,
     refuse_encoded,
     session_url,
     small_body_of,
 )
-from fileferry.wire import plain
+from fileferry.wire import stated_types
 from fileferry.wire.content_range import ContentRange, parse_content_range
 from fileferry.wire.gcs_object import (
     declared_hashes,
@@ -72,6 +73,7 @@ class _Metadata(msgspec.Struct, rename="camel"):
     """What counts of the object resource that a JSON initiation carries; digests are base64."""
 
     content_type: str | None = None
+    content_encoding: str | None = None
     crc32c: str | None = None
     md5_hash: str | None = None
 
@@ -101,9 +103,11 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
 
 
 async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
+    refuse_encoded(request)
     metadata = await _metadata(request, engine)
+    refuse_coding("contentEncoding", metadata.content_encoding)
     content_type = request.headers.get("x-upload-content-type") or metadata.content_type
-    plain.refuse_type(content_type, upload)
+    stated_types.refuse_other(content_type, upload)
     digests = agreed(_declared(request), parse_hashes(("crc32c", metadata.crc32c), ("md5", metadata.md5_hash)))
     wire = session_words(content_type, digests)
     upload = await engine.streams.begin(upload, size=_announced_size(request), wire=wire, renews=is_by_ticket(request))
@@ -118,7 +122,7 @@ async def _take(request: AnyRequest, engine: Engine, upload: Upload, span: Conte
     announced = content_length(request)
     if None not in (announced, span.length) and announced != span.length:
         raise BadRequest(f"Content-Range tells of {span.length} bytes, and Content-Length of {announced}.")
-    plain.refuse_type(_content_type(request, upload), upload)
+    stated_types.refuse_other(_content_type(request, upload), upload)
     declared = _declared(request)
     if upload.state is not UploadState.OPEN:
         return await _repeat(request, engine, upload, span, start)

@@ -7,14 +7,13 @@ from typing import Any
 from litestar import Response
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.inspection.declarations import effective_type
 from fileferry.engine.inspection.digests import Algorithm, agreed
 from fileferry.engine.receiving.completion import ReceivedBytes
-from fileferry.errors import MethodNotAllowed, UnsupportedType
+from fileferry.errors import MethodNotAllowed
 from fileferry.model import Upload
 from fileferry.web import problems
 from fileferry.web.requests import AnyRequest, base_url, declared_digests, refuse_encoded
-from fileferry.wire import envelope, s3
+from fileferry.wire import envelope, s3, stated_types
 from fileferry.wire.checksums import amz_checksums, is_s3_style, refuse_framed
 from fileferry.wire.gcs_object import (
     declared_hashes,
@@ -25,9 +24,6 @@ from fileferry.wire.gcs_object import (
     promised_hashes,
     session_type,
 )
-
-# What clients send that were told nothing of the type.
-_GENERIC_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
 
 def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
@@ -55,7 +51,7 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
     idle = engine.settings.body_idle_timeout
     content = await envelope.content_of(request, upload, declared, session_type(upload), idle)
     if not content.is_unwrapped:
-        refuse_type(content.content_type, upload)
+        stated_types.refuse_other(content.content_type, upload)
     arrival = await engine.arrivals.whole(upload, content.declared, content.announced, content.content_type)
     async with arrival:
         async for chunk in content.chunks:
@@ -85,11 +81,3 @@ def final_answer(
     # S3's own SDKs take a success with a body that is no XML for a server error, and send it all again.
     is_s3_sdk = "amz-sdk-invocation-id" in request.headers
     return Response(b"" if is_s3_sdk else answer, status_code=200, headers=headers)
-
-
-def refuse_type(stated: str | None, upload: Upload) -> None:
-    """Raise UnsupportedType for a body that says it is of another type than was promised."""
-    if upload.content_type is None or (stated or "").split(";")[0].strip().lower() in _GENERIC_TYPES:
-        return
-    if effective_type(stated, upload.name) != effective_type(upload.content_type, upload.name):
-        raise UnsupportedType(f"The ticket is for {upload.content_type}, and the body says it is something else.")

@@ -21,6 +21,7 @@ from fileferry.errors import (
     BadRequest,
     FerryError,
     FileTooLarge,
+    InvalidMetadata,
     OffsetMismatch,
     RateLimited,
     RequestTimeout,
@@ -28,7 +29,7 @@ from fileferry.errors import (
     UnsupportedType,
 )
 from fileferry.model import Upload, UploadState
-from fileferry.web import problems
+from fileferry.web import problems, tus
 from fileferry.web.requests import (
     AnyRequest,
     body_of,
@@ -39,7 +40,7 @@ from fileferry.web.requests import (
     session_url,
     wanted_digests,
 )
-from fileferry.wire import interop, plain
+from fileferry.wire import interop, plain, stated_types
 from fileferry.wire.interop import Dialect
 
 _FIELDS = ("upload-complete", "upload-incomplete", "upload-draft-interop-version")
@@ -131,8 +132,8 @@ class _Exchange:
 
     async def _create(self, is_complete: bool) -> Response[Any]:
         refuse_encoded(self._request)
-        stated_type = None if _media_type(self._request) == interop.MEDIA_TYPE else self._headers.get("content-type")
-        plain.refuse_type(stated_type, self._upload)
+        stated_type = self._stated_type()
+        stated_types.refuse_other(stated_type, self._upload)
         announced = content_length(self._request)
         # A length that was told before goes with what is begun anew; only the ticket's stays.
         size = self._length(0, is_complete, announced, self._upload.promised_size)
@@ -213,6 +214,15 @@ class _Exchange:
     async def _cancel(self) -> Response[Any]:
         await self._engine.tickets.abort(await self._engine.streams.status(self._upload))
         return Response(None, status_code=204)
+
+    def _stated_type(self) -> str | None:
+        """Return what is said of the file's type: with its bytes, or as tus-js-client says it in this protocol as well."""
+        if _media_type(self._request) not in ("", interop.MEDIA_TYPE):
+            return self._headers.get("content-type")
+        try:
+            return tus.stated_type(self._headers.get("upload-metadata"))
+        except InvalidMetadata:
+            return None  # no field of the draft's
 
     def _refuse_fields(self) -> None:
         if self._dialect.has_bare_questions and any(name in self._headers for name in _ASKED_BARE):

@@ -38,6 +38,7 @@ from fileferry.web.requests import (
     refuse_encoded,
     small_body_of,
 )
+from fileferry.wire import stated_types
 from fileferry.wire.checksums import UnknownChecksum, amz_checksums, refuse_framed, refuse_unknown
 from fileferry.wire.gcs_object import declared_hashes, hashes_field, location_of
 from fileferry.wire.xml_lists import TooManyTags, parse_list
@@ -84,7 +85,7 @@ def is_spoken(request: AnyRequest) -> bool:
 async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     """Answer one multipart action. Raises NotFound when ``uploadId`` is not this upload's, MethodNotAllowed."""
     if request.method == "POST" and "uploads" in request.query_params:
-        return _initiated(request, upload)
+        return await _initiate(request, engine, upload)
     if request.query_params.get("uploadId") != upload.multipart_name:
         raise NotFound("The uploadId is not that of this upload.")
     if request.method == "PUT":
@@ -116,8 +117,12 @@ def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     return _xml(document, status, problems.headers_of(failure))
 
 
-def _initiated(request: AnyRequest, upload: Upload) -> Response[bytes]:
+async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
+    refuse_encoded(request)
     refuse_unknown(request.headers)
+    stated = request.headers.get("content-type")
+    stated_types.refuse_other(stated, upload)
+    await engine.tickets.state_type(upload, stated)
     document = ElementTree.Element("InitiateMultipartUploadResult", xmlns=_NAMESPACE)
     _add_names(document, upload)
     _add(document, "UploadId", upload.multipart_name)

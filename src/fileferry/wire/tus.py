@@ -13,7 +13,7 @@ from fileferry.errors import AlreadyUploaded, Forbidden, MethodNotAllowed
 from fileferry.model import Upload
 from fileferry.web import tus
 from fileferry.web.requests import AnyRequest
-from fileferry.wire import plain, rufh
+from fileferry.wire import rufh, stated_types
 
 # With none of the draft's own fields beside them.
 _MARKS = ("upload-length", "upload-defer-length", "upload-concat", "upload-offset", "upload-checksum")
@@ -49,13 +49,13 @@ async def _create(request: AnyRequest, engine: Engine, upload: Upload) -> Respon
         partial = await engine.tickets.open_partial(upload, asked.length)
         begun = await tus.create(request, engine, partial, asked, asked.wire())
     else:
-        plain.refuse_type(tus.stated_type(asked.metadata), upload)
+        stated_types.refuse_other(tus.stated_type(asked.metadata), upload)
         begun = await tus.create(request, engine, upload, asked, asked.wire())
     return await tus.created(request, engine, begun)
 
 
 async def _join(engine: Engine, upload: Upload, asked: tus.Creation, urls: list[str]) -> Upload:
-    plain.refuse_type(tus.stated_type(asked.metadata), upload)
+    stated_types.refuse_other(tus.stated_type(asked.metadata), upload)
     current = await engine.streams.status(upload)
     if tus.is_joined(current, asked):
         return current

@@ -15,7 +15,7 @@ from litestar.types import ASGIApp
 from fileferry.engine.engine import Engine
 from fileferry.engine.events.outbox import Position, Wanted, check_types
 from fileferry.errors import FerryError, InvalidParameter
-from fileferry.model import Event, Principal, format_time
+from fileferry.model import Event, Principal, canonical_id, format_time
 from fileferry.telemetry import Message, Receive, Send
 from fileferry.web.requests import AnyRequest, Limit, parse_limit
 from fileferry.web.waiting import ringing_at_departure, settled
@@ -75,6 +75,7 @@ async def follow(
     A stream goes on after ``Last-Event-ID``. With ``Accept: application/json`` it is one page, which waits for the first event
     where the request prefers to (``Prefer: wait=30``).
     """
+    file_id = None if file_id is None else canonical_id(file_id)
     wanted = Wanted(None if types is None else check_types(types.split(",")), file_id)
     known = _known_number(request.headers.get("last-event-id") or after)
     is_page = request.headers.get("accept", "").split(";")[0].strip() == "application/json"

@@ -15,7 +15,7 @@ from fileferry.api.native.objects import FileObject, FilePage, VersionList, file
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes
 from fileferry.errors import InvalidParameter
-from fileferry.model import Principal, Scope, StoredFile, clean_name, clean_path
+from fileferry.model import Principal, Scope, StoredFile, clean_name, clean_path, normalized
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -54,7 +54,7 @@ async def list_files(
     workspace: WorkspaceName = None,
     prefix: str = "",
     deleted: bool = False,
-    cursor: Cursor = None,
+    cursor: Cursor = "",
     limit: Limit = None,
 ) -> FilePage:
     """List the files of a workspace by path, those whose path starts with ``prefix``; or those that can be restored."""
@@ -62,7 +62,7 @@ async def list_files(
     found, further = await engine.files.list_by_path(
         principal,
         workspace,
-        prefix.removeprefix("/"),
+        normalized(prefix.removeprefix("/"), "prefix"),
         (after[0], after[1]) if after else None,
         parse_limit(limit),
         deleted=deleted,

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Router, delete, get, post
+from litestar import Response, Router, delete, get, post
 
 from fileferry.api.bodies import takes_json
 from fileferry.api.native.files import WorkspaceName
 from fileferry.api.native.objects import FolderObject, FolderPage, folder_object
 from fileferry.engine.engine import Engine
 from fileferry.model import Principal, Scope
-from fileferry.web.requests import AnyRequest, Cursor, Limit, decode_cursor, encode_cursor, json_body, parse_limit
+from fileferry.web.requests import (
+    AnyRequest,
+    Cursor,
+    Limit,
+    created,
+    decode_cursor,
+    encode_cursor,
+    json_body,
+    parse_limit,
+)
 
 
 class NewFolder(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,7 +33,7 @@ async def list_folders(
     engine: Engine,
     principal: Principal,
     workspace: WorkspaceName = None,
-    cursor: Cursor = None,
+    cursor: Cursor = "",
     limit: Limit = None,
 ) -> FolderPage:
     """List the folders of a workspace by path."""
@@ -36,10 +45,11 @@ async def list_folders(
 @post("/folders", operation_class=takes_json(NewFolder))
 async def create_folder(
     request: AnyRequest, engine: Engine, principal: Principal, workspace: WorkspaceName = None
-) -> FolderObject:
+) -> Response[FolderObject]:
     """Make the folder at a path; where it is there already, the answer is that one."""
     asked = await json_body(request, engine, Scope.UPLOAD, NewFolder)
-    return folder_object(await engine.folders.create(principal, asked.path, workspace))
+    made = folder_object(await engine.folders.create(principal, asked.path, workspace))
+    return created(request, engine, f"/api/folders/{made.id}", made)
 
 
 @get("/folders/{folder_id:str}")

@@ -6,18 +6,19 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Router, delete, get, patch, post
+from litestar import Response, Router, delete, get, patch, post
 
 from fileferry.api.bodies import takes_json
 from fileferry.api.native.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
 from fileferry.api.native.workspaces import ShortText
 from fileferry.engine.access.keys import KeyBounds, NewUser
 from fileferry.engine.engine import Engine
-from fileferry.model import Key, Principal, Scope, format_optional_time, format_time
+from fileferry.model import Key, Principal, Scope, canonical_id, format_optional_time, format_time
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
     Limit,
+    created,
     decode_cursor,
     encode_cursor,
     json_body,
@@ -103,22 +104,25 @@ class Rotation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @post("/keys", operation_class=takes_json(NewKey))
-async def create_key(request: AnyRequest, engine: Engine, principal: Principal) -> NewKeyObject:
+async def create_key(request: AnyRequest, engine: Engine, principal: Principal) -> Response[NewKeyObject]:
     """Make an API key of the organization; its secret is in the answer and nowhere else."""
     asked = await json_body(request, engine, Scope.ADMIN, NewKey)
-    user = None if asked.user is None else NewUser(asked.user.id, asked.user.name, asked.user.email)
+    user = None
+    if asked.user is not None:
+        user_id = None if asked.user.id is None else canonical_id(asked.user.id)
+        user = NewUser(user_id, asked.user.name, asked.user.email)
     life = parse_expires_in(asked.expires_in)
     bounds = KeyBounds(
         limits=changes_of(asked.limits),
         path_prefix=asked.path_prefix,
         on_behalf_of=None if asked.on_behalf_of is None else tuple(asked.on_behalf_of),
     )
-    made = await engine.keys.create(principal, asked.name, tuple(asked.scopes), life, user=user, bounds=bounds)
-    return await _with_secret(engine, *made)
+    key, secret = await engine.keys.create(principal, asked.name, tuple(asked.scopes), life, user=user, bounds=bounds)
+    return created(request, engine, f"/api/keys/{key.id}", await _with_secret(engine, key, secret))
 
 
 @get("/keys")
-async def list_keys(engine: Engine, principal: Principal, cursor: Cursor = None, limit: Limit = None) -> KeyPage:
+async def list_keys(engine: Engine, principal: Principal, cursor: Cursor = "", limit: Limit = None) -> KeyPage:
     """List the organization's API keys, revoked ones too."""
     after = decode_cursor(cursor, 1)
     page = await engine.keys.list(principal, after[0] if after else "", parse_limit(limit))

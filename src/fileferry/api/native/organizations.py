@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Router, get, patch, post
+from litestar import Response, Router, get, patch, post
 
 from fileferry.api.bodies import takes_json
 from fileferry.api.native.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
 from fileferry.api.native.workspaces import ShortText
 from fileferry.engine.engine import Engine
 from fileferry.model import Organization, Principal, Scope, format_time
-from fileferry.web.requests import AnyRequest, Cursor, Limit, decode_cursor, encode_cursor, json_body, parse_limit
+from fileferry.web.requests import (
+    AnyRequest,
+    Cursor,
+    Limit,
+    created,
+    decode_cursor,
+    encode_cursor,
+    json_body,
+    parse_limit,
+)
 
 
 class OrganizationObject(msgspec.Struct):
@@ -51,7 +60,9 @@ class OrganizationChanges(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @post("/organizations", operation_class=takes_json(NewOrganization))
-async def create_organization(request: AnyRequest, engine: Engine, principal: Principal) -> OrganizationObject:
+async def create_organization(
+    request: AnyRequest, engine: Engine, principal: Principal
+) -> Response[OrganizationObject]:
     """Make an organization; needs the root key."""
     asked = await json_body(request, engine, Scope.ADMIN, NewOrganization)
     made = await engine.organizations.create(
@@ -62,12 +73,13 @@ async def create_organization(request: AnyRequest, engine: Engine, principal: Pr
         changes=changes_of(asked.limits),
         end_user_changes=changes_of(asked.end_user_limits),
     )
-    return await _organization_object(engine, principal, made)
+    shown = await _organization_object(engine, principal, made)
+    return created(request, engine, f"/api/organizations/{made.id}", shown)
 
 
 @get("/organizations")
 async def list_organizations(
-    engine: Engine, principal: Principal, cursor: Cursor = None, limit: Limit = None
+    engine: Engine, principal: Principal, cursor: Cursor = "", limit: Limit = None
 ) -> OrganizationPage:
     """List the organizations that the key may act in."""
     after = decode_cursor(cursor, 1)

@@ -18,12 +18,14 @@ from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
-from fileferry.model import Principal, Scope, State, Upload, UploadState, clean_path
+from fileferry.model import Principal, Scope, State, Upload, UploadState, canonical_id, clean_path
+from fileferry.web.entity_tags import preconditions
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
     body_of,
     content_length,
+    created,
     declared_digests,
     idempotency_key,
     json_body,
@@ -31,7 +33,6 @@ from fileferry.web.requests import (
     parse_expires_in,
     parse_fetches,
     parse_metadata,
-    preconditions,
     refuse_encoded,
     sent_path,
     wanted_digests,
@@ -39,16 +40,6 @@ from fileferry.web.requests import (
 from fileferry.web.waiting import asked_wait, judged, settled
 
 _UPLOAD_PREFIX = re.compile(r"\A/+api/+upload/?")
-
-_UPLOAD_PARAMETERS = {
-    "delete_after_first_complete_fetch",
-    "expires_after_fetches",
-    "expires_at",
-    "expires_in",
-    "metadata",
-    "organization",
-    "workspace",
-}
 
 ExpiresIn = Annotated[str | None, Parameter(description="How long to keep the file: 30m, 24h, 7d or seconds.")]
 ExpiresAt = Annotated[str | None, Parameter(description="Until when to keep the file, as an RFC 3339 time.")]
@@ -140,15 +131,15 @@ async def put_at_path(
 
 
 @post("/uploads", operation_class=takes_json(NewUpload))
-async def create_upload(request: AnyRequest, engine: Engine, principal: Principal) -> UploadObject:
+async def create_upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[UploadObject]:
     """Ask for a ticket: a signed URL that takes the bytes without the key, whole or in parts."""
     asked = await json_body(request, engine, Scope.UPLOAD, NewUpload)
     _check_target(asked)
     promise = Promise(
         path="" if asked.file is not None else clean_path(asked.name or asked.path or ""),
         at_path=asked.path is not None,
-        file_id=asked.file,
-        folder_id=asked.folder,
+        file_id=None if asked.file is None else canonical_id(asked.file),
+        folder_id=None if asked.folder is None else canonical_id(asked.folder),
         workspace=asked.workspace,
         content_type=asked.content_type,
         metadata=asked.metadata,
@@ -163,7 +154,7 @@ async def create_upload(request: AnyRequest, engine: Engine, principal: Principa
         preconditions=preconditions(request),
     )
     (upload,) = await engine.tickets.open(principal, [promise])
-    return upload_object(request, engine, upload, [])
+    return created(request, engine, f"/api/uploads/{upload.id}", upload_object(request, engine, upload, []))
 
 
 @get("/uploads/{upload_id:str}")
@@ -236,12 +227,6 @@ def _new_file(
     fetches: int | None,
     workspace: str | None,
 ) -> NewFile:
-    unknown = sorted(set(request.query_params) - _UPLOAD_PARAMETERS)
-    if unknown:  # a misspelt life or limit would be lost in silence
-        raise InvalidParameter(
-            f"There is no parameter {unknown[0]!r} here; there are {', '.join(sorted(_UPLOAD_PARAMETERS))}.",
-            parameter=unknown[0],
-        )
     path = sent_path(request, _UPLOAD_PREFIX)
     if not path:
         raise InvalidName("Name the file in the URL: PUT /api/upload/report.pdf, or curl -T report.pdf …/api/upload/")
@@ -279,7 +264,7 @@ async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new
 def _uploaded(request: AnyRequest, engine: Engine, received: Received) -> Response[Any]:
     answer = file_object(request, engine, received.stored)
     status = 201 if received.is_new_file else 200
-    headers = {"Location": f"/api/files/{answer.id}", "ETag": answer.etag}
+    headers = {"Location": f"{base_url(request, engine)}/api/files/{answer.id}", "ETag": answer.etag}
     if request.headers.get("accept", "").split(";")[0].strip() == "text/plain":
         if answer.status == State.REJECTED:
             raise Rejected(f"The file was rejected: {answer.reason}.", reason=answer.reason, id=answer.id)

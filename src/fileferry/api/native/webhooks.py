@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Router, delete, get, patch, post
+from litestar import Response, Router, delete, get, patch, post
 from litestar.params import QueryParameter
 
 from fileferry.api.bodies import takes_json
@@ -18,6 +18,7 @@ from fileferry.web.requests import (
     AnyRequest,
     Cursor,
     Limit,
+    created,
     decode_cursor,
     encode_cursor,
     json_body,
@@ -122,16 +123,15 @@ class Replayed(msgspec.Struct):
 
 
 @post("/webhooks", operation_class=takes_json(NewWebhook))
-async def create_webhook(request: AnyRequest, engine: Engine, principal: Principal) -> NewWebhookObject:
+async def create_webhook(request: AnyRequest, engine: Engine, principal: Principal) -> Response[NewWebhookObject]:
     """Have the organization's events from now on posted to a URL; the secret that signs them is in the answer and nowhere else."""
     asked = await json_body(request, engine, Scope.ADMIN, NewWebhook)
-    return _with_secret(await engine.webhooks.create(principal, asked.url, asked.types))
+    made = _with_secret(await engine.webhooks.create(principal, asked.url, asked.types))
+    return created(request, engine, f"/api/webhooks/{made.id}", made)
 
 
 @get("/webhooks")
-async def list_webhooks(
-    engine: Engine, principal: Principal, cursor: Cursor = None, limit: Limit = None
-) -> WebhookPage:
+async def list_webhooks(engine: Engine, principal: Principal, cursor: Cursor = "", limit: Limit = None) -> WebhookPage:
     """List the organization's webhooks, disabled ones too."""
     after = decode_cursor(cursor, 1)
     page = await engine.webhooks.list(principal, after[0] if after else "", parse_limit(limit))
@@ -183,7 +183,7 @@ async def list_deliveries(
     principal: Principal,
     webhook_id: str,
     in_state: InState = None,
-    cursor: Cursor = None,
+    cursor: Cursor = "",
     limit: Limit = None,
 ) -> DeliveryPage:
     """List what was sent to a webhook and what waits, newest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Router, get, patch, post
+from litestar import Response, Router, get, patch, post
 
 from fileferry.api.bodies import takes_json
 from fileferry.api.native.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
@@ -15,6 +15,7 @@ from fileferry.web.requests import (
     AnyRequest,
     Cursor,
     Limit,
+    created,
     decode_cursor,
     encode_cursor,
     json_body,
@@ -66,7 +67,7 @@ class WorkspaceChanges(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @post("/workspaces", operation_class=takes_json(NewWorkspace))
-async def create_workspace(request: AnyRequest, engine: Engine, principal: Principal) -> WorkspaceObject:
+async def create_workspace(request: AnyRequest, engine: Engine, principal: Principal) -> Response[WorkspaceObject]:
     """Make a workspace in the organization."""
     asked = await json_body(request, engine, Scope.ADMIN, NewWorkspace)
     made = await engine.workspaces.create(
@@ -77,12 +78,13 @@ async def create_workspace(request: AnyRequest, engine: Engine, principal: Princ
         keep_versions_for=_seconds(asked.keep_versions_for),
         changes=changes_of(asked.limits),
     )
-    return await _workspace_object(engine, principal, made)
+    shown = await _workspace_object(engine, principal, made)
+    return created(request, engine, f"/api/workspaces/{made.id}", shown)
 
 
 @get("/workspaces")
 async def list_workspaces(
-    engine: Engine, principal: Principal, cursor: Cursor = None, limit: Limit = None
+    engine: Engine, principal: Principal, cursor: Cursor = "", limit: Limit = None
 ) -> WorkspacePage:
     """List the organization's workspaces."""
     after = decode_cursor(cursor, 1)

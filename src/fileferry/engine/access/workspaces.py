@@ -17,7 +17,19 @@ from fileferry.db.database import Database
 from fileferry.db.usage import Usage
 from fileferry.engine.access import limits, policy, quotas
 from fileferry.errors import Conflict, InvalidParameter, NotFound
-from fileferry.model import NO_LIMITS, Clock, Limits, Page, Principal, Scope, Workspace, is_uuid, new_id
+from fileferry.model import (
+    NO_LIMITS,
+    Clock,
+    Limits,
+    Page,
+    Principal,
+    Scope,
+    Workspace,
+    canonical_id,
+    is_uuid,
+    new_id,
+    normalized,
+)
 
 _NAME = re.compile(r"[^\s/:\x00-\x1f][^/:\x00-\x1f]{0,253}[^\s/:\x00-\x1f]|[^\s/:\x00-\x1f]")
 _LONGEST_KEEP = 100 * 365 * 86400
@@ -44,6 +56,7 @@ class Workspaces:
         Raises InvalidParameter, and Conflict when its name or id is taken.
         """
         policy.authorize(principal, Scope.ADMIN)
+        name = normalized(name, "name")
         if not _NAME.fullmatch(name) or is_uuid(name):
             raise InvalidParameter(
                 "A workspace's name has 1 to 255 characters, none of them '/' or ':', no blank at either end, "
@@ -124,7 +137,7 @@ def find_workspace(conn: Connection, organization_id: str, id_or_name: str | Non
     """Return a workspace of the organization, the default one when not named; raises NotFound."""
     if id_or_name is None:
         return stored.find_default(conn, organization_id)
-    found = stored.find(conn, organization_id, id_or_name.lower() if is_uuid(id_or_name) else id_or_name)
+    found = stored.find(conn, organization_id, canonical_id(normalized(id_or_name, "workspace")))
     if found is None:
         raise NotFound(
             f"There is no workspace {id_or_name!r} in the organization; 'fileferry workspaces ls' lists them."

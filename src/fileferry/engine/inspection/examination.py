@@ -77,9 +77,19 @@ _SHOWING_TYPES: Final = frozenset(
             "font/woff2",
             "image/heic",
             "image/heif",
+            "image/j2c",
+            "image/jls",
+            "image/jp2",
+            "image/jpm",
+            "image/jpx",
+            "image/jxl",
             "image/svg+xml",
             "image/tiff",
             "image/vnd.adobe.photoshop",
+            "image/x-canon-cr2",
+            "image/x-canon-cr3",
+            "image/x-olympus-orf",
+            "video/mj2",
             "video/quicktime",
             "video/x-matroska",
             "video/x-msvideo",
@@ -109,10 +119,10 @@ _MATERIALS: Final = frozenset(
 class Examined(msgspec.Struct, frozen=True):
     """What a look at a file's content found.
 
-    ``content_type`` is the media type to record: the declared one, or what the name or the content says where that is
-    generic. ``detected_type`` is what the content shows, as exact as it allows, None where it shows nothing. ``is_encrypted``
-    says that a scanner cannot look inside, as far as that is seen without unpacking. A password for printing or for opening
-    a PDF is no such thing: its structure stays legible, and most are opened with an empty one, which scanners do.
+    ``content_type`` is the media type to record: the declared one with its parameters, or what the name or the content says
+    where that is generic. ``detected_type`` is what the content shows, as exact as it allows, None where it shows nothing.
+    ``is_encrypted`` says that a scanner cannot look inside, as far as that is seen without unpacking. A password for printing
+    or for opening a PDF is no such thing: its structure stays legible, and most are opened with an empty one, which scanners do.
     """
 
     content_type: str
@@ -151,17 +161,17 @@ async def examine_packed(read: Reader, size: int) -> Packed:
 
 async def examine(read: Reader, size: int, declared: str | None, name: str) -> Examined:
     """Look at a file of ``size`` bytes through ``read``: both ends, and what a container says of itself. Raises what it raises."""
-    content_type = declarations.effective_type(declared, name)
+    content_type, parameters = declarations.effective_type(declared, name), declarations.parameters_of(declared, name)
     glimpses = Glimpses(read, size)
     await glimpses.open()
     if not glimpses.head:
-        return Examined(content_type, None, is_encrypted=False, is_empty=size == 0)
+        return Examined(content_type + parameters, None, is_encrypted=False, is_empty=size == 0)
     by_name, said = _promises(name, content_type)
     claimed = content_type if said or not by_name else by_name
     detected, is_encrypted = await _look(glimpses, claimed)
     if content_type == media_types.GENERIC_TYPE:
         content_type = detected or content_type
-    return Examined(content_type, detected, is_encrypted)
+    return Examined(content_type + parameters, detected, is_encrypted)
 
 
 def named_refusal(types: Collection[str], name: str, declared: str | None) -> str | None:

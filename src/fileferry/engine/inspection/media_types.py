@@ -90,7 +90,7 @@ PROGRAM_TYPES = frozenset(
 ACTIVE_TYPES = frozenset({"application/xhtml+xml", "application/xml", "image/svg+xml", "text/html", "text/xml"})
 """What a browser runs scripts of."""
 
-# Other names of a type: recorded as they were said, the same when compared.
+# Other names of a type: recorded by the usual one, and the same when compared.
 ALIASES = {
     "application/x-gzip": "application/gzip",
     "application/x-zip-compressed": "application/zip",
@@ -101,49 +101,114 @@ ALIASES = {
     "video/x-m4v": "video/mp4",
 }
 
+# Further names: recorded as they were said, and the same when compared.
 _SYNONYMS = {
     **ALIASES,
     "application/acrobat": PDF_TYPE,
     "application/bzip2": "application/x-bzip2",
     "application/csv": "text/csv",
+    "application/ecmascript": "text/javascript",
+    "application/font-sfnt": "font/sfnt",
     "application/font-woff": "font/woff",
+    "application/font-woff2": "font/woff2",
+    "application/ico": "image/vnd.microsoft.icon",
     "application/javascript": "text/javascript",
+    "application/json-lines": "application/jsonl",
+    "application/jsonlines": "application/jsonl",
+    "application/ndjson": "application/jsonl",
+    "application/srt": "application/x-subrip",
+    "application/tar": "application/x-tar",
+    "application/vnd.geo+json": "application/geo+json",
+    "application/vnd.parquet": "application/vnd.apache.parquet",
+    "application/vnd.yaml": "application/yaml",
+    "application/x-7zip": "application/x-7z-compressed",
     "application/x-bzip": "application/x-bzip2",
     "application/x-csv": "text/csv",
     "application/x-dosexec": PE_TYPE,
     "application/x-elf": ELF_TYPE,
+    "application/x-font-otf": "font/otf",
+    "application/x-font-ttf": "font/ttf",
+    "application/x-font-woff": "font/woff",
+    "application/x-gunzip": "application/gzip",
+    "application/x-gtar": "application/x-tar",
     "application/x-javascript": "text/javascript",
+    "application/x-json": "application/json",
+    "application/x-jsonlines": "application/jsonl",
     "application/x-matroska": "video/x-matroska",
+    "application/x-mpegurl": "application/vnd.apple.mpegurl",
     "application/x-ms-installer": "application/x-msi",
     "application/x-msdos-program": PE_TYPE,
     "application/x-msdownload": PE_TYPE,
+    "application/x-ndjson": "application/jsonl",
+    "application/x-parquet": "application/vnd.apache.parquet",
     "application/x-pdf": PDF_TYPE,
+    "application/x-rar": "application/vnd.rar",
     "application/x-rar-compressed": "application/vnd.rar",
     "application/x-sh": SHELL_TYPE,
     "application/x-sharedlib": ELF_TYPE,
+    "application/x-rtf": "application/rtf",
     "application/x-sqlite3": "application/vnd.sqlite3",
+    "application/x-srt": "application/x-subrip",
+    "application/x-toml": "application/toml",
+    "application/x-xml": XML_TYPE,
     "application/x-yaml": "application/yaml",
     "application/x-zip": ZIP_TYPE,
+    "application/x-zstd": "application/zstd",
+    "application/zip-compressed": ZIP_TYPE,
+    "audio/aacp": "audio/aac",
+    "audio/aiff": "audio/x-aiff",
     "audio/m4a": "audio/mp4",
     "audio/vnd.wave": "audio/wav",
     "audio/wave": "audio/wav",
+    "audio/x-aac": "audio/aac",
     "audio/x-flac": "audio/flac",
     "audio/x-m4a": "audio/mp4",
     "audio/x-m4b": "audio/mp4",
+    "audio/x-mp3": "audio/mpeg",
+    "audio/x-mpeg": "audio/mpeg",
+    "audio/x-ogg": "audio/ogg",
+    "audio/x-pn-wav": "audio/wav",
+    "font/x-woff": "font/woff",
+    "image/ico": "image/vnd.microsoft.icon",
+    "image/jpeg2000": "image/jp2",
+    "image/jpeg2000-image": "image/jp2",
     "image/pjpeg": "image/jpeg",
+    "image/tif": "image/tiff",
+    "image/x-adobe-dng": "image/dng",
+    "image/x-avif": "image/avif",
+    "image/x-bmp": "image/bmp",
     "image/x-icon": "image/vnd.microsoft.icon",
+    "image/x-jpeg2000-image": "image/jp2",
+    "image/x-jxl": "image/jxl",
+    "image/x-panasonic-raw2": "image/x-panasonic-rw2",
+    "image/x-photoshop": "image/vnd.adobe.photoshop",
     "image/x-png": "image/png",
+    "image/x-tiff": "image/tiff",
+    "image/x-webp": "image/webp",
     "text/comma-separated-values": "text/csv",
+    "text/ecmascript": "text/javascript",
+    "text/json": "application/json",
+    "text/ndjson": "application/jsonl",
     "text/rtf": "application/rtf",
+    "text/srt": "application/x-subrip",
     "text/x-csv": "text/csv",
+    "text/x-javascript": "text/javascript",
+    "text/x-json": "application/json",
     "text/x-markdown": "text/markdown",
+    "text/x-ndjson": "application/jsonl",
     "text/x-sh": SHELL_TYPE,
+    "text/x-srt": "application/x-subrip",
+    "text/x-vcalendar": "text/calendar",
     "text/x-vcard": "text/vcard",
     "text/x-yaml": "application/yaml",
     "text/xml": XML_TYPE,
     "text/yaml": "application/yaml",
     "video/avi": "video/x-msvideo",
     "video/matroska": "video/x-matroska",
+    "video/msvideo": "video/x-msvideo",
+    "video/vnd.avi": "video/x-msvideo",
+    "video/x-mp4": "video/mp4",
+    "video/x-quicktime": "video/quicktime",
 }
 
 # Types of one container whose first bytes do not tell them apart.
@@ -154,6 +219,18 @@ _FAMILIES = (
     frozenset({"audio/mp4", "video/mp4"}),
     frozenset({"audio/webm", "video/webm"}),
     frozenset({"image/heic", "image/heif"}),
+    frozenset({"image/jp2", "image/jpx"}),
+    frozenset(
+        {
+            "image/tiff",
+            "image/dng",
+            "image/x-hasselblad-3fr",
+            "image/x-kodak-dcr",
+            "image/x-nikon-nef",
+            "image/x-pentax-pef",
+            "image/x-sony-arw",
+        }
+    ),
 )
 
 # Types that a browser shows and that always begin with a signature: a file that lacks it is not one.
@@ -195,6 +272,7 @@ _TEXT_TYPES = frozenset(
         "application/x-mswinurl",
         "application/x-php",
         "application/x-powershell",
+        "application/x-subrip",
         "application/x-tcl",
         "application/x-tex",
         "application/yaml",
@@ -202,13 +280,18 @@ _TEXT_TYPES = frozenset(
     }
 )
 
-_JSON_TYPES = frozenset({"application/json", "application/jsonl", "application/x-ndjson"})
+_JSON_TYPES = frozenset({"application/json", "application/jsonl"})
+
+
+def bare(media_type: str) -> str:
+    """Return a media type in lower case without its parameters."""
+    return media_type.partition(";")[0].strip().lower()
 
 
 def canonical(media_type: str) -> str:
     """Return the one name under which types are compared: lower-case, without parameters, of synonyms always the same."""
-    bare = media_type.split(";")[0].strip().lower()
-    return _SYNONYMS.get(bare, bare)
+    name = bare(media_type)
+    return _SYNONYMS.get(name, name)
 
 
 def related(media_type: str) -> frozenset[str]:

@@ -7,7 +7,8 @@ import re
 
 import puremagic
 
-from fileferry.engine.inspection.declarations import effective_type
+from fileferry.engine.inspection.declarations import effective_type, parameters_of
+from fileferry.engine.inspection.media_signatures import media_of
 from fileferry.engine.inspection.media_types import (
     ELF_TYPE,
     GENERIC_TYPE,
@@ -67,31 +68,21 @@ _PROGRAMS = {
     b"L\0\0\0\x01\x14\x02\0": "application/x-ms-shortcut",
 }
 
-_BRANDS = {
-    b"qt  ": "video/quicktime",
-    b"M4A ": "audio/mp4",
-    b"M4B ": "audio/mp4",
-    b"mif1": "image/heif",
-    b"msf1": "image/heif",
-    b"avif": "image/avif",
-    b"avis": "image/avif",
-    b"crx ": "image/x-canon-cr3",
-}
-
 ZIP_START = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
 _OLE_START = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
 def judge_types(head: bytes, declared: str | None, name: str) -> tuple[str, str | None]:
-    """Return the media type to record and the one that the first bytes show, where they show one."""
+    """Return the media type to record, with the parameters it was declared with, and the one that the first bytes show, if any."""
     content_type = effective_type(declared, name)
     if declared and content_type not in SHOWN_TYPES:
-        return content_type, None  # only ever offered for saving, so there is nothing that the bytes could disprove
+        # Only ever offered for saving, so there is nothing that the bytes could disprove.
+        return content_type + parameters_of(declared, name), None
     detected = detect_type(head, content_type)
     if content_type == GENERIC_TYPE:
         content_type = detected or content_type
-    return content_type, detected
+    return content_type + parameters_of(declared, name), detected
 
 
 def detect_type(head: bytes, claimed: str) -> str | None:
@@ -183,26 +174,16 @@ def _document(head: bytes, text: str | None, claimed: str) -> str | None:
         return "application/rtf"
     if head.startswith(b"%!PS"):
         return "application/postscript"
-    return _media(head, claimed) or _signature(head, text, claimed)
+    return (text is None and _media(head, claimed)) or _signature(head, text, claimed)
 
 
 def _media(head: bytes, claimed: str) -> str | None:
-    if head[4:8] == b"ftyp":
-        brand, others = head[8:12], head[16 : int.from_bytes(head[:4])]
-        kind = _BRANDS.get(brand, "video/mp4")
-        if kind == "image/heif" and b"avif" in others:
-            kind = "image/avif"
-        if brand[:3] in (b"hei", b"hev"):
-            kind = "image/heic"
-        if brand[:2] == b"3g":
-            kind = "video/3gpp2" if brand[2:3] == b"2" else "video/3gpp"
-    elif head.startswith(b"\x1a\x45\xdf\xa3"):
-        kind = "video/webm" if b"webm" in head[:64] else "video/x-matroska"
-    elif canonical(claimed) == "audio/mpeg" and int.from_bytes(head[:2]) & 0xFFE6 == 0xFFE2:
+    kind = media_of(head)
+    if kind is None and canonical(claimed) == "audio/mpeg" and int.from_bytes(head[:2]) & 0xFFE6 == 0xFFE2:
         kind = (
             "audio/mpeg"  # a frame of layer III, with which those without tags begin; too few bits to go by unclaimed
         )
-    else:
+    if kind is None:
         return None
     return claimed if canonical(claimed) in related(kind) else kind
 

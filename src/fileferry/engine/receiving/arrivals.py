@@ -15,6 +15,7 @@ from fileferry.db.database import Database
 from fileferry.engine.access.rates import Rates, Toll
 from fileferry.engine.files.placement import Content
 from fileferry.engine.inspection import signatures
+from fileferry.engine.inspection.declarations import agreed_type
 from fileferry.engine.inspection.digests import Algorithm, Hasher, agreed
 from fileferry.engine.receiving.blocks import decoded_length
 from fileferry.engine.receiving.completion import (
@@ -77,7 +78,7 @@ class Arrivals:
     ) -> WholeArrival | Repetition:
         """Start taking in all bytes at once. A further time before completion replaces them, later it must bring the same.
 
-        ``content_type`` is what the client says now, used where nothing was promised. Raises AlreadyUploaded, Gone,
+        ``content_type`` is what the client says now, used where less was promised. Raises AlreadyUploaded, Gone,
         FileTooLarge, SizeMismatch, RateLimited and InsufficientStorage before any byte is read.
         """
         if upload.state is UploadState.COMPLETED:
@@ -89,7 +90,7 @@ class Arrivals:
         toll = await self.rates.admit(upload, announced)
         liveness = Liveness(self.database, self.clock, upload)
         await liveness.note()  # before the first byte: a URL may run out while that is waited for
-        stated = upload.content_type if upload.content_type is not None else content_type
+        stated = agreed_type(upload.content_type, content_type)
         return WholeArrival(self, upload, agreed(promised_digests(upload), declared), stated, toll, liveness)
 
     async def part(

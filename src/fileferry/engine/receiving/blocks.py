@@ -14,6 +14,7 @@ from fileferry.blobs.store import BlobStore
 from fileferry.db import uploads
 from fileferry.db.database import Database
 from fileferry.engine.files.placement import Content
+from fileferry.engine.inspection.declarations import agreed_type
 from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving.completion import (
     Completion,
@@ -115,7 +116,7 @@ class Blocks:
             if named != numbers:
                 raise AlreadyUploaded("Other bytes have made the file already; it cannot be changed.")
             return upload, size
-        stated = upload.content_type if upload.content_type is not None else content_type
+        stated = agreed_type(upload.content_type, content_type)
         uploads.update_upload(conn, upload_id, content_type=stated, block_list=numbers)
         upload = msgspec.structs.replace(upload, content_type=stated)
         return self._completion.gather(conn, upload, chosen), size

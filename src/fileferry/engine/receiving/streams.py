@@ -21,6 +21,7 @@ from fileferry.db import files, uploads
 from fileferry.db.database import Database
 from fileferry.engine.access.rates import Rates
 from fileferry.engine.files.placement import Content
+from fileferry.engine.inspection.declarations import agreed_type
 from fileferry.engine.inspection.digests import Algorithm, agreed
 from fileferry.engine.receiving.completion import (
     Completion,
@@ -220,14 +221,19 @@ class Streams:
             await self._completion.assemble_declared(gathered, expected, wanted)
         return await self._finish(gathered)
 
-    async def concatenate(self, upload: Upload, partials: Sequence[Upload]) -> ReceivedBytes:
+    async def concatenate(
+        self, upload: Upload, partials: Sequence[Upload], content_type: str | None = None
+    ) -> ReceivedBytes:
         """Make the bytes of other uploads, in this order, those of ``upload``; none is copied, and they may be used again.
+
+        ``content_type`` is what was said of the whole.
 
         Raises NotUploaded naming the file ids of those that are not all there, SizeMismatch, FileTooLarge, TooManyPieces,
         AlreadyUploaded, Gone.
         """
         await self._stop_writer(upload.id)
-        gathered = await self._database.write(self._join, upload.id, [partial.id for partial in partials])
+        ids = [partial.id for partial in partials]
+        gathered = await self._database.write(self._join, upload.id, ids, content_type)
         await self._completion.assemble(gathered)
         return await self._finish(gathered)
 
@@ -288,12 +294,10 @@ class Streams:
         size = upload.offset
         if upload.size is not None and size != upload.size:
             raise SizeMismatch(f"{size} of {upload.size} bytes have come.", expected=upload.size)
-        if upload.content_type is None and content_type is not None:
-            uploads.update_upload(conn, upload_id, content_type=content_type)
-            upload = msgspec.structs.replace(upload, content_type=content_type)
+        upload = _retyped(conn, upload, content_type)
         return self._completion.receive(conn, upload, content_of_stream(upload))
 
-    def _join(self, conn: Connection, upload_id: str, partial_ids: Sequence[str]) -> Upload:
+    def _join(self, conn: Connection, upload_id: str, partial_ids: Sequence[str], content_type: str | None) -> Upload:
         upload = reload(conn, upload_id)
         if upload.state is not UploadState.OPEN:
             refuse_ended(upload)
@@ -313,7 +317,16 @@ class Streams:
             uploads.update_upload(conn, partial_id, touched_at=self._clock())
         # From now on, whatever becomes of the partial uploads.
         files.share_blobs(conn, upload.version_id, {extent.blob_key or "" for extent in content.extents or ()})
-        return self._completion.receive(conn, upload, content)
+        return self._completion.receive(conn, _retyped(conn, upload, content_type), content)
+
+
+def _retyped(conn: Connection, upload: Upload, stated: str | None) -> Upload:
+    """Record what is stated of the type by now, where that says more than was promised; return the upload with it."""
+    content_type = agreed_type(upload.content_type, stated)
+    if content_type == upload.content_type:
+        return upload
+    uploads.update_upload(conn, upload.id, content_type=content_type)
+    return msgspec.structs.replace(upload, content_type=content_type)
 
 
 def _refuse_size(upload: Upload, size: int | None) -> None:

@@ -19,6 +19,7 @@ from fileferry.engine.access.rates import Rates
 from fileferry.engine.access.workspaces import find_workspace
 from fileferry.engine.files.catalogue import refuse_other_workspace
 from fileferry.engine.files.placement import Content
+from fileferry.engine.inspection.declarations import agreed_type
 from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving import lapse
 from fileferry.engine.receiving.completion import (
@@ -274,6 +275,13 @@ class Tickets:
         if partial is None or partial.parent_id != upload.id:
             raise NotFound("No such partial upload was created at this URL.")
         return partial
+
+    async def state_type(self, upload: Upload, stated: str | None) -> None:
+        """Keep what a protocol says of the type before the bytes come, where that says more than was promised."""
+        content_type = agreed_type(upload.content_type, stated)
+        if upload.state is UploadState.OPEN and content_type != upload.content_type:
+            values = {"content_type": content_type}
+            await self._database.write(lambda conn: uploads.update_upload(conn, upload.id, **values))
 
     async def received(self, upload: Upload) -> ReceivedBytes | None:
         """Return what the upload's bytes are, once all are there; raises Gone for one that has ended."""

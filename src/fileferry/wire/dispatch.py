@@ -52,11 +52,10 @@ async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Respons
 
 
 @route("/u/{upload_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
-async def preflight(engine: Engine, upload_id: str) -> Response[bytes]:
+async def preflight(request: AnyRequest, engine: Engine, upload_id: str) -> Response[bytes]:
     """Tell what of tus is spoken, and what a page of any origin may send here; needs no signature, as a browser sends none."""
-    return Response(
-        b"", status_code=200, headers={**cors.PREFLIGHT, **tus.discovery(engine), **rufh.limits_of_server(engine)}
-    )
+    told = {**tus.discovery(engine), **rufh.limits_of_server(engine)}
+    return Response(b"", status_code=200, headers={**cors.preflight(request), **told})
 
 
 def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -14,7 +14,7 @@ from fileferry.model import Upload
 from fileferry.web import cors
 from fileferry.web.requests import AnyRequest
 from fileferry.web.standing import begin_standing
-from fileferry.wire import azure, gcs, plain, rufh, s3, tus
+from fileferry.wire import azure, forms, gcs, plain, rufh, s3, tus
 
 
 class WireProtocol(Protocol):
@@ -31,7 +31,7 @@ class WireProtocol(Protocol):
 
 
 # The first that knows a request answers it; the last knows every one.
-_PROTOCOLS: tuple[WireProtocol, ...] = (azure, tus, rufh, gcs, s3, plain)
+_PROTOCOLS: tuple[WireProtocol, ...] = (forms, azure, tus, rufh, s3, gcs, plain)
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
 
 

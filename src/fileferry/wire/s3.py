@@ -26,17 +26,17 @@ from fileferry.errors import (
 from fileferry.model import Part, Upload, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.framing import file_bytes, refuse_framed, refuse_range
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
-    body_of,
     content_length,
     declared_digests,
     parse_limit,
     refuse_encoded,
     small_body_of,
 )
-from fileferry.wire.checksums import amz_checksums, refuse_framed
+from fileferry.wire.checksums import amz_checksums
 from fileferry.wire.gcs_object import location_of
 from fileferry.wire.xml_lists import TooManyTags, parse_list
 
@@ -111,11 +111,12 @@ def _initiated(upload: Upload) -> Response[bytes]:
 async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     refuse_encoded(request)
     refuse_framed(request.headers)
+    refuse_range(request.headers)
     number = _part_number(request)
     declared = agreed(declared_digests(request.headers), amz_checksums(request.headers))
     arrival = await engine.arrivals.part(upload, number, declared, content_length(request))
     async with arrival:
-        async for chunk in body_of(request, engine.settings.body_idle_timeout):
+        async for chunk in file_bytes(request, engine.settings.body_idle_timeout, upload):
             await arrival.write(chunk)
         part = await arrival.finish()
     return Response(b"", status_code=200, headers={"ETag": f'"{part.md5}"', "Cache-Control": "no-store"})

@@ -19,10 +19,10 @@ from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
 from fileferry.model import Principal, State, Upload, UploadState, clean_path
+from fileferry.web.framing import file_bytes, refuse_piece
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
-    body_of,
     content_length,
     declared_digests,
     idempotency_key,
@@ -262,6 +262,7 @@ def _new_file(
 async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new: NewFile) -> Response[Any]:
     engine.uploads.authorize(principal, new.path if new.at_path else None)
     refuse_encoded(request)
+    refuse_piece(request.headers)
     base_url(request, engine)  # what makes the answer impossible is told before anything is stored
     size = content_length(request)
     allowed = await engine.uploads.check(principal, new, size)
@@ -269,7 +270,7 @@ async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new
     async with engine.uploads.receive(
         principal, declared=declared, wanted=wanted, size=size, allowed=allowed
     ) as incoming:
-        async for chunk in body_of(request, engine.settings.body_idle_timeout):
+        async for chunk in file_bytes(request, engine.settings.body_idle_timeout):
             await incoming.write(chunk)
         received = await incoming.finish(new)
     stored = await judged(request, engine, received.stored)

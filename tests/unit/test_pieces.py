@@ -10,14 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from contract.edge import BOUNDARY, MULTIPART, file_part, form
+from contract.edge import MULTIPART, file_part, form
 from unit.service import Service
 from unit.tickets import nothing_came, ticket_of
 from wire.draft import PARTIAL
 
 RANGE = {"Content-Range": "bytes 60000-99999/100000"}
 FORM = form(file_part(b"one"))
-OTHER = FORM.replace(BOUNDARY.encode(), b"another")
 JSON = {"filename": "x", "base64": "eA=="}
 WIRE = {"url": "{url}", "block": "{url}&comp=block&blockid=YQ%3D%3D", "part": "{part_url}&partNumber=1"}
 AZURE = {"x-ms-blob-type": "BlockBlob"}
@@ -141,6 +140,7 @@ def test_a_form_is_not_stored_with_its_envelope_by_the_native_api(
     ("method", "at", "headers"),
     [
         ("PUT", "url", {"Content-Type": "multipart/form-data"}),
+        ("PUT", "url", {"Content-Type": "multipart/form-data; boundary=other"}),
         ("PUT", "url", {"Content-Type": "application/pdf"}),
         ("PUT", "url", {**AZURE, "Content-Type": "application/pdf"}),
         ("PUT", "block", {"Content-Type": MULTIPART}),
@@ -153,6 +153,7 @@ def test_a_form_is_not_stored_with_its_envelope_by_the_native_api(
     ],
     ids=[
         "no boundary",
+        "other boundary",
         "other type",
         "azure",
         "azure block",
@@ -214,7 +215,9 @@ def test_what_begins_like_a_form_and_is_none_is_stored(service: Service, content
 
 
 def test_a_form_that_was_promised_may_come_in_any_protocol(service: Service) -> None:
-    for url, headers in ((WIRE["part"], {}), (WIRE["url"], {"Content-Range": f"bytes 0-{len(FORM) - 1}/{len(FORM)}"})):
+    whole = {"Content-Range": f"bytes 0-{len(FORM) - 1}/{len(FORM)}"}
+    sent = ((WIRE["part"], {}), (WIRE["url"], whole), (WIRE["url"], {**whole, "Content-Type": MULTIPART}))
+    for url, headers in sent:
         ticket = ticket_of(service, content_type=MULTIPART)
         assert service.request("PUT", url.format_map(ticket), key=None, content=FORM, headers=headers).is_success
         assert service.request("POST", f"/api/uploads/{ticket['id']}/complete").json()["size"] == len(FORM)

@@ -73,12 +73,21 @@ async def file_bytes(
         head += chunk
         if _may_begin_form(head):
             continue
-        _refuse_form(head)
+        refuse_form(head)
         yield head
         head = None
     if head:
-        _refuse_form(head)
+        refuse_form(head)
         yield head
+
+
+def refuse_form(head: bytes) -> None:
+    """Raise UnsupportedType for a body that begins as a form does."""
+    if _FORM.match(head):
+        raise UnsupportedType(
+            "The body is a form, which would be stored around the file. Send the file's bytes alone, or the form to POST /v1/files "
+            "or to a signed URL, with the Content-Type that its library gives it. If the form is meant, send its Content-Digest."
+        )
 
 
 def is_multipart(content_type: str | None) -> bool:
@@ -98,11 +107,3 @@ def _may_begin_form(head: bytes) -> bool:
     start = head[:4].lstrip(b"\r\n")[:2]
     is_dashed = b"--".startswith(start)
     return is_dashed and len(head) < _LARGEST_HEAD and _BLANK_LINE.search(head) is None
-
-
-def _refuse_form(head: bytes) -> None:
-    if _FORM.match(head):
-        raise UnsupportedType(
-            "The body is a form, which would be stored around the file. Send the file's bytes alone, or the form to POST /v1/files "
-            "or to a signed URL, with the Content-Type that its library gives it. If the form is meant, send its Content-Digest."
-        )

@@ -16,7 +16,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 from fileferry.engine.inspection.digests import Algorithm, Hasher
 from fileferry.errors import BadRequest, MissingFile, TooManyFiles, TruncatedBody
 from fileferry.model import Upload
-from fileferry.web.framing import file_bytes, is_multipart
+from fileferry.web.framing import file_bytes, is_multipart, refuse_form
 from fileferry.web.requests import AnyRequest, body_of, content_length
 from fileferry.wire.chunks import refuse_numbered
 
@@ -82,6 +82,7 @@ async def content_of(
     if part is None:
         if request.method != "PUT":
             raise BadRequest("The body is not the form that its Content-Type tells of.")
+        form.refuse_other()
         return Content(form.as_it_came(body), declared, itself.announced, itself.content_type)
     return Content(form.file(body), {}, None, content_type or part.content_type, is_unwrapped=True, fields=form.fields)
 
@@ -141,6 +142,10 @@ class _Form:
         if self._start not in self._held:
             return None
         raise MissingFile()
+
+    def refuse_other(self) -> None:
+        """Raise UnsupportedType where what came is a form with another boundary."""
+        refuse_form(bytes(self._held))
 
     async def as_it_came(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield the whole body."""

@@ -17,13 +17,14 @@ from fileferry.engine.receiving.completion import ReceivedBytes
 from fileferry.errors import AlreadyUploaded, InvalidParameter, MethodNotAllowed, MissingFile, SizeMismatch
 from fileferry.model import Upload, UploadState
 from fileferry.web import problems
-from fileferry.web.framing import refuse_framed, refuse_range
+from fileferry.web.framing import is_multipart, refuse_framed, refuse_range
 from fileferry.web.requests import AnyRequest, content_length, is_by_ticket, refuse_encoded, session_url
 from fileferry.web.tus import length_of, settled
 from fileferry.wire import azure, chunks, envelope, gcs, plain, rufh, s3, tus
 from fileferry.wire.chunks import Chunk
 from fileferry.wire.content_range import ContentRange, parse_content_range
 from fileferry.wire.envelope import Content
+from fileferry.wire.gcs_object import session_type
 
 _OTHERS = (azure, tus, rufh, s3)
 _STATUSES = {"200": 200, "201": 201, "204": 204}
@@ -47,13 +48,16 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
     chunk = chunks.read(request.query_params)
     if request.method in ("GET", "HEAD") and chunk is not None:
         return await _tell(engine, upload, chunk)
+    file_type = session_type(upload)
+    if "content-range" in request.headers and is_multipart(upload.content_type or file_type):
+        return await gcs.handle(request, engine, upload)
     if request.method not in ("POST", "PUT"):
         raise MethodNotAllowed(headers={"Allow": "GET, HEAD, PUT, POST, OPTIONS"})
     refuse_encoded(request)
     refuse_framed(request.headers)
     declared = plain.declared(request, upload)
     try:
-        content = await envelope.content_of(request, upload, declared, None, engine.settings.body_idle_timeout)
+        content = await envelope.content_of(request, upload, declared, file_type, engine.settings.body_idle_timeout)
     except MissingFile:
         if "upload-length" not in request.headers:
             raise

@@ -267,6 +267,8 @@ def rows_of_bodies(stage: Stage) -> Iterator[Row]:
         is_block_list = "BlockList" in template or name.startswith("block")
         target, method = (blocks, "PUT") if is_block_list else (parts, "POST")
         yield Row(f"XML: {name}", _templated(method, target, template, _XML))
+    for field in ("any", "flowChunkNumber", "dzuuid", "qqtotalparts", "chunks", "success_action_status"):
+        yield Row(f"form {stage.ticket.decode()} {field}", _form_field(stage.ticket, field), 60 * 1024)
     organization = f"/v1/organizations/{stage.file['organization_id']}/files/upload".encode()
     for target, fields in ((b"/v1/files", _FORM_FIELDS), (organization, ("purpose",))):
         for field in fields:

@@ -88,21 +88,13 @@ def test_however_the_file_is_called_in_the_form_it_is_unwrapped(place: Place, na
     assert place.content(NAME) == b"one"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"--edge-7f2",
-        b"no form at all",
-        b"preamble\r\n" + form(file_part(b"one")),
-        form(part('name="only a field"', b"one")),
-        form(),
-        b"--edge-7f2c\r\nNonsense\r\n\r\none\r\n--edge-7f2c--\r\n",
-        form(part('name="long"', b"x" * 70_000), file_part(b"one")),
-    ],
-    ids=["empty", "cut short", "none", "preamble", "fields only", "no parts", "bad header", "file far behind"],
-)
-def test_what_is_no_form_with_a_file_is_stored_as_it_came(place: Place, body: bytes) -> None:
+def test_what_comes_before_a_form_is_no_part_of_it(place: Place) -> None:
+    assert put(place.ask(NAME)["upload"], b"preamble\r\n" + form(file_part(b"one"))).json()["unwrapped"]
+    assert place.content(NAME) == b"one"
+
+
+@pytest.mark.parametrize("body", [b"", b"--edge-7f2", b"no form at all"], ids=["empty", "cut short", "none"])
+def test_what_is_no_form_is_stored_as_it_came(place: Place, body: bytes) -> None:
     for content in (body, bytewise(body, 1000)):
         answer = put(place.ask(NAME)["upload"], content)
         assert (answer.status_code, "unwrapped" in answer.json()) == (200, False)
@@ -117,8 +109,24 @@ def test_what_is_no_form_with_a_file_is_stored_as_it_came(place: Place, body: by
         (form(file_part(b"one"), b"--edge-7f2c\r\nNonsense\r\n\r\n"), "bad_request"),
         (form(file_part(b"one"), part('name="long"', b"x" * 70_000)), "bad_request"),
         (form(file_part(b"one"), *[part('name="f"', b"x")] * 20), "bad_request"),
+        (b"--edge-7f2c\r\nNonsense\r\n\r\none\r\n--edge-7f2c--\r\n", "bad_request"),
+        (form(part('name="long"', b"x" * 70_000), file_part(b"one")), "bad_request"),
+        (form(part('name="only a field"', b"one")), "missing_file"),
+        (form(), "missing_file"),
+        (form(file_part(b"", filename="")), "missing_file"),
     ],
-    ids=["two files", "not closed", "bad header", "long field", "many fields"],
+    ids=[
+        "two files",
+        "not closed",
+        "bad header",
+        "long field",
+        "many fields",
+        "nonsense",
+        "file far behind",
+        "fields only",
+        "no parts",
+        "none chosen",
+    ],
 )
 def test_a_form_that_is_not_as_it_should_be_is_refused_and_nothing_of_it_kept(
     place: Place, body: bytes, code: str
@@ -171,13 +179,13 @@ def test_a_file_in_a_form_may_be_no_larger_than_one_without(place: Place, http: 
     assert put(ticket["url"], form(file_part(b"x" * 10))).json()["size"] == 10
 
 
-def test_blocks_are_never_unwrapped(place: Place) -> None:
+def test_a_block_of_a_document_that_was_promised_may_be_a_form(http: httpx.Client) -> None:
     body = form(file_part(b"one"))
-    url = place.ask(NAME)["upload"]
-    assert put(f"{url}&comp=block&blockid=YQ%3D%3D", body).status_code == 201
+    ticket = open_ticket(http, content_type="multipart/form-data")
+    assert put(f"{ticket['url']}&comp=block&blockid=YQ%3D%3D", body).status_code == 201
     listed = b"<BlockList><Latest>YQ==</Latest></BlockList>"
-    assert send(f"{url}&comp=blocklist", listed).status_code == 201
-    assert place.content(NAME) == body
+    assert send(f"{ticket['url']}&comp=blocklist", listed).status_code == 201
+    assert http.post(f"/api/uploads/{ticket['id']}/complete").json()["size"] == len(body)
 
 
 def test_a_form_that_breaks_off_leaves_nothing(place: Place, server: LiveServer) -> None:

@@ -19,7 +19,7 @@ from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, T
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
-from fileferry.web import azure, problems
+from fileferry.web import azure, cors, problems
 from fileferry.web.dates import last_modified
 from fileferry.web.entity_tags import entity_tags
 from fileferry.web.moments import http_date
@@ -38,15 +38,7 @@ _EXPOSED = (
 )
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
 _VARY = {"Vary": azure.TOLD_BY}
-_PREFLIGHT = {
-    **_ANY_ORIGIN,
-    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
-    "Access-Control-Allow-Headers": (
-        "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, X-Request-ID, "
-        f"{azure.REQUEST_HEADERS}"
-    ),
-    "Access-Control-Max-Age": "86400",
-}
+_METHODS = "GET, HEAD, OPTIONS"
 
 
 class Answer:
@@ -127,9 +119,9 @@ async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
 
 
 @route("/f/{token:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
-async def preflight(token: str) -> Response[None]:
+async def preflight(request: AnyRequest, token: str) -> Response[None]:
     """Tell a browser that a page of any origin may read public URLs, without credentials."""
-    return Response(None, status_code=200, headers=_PREFLIGHT)
+    return Response(None, status_code=200, headers={**cors.preflight(request, _METHODS), **_ANY_ORIGIN})
 
 
 @route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
@@ -140,9 +132,9 @@ async def fetch_signed(request: AnyRequest, engine: Engine, version_id: str) -> 
 
 
 @route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
-async def preflight_signed(version_id: str) -> Response[None]:
+async def preflight_signed(request: AnyRequest, version_id: str) -> Response[None]:
     """Tell a browser that a page of any origin may read signed URLs, without credentials."""
-    return Response(None, status_code=200, headers=_PREFLIGHT)
+    return Response(None, status_code=200, headers={**cors.preflight(request, _METHODS), **_ANY_ORIGIN})
 
 
 def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:

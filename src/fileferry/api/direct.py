@@ -20,6 +20,7 @@ from fileferry.model import Principal, StoredFile, clean_name, format_optional_t
 from fileferry.telemetry import request_id
 from fileferry.web import problems
 from fileferry.web.forms import Form, receive_form
+from fileferry.web.framing import refuse_piece
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
@@ -131,6 +132,7 @@ async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> R
     ``Prefer: wait=30`` the answer comes once the file is ready or not to be.
     """
     refuse_encoded(request)
+    refuse_piece(request.headers)
     base_url(request, engine)  # what makes the answer impossible is told before anything is stored
     media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
     if media_type == "multipart/form-data":

@@ -37,6 +37,7 @@ from fileferry.model import (
 from fileferry.telemetry import request_id
 from fileferry.web import problems
 from fileferry.web.forms import Form, receive_form
+from fileferry.web.framing import refuse_piece
 from fileferry.web.parameters import unknown_member
 from fileferry.web.requests import (
     AnyRequest,
@@ -203,6 +204,7 @@ async def register(request: AnyRequest, engine: Engine, principal: Principal) ->
 async def upload_directly(request: AnyRequest, engine: Engine, principal: Principal) -> OrganizationFile:
     """Upload one file of up to 100 MiB as a form: ``file``, and ``purpose`` as you like."""
     refuse_encoded(request)
+    refuse_piece(request.headers)
     base_url(request, engine)  # what makes the answer impossible is told before anything is stored
     media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
     if media_type != "multipart/form-data":

@@ -48,9 +48,9 @@ async def create_tus_upload(request: AnyRequest, engine: Engine, principal: Prin
 
 
 @route("/tus", http_method=[HttpMethod.OPTIONS])
-async def discover_tus(engine: Engine) -> Response[bytes]:
+async def discover_tus(request: AnyRequest, engine: Engine) -> Response[bytes]:
     """Tell what of tus is spoken, and what a page of any origin may send; needs no key."""
-    return Response(b"", status_code=200, headers={**cors.PREFLIGHT, **tus.discovery(engine)})
+    return Response(b"", status_code=200, headers={**cors.preflight(request), **tus.discovery(engine)})
 
 
 def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:

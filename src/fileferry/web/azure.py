@@ -22,11 +22,6 @@ from fileferry.web.requests import AnyRequest
 
 ERROR_CODE = "x-ms-error-code"
 """The header that names an error. One that Azure knows more finely than our catalogue is raised with it in its headers."""
-REQUEST_HEADERS = (
-    "x-ms-blob-type, x-ms-version, x-ms-date, x-ms-client-request-id, x-ms-return-client-request-id, x-ms-useragent, "
-    "x-ms-range, x-ms-range-get-content-md5, x-ms-content-crc64, x-ms-blob-content-type, x-ms-blob-content-md5"
-)
-"""What a browser's Azure client may send to a page of another origin."""
 RESPONSE_HEADERS = (
     "x-ms-request-id, x-ms-version, x-ms-client-request-id, x-ms-error-code, x-ms-blob-type, x-ms-blob-content-md5, "
     "x-ms-blob-content-length, x-ms-content-crc64, x-ms-creation-time, x-ms-request-server-encrypted, x-ms-server-encrypted"

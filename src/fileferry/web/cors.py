@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from fileferry.web.azure import REQUEST_HEADERS as AZURE_REQUEST_HEADERS
-from fileferry.web.azure import RESPONSE_HEADERS as AZURE_RESPONSE_HEADERS
+import re
 
-_ALLOWED_HEADERS = (
-    "Authorization, X-API-Key, api-key, Content-Type, Content-Range, Content-MD5, Content-Digest, Repr-Digest, "
-    "Want-Repr-Digest, Content-Disposition, If-Match, If-None-Match, Range, Idempotency-Key, X-Request-ID, "
-    "X-HTTP-Method-Override, X-Requested-With, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata, "
-    "Upload-Defer-Length, Upload-Concat, Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, "
-    "x-goog-resumable, x-goog-content-length-range, x-goog-hash, x-goog-meta-name, x-upload-content-type, "
-    "x-upload-content-length, x-guploader-no-308, x-amz-checksum-crc32, x-amz-checksum-crc32c, x-amz-checksum-sha1, "
-    f"x-amz-checksum-sha256, x-amz-sdk-checksum-algorithm, x-amz-content-sha256, {AZURE_REQUEST_HEADERS}"
-)
+from fileferry.web.azure import RESPONSE_HEADERS as AZURE_RESPONSE_HEADERS
+from fileferry.web.requests import AnyRequest
+
 _EXPOSED_HEADERS = (
     "ETag, Location, Content-Location, Range, Content-Range, Accept-Ranges, Retry-After, Content-MD5, Repr-Digest, "
     "Content-Digest, RateLimit, RateLimit-Policy, X-Request-ID, Upload-Offset, Upload-Length, Upload-Metadata, "
@@ -23,10 +16,18 @@ _EXPOSED_HEADERS = (
 )
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED_HEADERS}
 """The headers of every answer."""
-PREFLIGHT = {
-    **ANY_ORIGIN,
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
-    "Access-Control-Max-Age": "86400",
-}
-"""The headers of the answer to OPTIONS."""
+# Whatever a page may add to its request, nothing here is granted by cookies: a list would only forget what some library sends.
+_FIELD_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~ \t,-]{1,8192}")
+
+
+def preflight(request: AnyRequest, methods: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS") -> dict[str, str]:
+    """Return the headers that answer OPTIONS: every request header that is asked for may be sent (Fetch, "CORS preflight")."""
+    asked = request.headers.get("access-control-request-headers", "")
+    return {
+        **ANY_ORIGIN,
+        "Access-Control-Allow-Methods": methods,
+        # A star stands for all but Authorization.
+        "Access-Control-Allow-Headers": asked if _FIELD_NAMES.fullmatch(asked) else "*, Authorization",
+        "Access-Control-Max-Age": "86400",
+        "Vary": "Access-Control-Request-Headers",
+    }

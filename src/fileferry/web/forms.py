@@ -133,7 +133,8 @@ async def receive_form(
                     wanted=wanted_digests(request.headers),
                     allowed=allowed,
                 )
-        if incoming is None:
+        # An empty name is how browsers send a form in which nothing was chosen (HTML, "constructing the entry list").
+        if incoming is None or (size == 0 and form.file_name == ""):
             raise MissingFile()
         envelope.verify()
         received = await incoming.finish(told())

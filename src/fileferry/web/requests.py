@@ -360,8 +360,10 @@ def download_url(
     request: AnyRequest, engine: Engine, principal: Principal, stored: StoredFile, lifetime: timedelta
 ) -> str:
     """Return a signed URL that the version can be fetched from without a key for ``lifetime``."""
-    query = urlencode(engine.files.download_query(principal, stored, lifetime))
-    return f"{base_url(request, engine)}/d/{stored.version.id}/{quote(stored.file.name, safe='')}?{query}"
+    query = engine.files.download_query(principal, stored, lifetime)
+    return (
+        f"{base_url(request, engine)}/d/{stored.version.id}/{quote(stored.file.name, safe='')}?{_signed_query(query)}"
+    )
 
 
 def upload_url(
@@ -397,11 +399,16 @@ def is_by_ticket(request: AnyRequest) -> bool:
 
 
 def _signed_address(request: AnyRequest, engine: Engine, upload: Upload, query: dict[str, str]) -> str:
-    return f"{_address(request, engine, upload)}?{urlencode(query)}"
+    return f"{_address(request, engine, upload)}?{_signed_query(query)}"
 
 
 def _address(request: AnyRequest, engine: Engine, upload: Upload) -> str:
     return f"{base_url(request, engine)}/u/{upload.id}/{quote(upload.name, safe='')}"
+
+
+def _signed_query(query: dict[str, str]) -> str:
+    # The colons of a time may stay as they are (RFC 3986 section 3.4); what is escaped, some libraries of pages escape again.
+    return urlencode(query, safe=":")
 
 
 def _right(request: AnyRequest) -> Right:

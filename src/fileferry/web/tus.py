@@ -36,9 +36,9 @@ from fileferry.errors import (
 )
 from fileferry.model import Upload, UploadState
 from fileferry.web import problems
+from fileferry.web.framing import file_bytes, refuse_framed
 from fileferry.web.requests import (
     AnyRequest,
-    body_of,
     content_length,
     is_by_ticket,
     public_url,
@@ -115,13 +115,14 @@ def refuse_other_versions(request: AnyRequest) -> None:
 def creation_of(request: AnyRequest, engine: Engine) -> Creation:
     """Return what a creation request asks for; raises BadRequest, InvalidMetadata, UnsupportedType and InvalidDigest."""
     refuse_encoded(request)
+    refuse_framed(request.headers)
     checksum_of(request)
     if has_body(request):
         _refuse_other_types(request)
     concat = request.headers.get("upload-concat")
     if concat is not None and concat != _PARTIAL and not concat.startswith(_FINAL):
         raise BadRequest("Upload-Concat must be 'partial', or 'final;' and the URLs of partial uploads.")
-    asked = Creation(length=_length_of(request), metadata=request.headers.get("upload-metadata"), concat=concat)
+    asked = Creation(length=length_of(request), metadata=request.headers.get("upload-metadata"), concat=concat)
     if len(asked.metadata or "") > engine.settings.max_metadata:
         raise InvalidMetadata(f"Upload-Metadata may have at most {int(engine.settings.max_metadata)} characters.")
     metadata_of(asked.metadata)
@@ -214,11 +215,12 @@ async def join(engine: Engine, upload: Upload, words: dict[str, Any], partials: 
 async def append(request: AnyRequest, engine: Engine, upload: Upload) -> Upload:
     """Take the bytes of a PATCH; return the upload as it stands then."""
     refuse_encoded(request)
+    refuse_framed(request.headers)
     _refuse_other_types(request)
     offset = _number(request, "upload-offset")
     if offset is None:
         raise BadRequest("A PATCH needs Upload-Offset.")
-    length = _length_of(request)
+    length = length_of(request)
     checksum_of(request)
     if upload.wire.get(_CONCAT, "").startswith(_FINAL):
         raise Forbidden("This upload is made of others; it takes no bytes of its own.")
@@ -242,7 +244,8 @@ async def _take(request: AnyRequest, engine: Engine, upload: Upload, offset: int
         upload, offset, declared=checksum_of(request), announced=content_length(request)
     )
     async with arrival:
-        await arrival.take(body_of(request, engine.settings.body_idle_timeout))
+        said = stated_type(upload.wire.get(_METADATA))
+        await arrival.take(file_bytes(request, engine.settings.body_idle_timeout, upload, said))
         return await settled(engine, await arrival.finish())
 
 
@@ -355,7 +358,8 @@ def _refuse_other_types(request: AnyRequest) -> None:
         raise UnsupportedType(f"Send bytes as {MEDIA_TYPE}.")
 
 
-def _length_of(request: AnyRequest) -> int | None:
+def length_of(request: AnyRequest) -> int | None:
+    """Return what ``Upload-Length`` says, in bytes; raises BadRequest."""
     return _number(request, "upload-length")
 
 

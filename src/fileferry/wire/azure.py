@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgspec
 from litestar import Response
 
 from fileferry.engine.engine import Engine
@@ -32,15 +33,16 @@ from fileferry.model import Clock, Upload
 from fileferry.web import azure
 from fileferry.web.dates import last_modified
 from fileferry.web.entity_tags import entity_tags
+from fileferry.web.framing import file_bytes, refuse_framed, refuse_range
 from fileferry.web.requests import (
     AnyRequest,
-    body_of,
     content_length,
     declared_digests,
     refuse_encoded,
     small_body_of,
 )
-from fileferry.wire import envelope, stated_types
+from fileferry.wire import envelope, plain, stated_types
+from fileferry.wire.chunks import refuse_numbered
 from fileferry.wire.xml_lists import TooManyTags, parse_list
 
 _LARGEST_BLOCK = 4000 * 1024 * 1024
@@ -78,30 +80,29 @@ async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Respons
 async def _put_blob(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     _refuse_other_types(request)
     refuse_encoded(request)
+    refuse_framed(request.headers)
+    refuse_range(request.headers)
     await _refuse_unmet(request, engine, upload)
     blob_md5 = azure.declared_blob_md5(request.headers)
     content_type = request.headers.get("x-ms-blob-content-type")
     idle = engine.settings.body_idle_timeout
     content = await envelope.content_of(request, upload, _declared(request), content_type, idle)
-    if not content.is_unwrapped:
-        stated_types.refuse_other(content.content_type, upload)
-    declared = agreed(content.declared, blob_md5)
-    arrival = await engine.arrivals.whole(upload, declared, content.announced, content.content_type)
-    async with arrival:
-        async for chunk in content.chunks:
-            await arrival.write(chunk)
-        received = await arrival.finish()
+    refuse_numbered(content.fields)
+    content = msgspec.structs.replace(content, declared=agreed(content.declared, blob_md5))
+    received = await plain.receive(engine, upload, content)
     return _created(engine, received, _echoed(request) | _md5(received))
 
 
 async def _put_block(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     refuse_encoded(request)
+    refuse_framed(request.headers)
+    refuse_range(request.headers)
     block_id = _query_block_id(request)
     announced = content_length(request)
     _refuse_large_block(announced or 0)
     arrival = await engine.arrivals.block(upload, block_id, _declared(request), announced)
     async with arrival:
-        async for chunk in _bounded(body_of(request, engine.settings.body_idle_timeout)):
+        async for chunk in _bounded(file_bytes(request, engine.settings.body_idle_timeout, upload)):
             await arrival.write(chunk)
         part = await arrival.finish()
     headers = {"Content-MD5": azure.base64_of(part.md5), "x-ms-request-server-encrypted": "false"}
@@ -110,6 +111,8 @@ async def _put_block(request: AnyRequest, engine: Engine, upload: Upload) -> Res
 
 async def _put_block_list(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     refuse_encoded(request)
+    refuse_framed(request.headers)
+    refuse_range(request.headers)
     content_type = request.headers.get("x-ms-blob-content-type")
     stated_types.refuse_other(content_type or "", upload)
     blob_md5 = azure.declared_blob_md5(request.headers)

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from fileferry.engine.inspection.digests import Algorithm
-from fileferry.errors import BadRequest, InvalidDigest, UnsupportedType
+from fileferry.errors import BadRequest, InvalidDigest
 from fileferry.web.requests import AnyRequest
 
 _PREFIX = "x-amz-checksum-"
@@ -68,17 +68,6 @@ def amz_checksums(headers: Any) -> dict[Algorithm, bytes]:
     if _HEX_SHA256.fullmatch(payload):
         found.setdefault(Algorithm.SHA256, bytes.fromhex(payload))
     return found
-
-
-def refuse_framed(headers: Any) -> None:
-    """Raise UnsupportedType for a body in signed or trailing chunks (``aws-chunked``), which some clients announce only thus.
-
-    Raises UnknownChecksum where the trailers are to bring one that could not be verified anyhow.
-    """
-    refuse_unknown(headers)
-    streaming = headers.get("x-amz-content-sha256", "").upper().startswith("STREAMING-")
-    if streaming or "x-amz-trailer" in headers or "x-amz-decoded-content-length" in headers:
-        raise UnsupportedType("Send the body as it is: its aws-chunked framing would be stored with it.")
 
 
 def _unknown(named: str) -> UnknownChecksum:

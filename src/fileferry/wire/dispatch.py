@@ -14,7 +14,7 @@ from fileferry.model import Upload
 from fileferry.web import cors
 from fileferry.web.requests import AnyRequest
 from fileferry.web.standing import begin_standing
-from fileferry.wire import azure, gcs, plain, rufh, s3, tus
+from fileferry.wire import azure, forms, gcs, plain, rufh, s3, tus
 
 
 class WireProtocol(Protocol):
@@ -31,7 +31,7 @@ class WireProtocol(Protocol):
 
 
 # The first that knows a request answers it; the last knows every one.
-_PROTOCOLS: tuple[WireProtocol, ...] = (azure, tus, rufh, gcs, s3, plain)
+_PROTOCOLS: tuple[WireProtocol, ...] = (forms, azure, tus, rufh, s3, gcs, plain)
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
 
 
@@ -60,11 +60,10 @@ async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Respons
 
 
 @route("/u/{upload_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
-async def preflight(engine: Engine, upload_id: str) -> Response[bytes]:
+async def preflight(request: AnyRequest, engine: Engine, upload_id: str) -> Response[bytes]:
     """Tell what of tus is spoken, and what a page of any origin may send here; needs no signature, as a browser sends none."""
-    return Response(
-        b"", status_code=200, headers={**cors.PREFLIGHT, **tus.discovery(engine), **rufh.limits_of_server(engine)}
-    )
+    told = {**tus.discovery(engine), **rufh.limits_of_server(engine)}
+    return Response(b"", status_code=200, headers={**cors.preflight(request), **told})
 
 
 def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -15,10 +15,12 @@ from litestar import Response
 
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Algorithm, Hasher, agreed
+from fileferry.engine.receiving.completion import ReceivedBytes
 from fileferry.errors import AlreadyUploaded, BadRequest, DigestMismatch, TruncatedBody
 from fileferry.model import StoredFile, Upload, UploadState
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.framing import file_bytes, refuse_framed
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
@@ -119,6 +121,7 @@ async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
 async def _take(request: AnyRequest, engine: Engine, upload: Upload, span: ContentRange, start: int) -> Response[Any]:
     """Take one piece. All of it is kept before it is acknowledged: clients do not look whether it was less."""
     refuse_encoded(request)
+    refuse_framed(request.headers)
     announced = content_length(request)
     if None not in (announced, span.length) and announced != span.length:
         raise BadRequest(f"Content-Range tells of {span.length} bytes, and Content-Length of {announced}.")
@@ -136,7 +139,8 @@ async def _take(request: AnyRequest, engine: Engine, upload: Upload, span: Conte
         # The request before this one, whose answer was lost, has just come to its end.
         return await _repeat(request, engine, upload, span, start)
     async with arrival:
-        await arrival.take(_exactly(span.length, body_of(request, engine.settings.body_idle_timeout)))
+        body = file_bytes(request, engine.settings.body_idle_timeout, upload, session_type(upload))
+        await arrival.take(exactly(span.length, body))
         upload = await arrival.finish()
     ends_here = span.stop is None and span.total is None
     if ends_here or upload.offset == span.total:
@@ -157,10 +161,19 @@ async def _status(request: AnyRequest, engine: Engine, upload: Upload, span: Con
 
 async def _repeat(request: AnyRequest, engine: Engine, upload: Upload, span: ContentRange, start: int) -> Response[Any]:
     """Answer a piece of what is complete as the last one was answered. Raises AlreadyUploaded where it cannot be that."""
+    body = file_bytes(request, engine.settings.body_idle_timeout, upload, session_type(upload))
+    await repeated(engine, upload, span, start, exactly(span.length, body))
+    return await _complete(request, engine, upload, _declared(request))
+
+
+async def repeated(
+    engine: Engine, upload: Upload, span: ContentRange, start: int, body: AsyncIterator[bytes]
+) -> ReceivedBytes:
+    """Return what an upload has become, of which the last piece came again; raises AlreadyUploaded for any other piece."""
     received = await engine.streams.complete(upload, wanted=_TOLD)
     hasher = Hasher()
     size = start
-    async for chunk in _exactly(span.length, body_of(request, engine.settings.body_idle_timeout)):
+    async for chunk in body:
         size += len(chunk)
         if size > received.size:
             raise AlreadyUploaded()
@@ -169,7 +182,7 @@ async def _repeat(request: AnyRequest, engine: Engine, upload: Upload, span: Con
     is_shorter = span.stop is None and size != received.size
     if is_other or is_shorter or span.total not in (None, received.size):
         raise AlreadyUploaded()
-    return await _complete(request, engine, upload, _declared(request))
+    return received
 
 
 async def _is_stored(engine: Engine, stored: StoredFile, start: int, end: int, sent: Hasher) -> bool:
@@ -259,7 +272,7 @@ def _declared(request: AnyRequest) -> dict[Algorithm, bytes]:
     return agreed(declared_hashes(request.headers), of_whole)
 
 
-async def _exactly(length: int | None, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def exactly(length: int | None, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield a body that must have ``length`` bytes, where that was said. Raises BadRequest, TruncatedBody."""
     size = 0
     async for chunk in body:

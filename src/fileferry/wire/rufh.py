@@ -7,7 +7,7 @@ they are optional, and ASGI has no way to.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -30,9 +30,9 @@ from fileferry.errors import (
 )
 from fileferry.model import Upload, UploadState
 from fileferry.web import problems, tus
+from fileferry.web.framing import file_bytes, refuse_framed, refuse_range
 from fileferry.web.requests import (
     AnyRequest,
-    body_of,
     content_length,
     declared_digests,
     is_by_ticket,
@@ -132,6 +132,8 @@ class _Exchange:
 
     async def _create(self, is_complete: bool) -> Response[Any]:
         refuse_encoded(self._request)
+        refuse_framed(self._headers)
+        refuse_range(self._headers)
         stated_type = self._stated_type()
         stated_types.refuse_other(stated_type, self._upload)
         announced = content_length(self._request)
@@ -254,7 +256,7 @@ class _Exchange:
         arrival = await self._engine.streams.append(self._upload, offset, declared=declared, announced=announced)
         try:
             async with arrival:
-                await arrival.take(body_of(self._request, self._engine.settings.body_idle_timeout))
+                await arrival.take(self._body())
                 self._upload = await arrival.finish()
         except FileTooLarge as error:
             # What was cut off at the limit must not be completed as if it were all.
@@ -293,7 +295,7 @@ class _Exchange:
         declared = self._content_digests()
         hasher = Hasher(declared)
         end = offset
-        async for chunk in body_of(self._request, self._engine.settings.body_idle_timeout):
+        async for chunk in self._body():
             end += len(chunk)
             if end > received.size:
                 raise refusal
@@ -305,9 +307,12 @@ class _Exchange:
 
     async def _take_again(self, declared: Mapping[Algorithm, bytes], announced: int | None) -> ReceivedBytes:
         async with await self._engine.arrivals.whole(self._upload, declared, announced) as arrival:
-            async for chunk in body_of(self._request, self._engine.settings.body_idle_timeout):
+            async for chunk in self._body():
                 await arrival.write(chunk)
             return await arrival.finish()
+
+    def _body(self) -> AsyncIterator[bytes]:
+        return file_bytes(self._request, self._engine.settings.body_idle_timeout, self._upload)
 
     async def _received(self) -> ReceivedBytes:
         known = await self._engine.tickets.received(self._upload)

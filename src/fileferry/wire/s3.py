@@ -29,17 +29,17 @@ from fileferry.errors import (
 from fileferry.model import Part, Upload, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.framing import file_bytes, refuse_framed, refuse_range
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
-    body_of,
     content_length,
     declared_digests,
     refuse_encoded,
     small_body_of,
 )
 from fileferry.wire import stated_types
-from fileferry.wire.checksums import UnknownChecksum, amz_checksums, refuse_framed, refuse_unknown
+from fileferry.wire.checksums import UnknownChecksum, amz_checksums, refuse_unknown
 from fileferry.wire.gcs_object import declared_hashes, hashes_field, location_of
 from fileferry.wire.xml_lists import TooManyTags, parse_list
 
@@ -131,14 +131,16 @@ async def _initiate(request: AnyRequest, engine: Engine, upload: Upload) -> Resp
 
 async def _put_part(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
     refuse_encoded(request)
+    refuse_unknown(request.headers)
     refuse_framed(request.headers)
+    refuse_range(request.headers)
     number = _part_number(request)
     declared = agreed(
         declared_digests(request.headers), amz_checksums(request.headers), declared_hashes(request.headers)
     )
     arrival = await engine.arrivals.part(upload, number, declared, content_length(request))
     async with arrival:
-        async for chunk in body_of(request, engine.settings.body_idle_timeout):
+        async for chunk in file_bytes(request, engine.settings.body_idle_timeout, upload):
             await arrival.write(chunk)
         part = await arrival.finish()
     headers = {

@@ -69,7 +69,8 @@ async def _show(request: AnyRequest, engine: Engine, upload: Upload) -> Response
     return tus.answer(200, await tus.status(request, engine, current, _url_ends(request, engine, current)))
 
 
-async def _append(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
+async def append(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:
+    """Take the bytes of a PATCH, and tell how far the upload is."""
     current = await tus.append(request, engine, upload)
     return tus.answer(204, await tus.progress(request, engine, current, _url_ends(request, engine, current)))
 
@@ -91,6 +92,6 @@ def _url_ends(request: AnyRequest, engine: Engine, upload: Upload) -> datetime:
 _OPERATIONS: dict[str, Callable[[AnyRequest, Engine, Upload], Awaitable[Response[Any]]]] = {
     "POST": _create,
     "HEAD": _show,
-    "PATCH": _append,
+    "PATCH": append,
     "DELETE": _terminate,
 }

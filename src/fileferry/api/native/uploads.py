@@ -20,10 +20,10 @@ from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
 from fileferry.model import Principal, Scope, State, Upload, UploadState, canonical_id, clean_path
 from fileferry.web.entity_tags import preconditions
+from fileferry.web.framing import file_bytes, refuse_piece
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
-    body_of,
     content_length,
     created,
     declared_digests,
@@ -247,6 +247,7 @@ def _new_file(
 async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new: NewFile) -> Response[Any]:
     engine.uploads.authorize(principal, new.path if new.at_path else None)
     refuse_encoded(request)
+    refuse_piece(request.headers)
     base_url(request, engine)  # what makes the answer impossible is told before anything is stored
     size = content_length(request)
     allowed = await engine.uploads.check(principal, new, size)
@@ -254,7 +255,7 @@ async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new
     async with engine.uploads.receive(
         principal, declared=declared, wanted=wanted, size=size, allowed=allowed
     ) as incoming:
-        async for chunk in body_of(request, engine.settings.body_idle_timeout):
+        async for chunk in file_bytes(request, engine.settings.body_idle_timeout):
             await incoming.write(chunk)
         received = await incoming.finish(new)
     stored = await judged(request, engine, received.stored)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -94,19 +95,25 @@ class Arrivals:
         return WholeArrival(self, upload, agreed(promised_digests(upload), declared), stated, toll, liveness)
 
     async def part(
-        self, upload: Upload, number: int, declared: Mapping[Algorithm, bytes], announced: int | None
+        self,
+        upload: Upload,
+        number: int,
+        declared: Mapping[Algorithm, bytes],
+        announced: int | None,
+        *,
+        wire: Mapping[str, Any] | None = None,
     ) -> PartArrival:
         """Start taking in one part. A further time before completion replaces it; several may come at once.
 
-        Raises AlreadyUploaded, Gone, InvalidPart, FileTooLarge, SizeMismatch, RateLimited, InsufficientStorage, all before any byte
-        is read.
+        Where ``wire`` is given, it is a part of what that names, and of nothing else: raises Superseded. Raises AlreadyUploaded,
+        Gone, InvalidPart, FileTooLarge, SizeMismatch, RateLimited, InsufficientStorage. All before any byte is read.
         """
         refuse_ended(upload)
         expected = part_length(upload, number)
         refuse_part_size(expected, announced)
         room = self._room_for(upload, expected, announced)
         toll = await self.rates.admit(upload, announced)
-        offset, blob_key = await self.database.write(self._begin_part, upload.id, number, room)
+        offset, blob_key = await self.database.write(self._begin_part, upload.id, number, room, wire)
         return PartArrival(self, upload, PartPlace(number, offset, blob_key), expected, declared, toll)
 
     async def block(
@@ -142,9 +149,13 @@ class Arrivals:
         uploads.begin_part(conn, upload_id, number, block_id)
         return number, uploads.reserve(conn, upload_id, room), blob_key
 
-    def _begin_part(self, conn: Connection, upload_id: str, number: int, room: int) -> tuple[int, str]:
+    def _begin_part(
+        self, conn: Connection, upload_id: str, number: int, room: int, wire: Mapping[str, Any] | None
+    ) -> tuple[int, str]:
         blob_key = self._gathering_blob(conn, upload_id)
         upload = reload(conn, upload_id)
+        if wire is not None and upload.wire != wire:
+            raise Superseded("The parts of another file have begun to come.")
         is_first = uploads.begin_part(conn, upload_id, number)
         if is_first and upload.part_size is not None and upload.promised_size is not None:
             return (number - 1) * upload.part_size, blob_key

@@ -118,6 +118,33 @@ class Streams:
                 await self._store.discard_region(before.blob_key, extent.offset, extent.length)
         return await self._database.lookup(reload, upload.id)
 
+    async def gather(self, upload: Upload, *, size: int | None, wire: dict[str, Any]) -> Upload:
+        """Let an upload take the parts of just the file that ``wire`` names; whatever had come of another is given up.
+
+        ``size`` is that of the file, in bytes, if it is known. One that has all its bytes stays as it is. Raises AlreadyUploaded,
+        Gone, FileTooLarge and SizeMismatch.
+        """
+        if upload.wire == wire:
+            refuse_gone(upload)
+            return upload
+        await self._stop_writer(upload.id)
+
+        def record(conn: Connection) -> str | None:
+            current = reload(conn, upload.id)
+            if current.wire == wire:  # another part was faster
+                refuse_gone(current)
+                return None
+            refuse_ended(current)
+            _refuse_size(msgspec.structs.replace(current, length=None), size)
+            reopen(conn, current)
+            uploads.update_upload(conn, upload.id, wire=wire, length=size)
+            return current.blob_key
+
+        former = await self._database.write(record)
+        if former is not None:
+            await self._completion.release(former)
+        return await self._database.lookup(reload, upload.id)
+
     async def adopt(self, upload: Upload) -> Upload:
         """Let the parts that have arrived, from the first on without a gap, be the stream so far, where there is none yet.
 

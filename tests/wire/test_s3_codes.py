@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
@@ -100,6 +101,9 @@ def test_crc64nvme_is_verified_of_a_part_and_of_the_whole(http: httpx.Client, ti
     assert refusal(send(part_url(ticket, 2), b"sacond", headers=of_part)) == (400, "BadDigest")
     assert send(part_url(ticket, 2), b"second", headers=of_part).status_code == 200
     of_whole = {"x-amz-checksum-crc64nvme": crc64nvme(b"firstsecond"), "x-amz-checksum-type": "FULL_OBJECT"}
+    of_whole["x-amz-content-sha256"] = hashlib.sha256(
+        WHOLE
+    ).hexdigest()  # the list's own, as who signs requests sends it
     assert send(ticket["part_url"], WHOLE, "POST", headers=of_whole).status_code == 200
     assert fetch(finish(http, ticket).json()["url"]).content == b"firstsecond"
 
@@ -108,6 +112,8 @@ def test_a_whole_that_is_not_what_its_checksum_says_is_no_file(http: httpx.Clien
     said = {"x-amz-checksum-crc64nvme": crc64nvme(b"something else"), "x-amz-checksum-type": "FULL_OBJECT"}
     assert refusal(send(ticket["part_url"], WHOLE, "POST", headers=said)) == (400, "BadDigest")
     assert finish(http, ticket).status_code == 409
+    of_parts = {"x-amz-checksum-crc32": "AAAAAA==-2", "x-amz-checksum-type": "COMPOSITE"}
+    assert refusal(send(ticket["part_url"], WHOLE, "POST", headers=of_parts)) == (400, "InvalidRequest")
     # It begins anew, as a stream does of which the same is found.
     assert send(part_url(ticket, 1), b"first").status_code == 200
 

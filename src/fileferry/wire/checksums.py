@@ -21,6 +21,7 @@ _KNOWN = {
     "sha256": (Algorithm.SHA256, 32),
     "sha512": (Algorithm.SHA512, 64),
 }
+_COMPOSITE = re.compile(r"-[0-9]+$")
 _HEX_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _NOT_DIGESTS = ("algorithm", "mode", "type")
 # Where a checksum is named whose value comes elsewhere: in the trailers, in other requests, in the list of parts.
@@ -48,7 +49,16 @@ def refuse_unknown(headers: Any) -> None:
 
 
 def amz_checksums(headers: Any) -> dict[Algorithm, bytes]:
-    """Return the checksums of the body that the headers declare.
+    """Return the checksums of the body that the headers declare, that of its signature included; raises as ``object_checksums``."""
+    found = object_checksums(headers)
+    payload = headers.get("x-amz-content-sha256", "")
+    if _HEX_SHA256.fullmatch(payload):
+        found.setdefault(Algorithm.SHA256, bytes.fromhex(payload))
+    return found
+
+
+def object_checksums(headers: Any) -> dict[Algorithm, bytes]:
+    """Return the checksums that the headers declare of an object, which the body is or is the list of parts of.
 
     Raises InvalidDigest for one that cannot be read, UnknownChecksum for one that cannot be verified.
     """
@@ -64,9 +74,6 @@ def amz_checksums(headers: Any) -> dict[Algorithm, bytes]:
         digest = _decode(header, value, size)
         # Azure has the same one, lowest byte first.
         found[algorithm] = digest[::-1] if algorithm is Algorithm.CRC64_AZURE else digest
-    payload = headers.get("x-amz-content-sha256", "")
-    if _HEX_SHA256.fullmatch(payload):
-        found.setdefault(Algorithm.SHA256, bytes.fromhex(payload))
     return found
 
 
@@ -75,6 +82,10 @@ def _unknown(named: str) -> UnknownChecksum:
 
 
 def _decode(header: str, value: str, size: int) -> bytes:
+    if _COMPOSITE.search(value):
+        raise UnknownChecksum(
+            f"{header}: only checksums of bytes are verified here, not those of the parts' checksums."
+        )
     try:
         digest = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -42,7 +42,8 @@ from fileferry.api import (
 )
 from fileferry.api.reference import ReferencePage
 from fileferry.blobs.local import LocalStore
-from fileferry.db.database import SqliteDatabase, holders_of, path_of
+from fileferry.db.connections import path_of
+from fileferry.db.database import SqliteDatabase, holders_of
 from fileferry.db.migration import migrate
 from fileferry.disks import kinds, trial
 from fileferry.disks.spare import Spare

@@ -36,6 +36,7 @@ class Company:
             "webhook_networks": "127.0.0.0/8",
         }
         self._receiver = receiver
+        self._heard = 0
         self.told_again = 0
         """How many messages came more than once, as they may; known in the end."""
 
@@ -50,10 +51,12 @@ class Company:
             asked = {"url": self._receiver.url, "types": list(_ENDS)}
             assert client.post("/api/webhooks", json=asked).status_code == 201
 
-    def hear(self) -> None:
+    def hear(self, client: httpx.Client) -> None:
         """Return once the server sends: what comes next is then sent while files arrive."""
-        heard = self.told
-        eventually(lambda: self.told > heard, "the receiver is told of something", _PATIENCE)
+        self._heard += 1
+        path = f"heard-{self._heard}"
+        assert client.put(f"/api/upload/{path}", content=b"heard").status_code == 201
+        eventually(lambda: path in {end[0] for end in self._ends()}, "the receiver is told of it", _PATIENCE)
 
     def judge(self, client: httpx.Client, acknowledged: Sequence[Sent]) -> None:
         """The receiver is told of each acknowledged file, of its one right end, and of nothing that is not there."""

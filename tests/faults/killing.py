@@ -156,7 +156,7 @@ class KillTrial:
                 assert attempt.id == recorded.get(attempt.name, attempt.id), "the retry made a second file"
             self._judge_listing(client, attempts)
             if self._company is not None and self._rounds % _HEARD_EVERY == 0:
-                self._company.hear()
+                self._company.hear(client)
         self.acknowledged += [attempt for attempt in attempts if attempt.answer is not None]
 
     def judge(self) -> None:

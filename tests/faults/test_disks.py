@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,9 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from faults.disks import MIB, LoopDisk, quota, run
 from faults.waiting import eventually
+from fileferry.db.connections import Connections
 from support.live_server import LiveServer
 
 MakeDisk = Callable[[str], LoopDisk]
@@ -137,6 +140,52 @@ def test_a_disk_that_is_cut_off_ends_no_process_and_loses_nothing_acknowledged(
         server.start()
         for file, size in zip(kept, sizes, strict=True):
             assert len(client.get(file["url"]).content) == size
+
+
+@pytest.mark.service("xfs")
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("kind", ["xfs", "ext4"])
+def test_a_disk_that_was_cut_off_is_used_again_once_it_is_back_without_a_restart(
+    make_disk: MakeDisk, make_server: Any, kind: str, workers: int
+) -> None:
+    disk = make_disk(kind)
+    server: LiveServer = make_server(**places(disk.folder), workers=workers)
+    with contextlib.ExitStack() as opened:
+        # Connections of their own, so that all workers are asked.
+        clients = [opened.enter_context(server.client()) for _ in range(8)]
+        kept = [put(client, number, 100_000).json() for number, client in enumerate(clients)]
+        disk.cut_power()
+        for client in clients:
+            assert_put_off(put(client, 100, 100_000))
+        disk.unmount()  # which takes that nobody has a file of it open
+        for client in clients:
+            assert_put_off(put(client, 100, 100_000))
+        assert list(disk.folder.iterdir()) == []
+        disk.mount()
+        eventually(
+            lambda: all(put(client, 101, 100_000).is_success for client in clients), "every worker takes uploads again"
+        )
+        for client in clients:
+            assert {client.get(file["url"]).status_code for file in kept} == {200}
+
+
+def test_who_gives_up_a_database_leaves_the_log_of_who_has_opened_it_anew(tmp_path: Path) -> None:
+    folder, url = tmp_path / "memory", f"sqlite:///{tmp_path}/memory/test.db"
+    folder.mkdir()
+    with contextlib.ExitStack() as ending:
+        opened: list[Connections] = []
+        found: list[dict[str, int]] = []
+        for _ in range(2):
+            run("mount", "-t", "tmpfs", "-o", "size=16m", "fileferry-test", str(folder))
+            opened.append(Connections(url))
+            ending.callback(run, "umount", "-l", str(folder))
+            ending.callback(opened[-1].close)
+            with opened[-1].using() as made, made.writing.begin():
+                made.writing.execute(text("CREATE TABLE t (n INTEGER)"))
+            found.append({path.name: path.stat().st_ino for path in folder.iterdir()})
+        assert found[0]["test.db"] == found[1]["test.db"], "one file by its number, as where a disk is mounted twice"
+        opened[0].doubt()
+        assert {path.name: path.stat().st_ino for path in folder.iterdir()} == found[1]
 
 
 def test_a_store_that_is_read_only_serves_and_says_why_it_takes_nothing(memory_disk: Path, make_server: Any) -> None:

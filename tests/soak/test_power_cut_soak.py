@@ -58,6 +58,9 @@ def test_many_power_cuts_lose_nothing_acknowledged(
             for number in range(_CUTS):
                 server.workers = 2 if number % 2 else 1  # from the start after this cut on
                 trial.round()
+                if (number + 1) % 10 == 0:
+                    with capsys.disabled():
+                        print(f"\n{kind}: {number + 1} power cuts, {len(trial.acknowledged)} acknowledged", flush=True)
             trial.judge()
     with capsys.disabled():
         print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -14,7 +15,10 @@ import pytest
 from sqlalchemy import text
 
 from faults.disks import MIB, LoopDisk, quota, run
+from faults.remains import blobs, rows
 from faults.waiting import eventually
+from fileferry.blobs.conformance import CHECKS
+from fileferry.blobs.local import LocalStore
 from fileferry.db.connections import Connections
 from support.live_server import LiveServer
 
@@ -245,6 +249,53 @@ def test_a_store_whose_disk_is_taken_away_takes_nothing_under_its_mount_point(
             run("umount", "-l", str(server.data))
         assert client.get(kept["url"]).status_code == 200
         assert put(client, 2, 100_000).status_code == 201
+
+
+@pytest.fixture
+def divided_store(tmp_path: Path) -> Iterator[Path]:
+    """A store whose blobs are on another mount than what comes in."""
+    for name in ("store/incoming", "store/blobs", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    run("mount", "--bind", str(tmp_path / "elsewhere"), str(tmp_path / "store/blobs"))
+    yield tmp_path / "store"
+    subprocess.run(["umount", "-l", str(tmp_path / "store/blobs")], check=True)
+
+
+def test_a_store_on_two_disks_keeps_its_contract(divided_store: Path) -> None:
+    with pytest.raises(OSError, match="cross-device"):
+        (divided_store / "incoming").rename(divided_store / "blobs/incoming")
+
+    async def keep() -> None:
+        for check in CHECKS:
+            store = LocalStore(divided_store)
+            await check(store)
+            await store.close()
+
+    asyncio.run(keep())
+    assert not list(divided_store.rglob("*.copy"))
+
+
+def test_uploads_to_a_store_on_two_disks_are_copied_and_nothing_is_left_of_it(
+    divided_store: Path, make_server: Any
+) -> None:
+    server: LiveServer = make_server(store=f"file://{divided_store}")
+    content = os.urandom(3 * MIB)
+    with server.client() as client:
+        files = [client.put(f"/api/upload/{number}.bin", content=content).json() for number in range(3)]
+        asked = {"name": "parts.bin", "size": len(content), "parts": True, "part_size": MIB}
+        ticket = client.post("/api/uploads", json=asked).json()
+        for number in (1, 2, 3):
+            part = content[(number - 1) * MIB : number * MIB]
+            assert client.put(f"{ticket['part_url']}&partNumber={number}", content=part).status_code == 200
+        files.append(client.post(f"/api/uploads/{ticket['id']}/complete").json())
+        for file in files:
+            assert client.get(file["url"]).content == content
+        left = divided_store / "blobs" / "01234" / "567" / "01234567-0000-7000-8000-000000000000.ab.copy"
+        left.parent.mkdir(parents=True)
+        left.touch()
+        assert server.run("doctor", "--fix").returncode == 0
+        assert not left.exists()
+        assert sorted(blobs(divided_store)) == sorted(rows(server.data / "fileferry.db"))
 
 
 def test_a_damaged_database_is_told_in_one_sentence(make_server: Any) -> None:

@@ -8,7 +8,6 @@ import ctypes
 import multiprocessing
 import os
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -57,7 +56,7 @@ from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
-from fileferry.telemetry import Application, Telemetry, configure_logging
+from fileferry.telemetry import Application, Telemetry, configure_logging, shared_metrics
 from fileferry.web import admission, problems, waiting
 from fileferry.web.connections import Connection
 from fileferry.web.lingering import Lingering
@@ -296,24 +295,23 @@ def serve(host: str, port: int, workers: int) -> None:
     made = asyncio.run(prepare(settings))
     if made is not None:
         print(f"Root key, shown this once: {made}", flush=True)
-    if workers > 1:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="fileferry-metrics-"))
-    uvicorn.run(
-        "fileferry.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        loop="uvloop",
-        http=Connection,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
-        timeout_worker_healthcheck=10,
-    )
+    with shared_metrics() if workers > 1 else contextlib.nullcontext():
+        uvicorn.run(
+            "fileferry.app:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            loop="uvloop",
+            http=Connection,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
+            timeout_worker_healthcheck=10,
+        )
 
 
 async def work() -> None:

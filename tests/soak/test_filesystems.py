@@ -198,9 +198,9 @@ def answers(client: httpx.Client, kept: httpx.Response) -> str:
 def full(folder: Path, server: LiveServer, client: httpx.Client) -> str:
     """Fill a disk to its end, restart on it, and empty it by deleting; there is room again in the end."""
     ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+    with ballast.open("wb", buffering=0) as taking, contextlib.suppress(OSError):
         while True:
-            file.write(bytes(MIB))
+            taking.write(bytes(MIB))
             if os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize < 16 * MIB:
                 break
     kept: list[httpx.Response] = []

@@ -74,5 +74,7 @@ class Company:
         return {(data["path"], data["sha256"], type) for type, data in self._messages()}
 
     def _messages(self) -> list[tuple[str, dict[str, Any]]]:
-        payloads = [json.loads(message.body) for message in list(self._receiver.received)]
+        # A server that is killed may leave a message of which half came.
+        whole = [m for m in list(self._receiver.received) if len(m.body) == int(m.headers["content-length"])]
+        payloads = [json.loads(message.body) for message in whole]
         return [(payload["type"], payload["data"]) for payload in payloads]

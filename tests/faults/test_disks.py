@@ -251,6 +251,27 @@ def test_a_store_whose_disk_is_taken_away_takes_nothing_under_its_mount_point(
         assert put(client, 2, 100_000).status_code == 201
 
 
+def keep_contract(root: Path) -> None:
+    async def keep() -> None:
+        for check in CHECKS:
+            store = LocalStore(root)
+            await check(store)
+            await store.close()
+
+    asyncio.run(keep())
+
+
+@pytest.mark.service("bindfs")
+def test_a_store_where_two_names_of_a_file_have_locks_of_their_own_keeps_its_contract(tmp_path: Path) -> None:
+    for name in ("below", "store"):
+        (tmp_path / name).mkdir()
+    run("bindfs", str(tmp_path / "below"), str(tmp_path / "store"))
+    try:
+        keep_contract(tmp_path / "store")
+    finally:
+        run("umount", "-l", str(tmp_path / "store"))
+
+
 @pytest.fixture
 def divided_store(tmp_path: Path) -> Iterator[Path]:
     """A store whose blobs are on another mount than what comes in."""
@@ -265,13 +286,7 @@ def test_a_store_on_two_disks_keeps_its_contract(divided_store: Path) -> None:
     with pytest.raises(OSError, match="cross-device"):
         (divided_store / "incoming").rename(divided_store / "blobs/incoming")
 
-    async def keep() -> None:
-        for check in CHECKS:
-            store = LocalStore(divided_store)
-            await check(store)
-            await store.close()
-
-    asyncio.run(keep())
+    keep_contract(divided_store)
     assert not list(divided_store.rglob("*.copy"))
 
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -216,7 +217,7 @@ def full(folder: Path, server: LiveServer, client: httpx.Client) -> str:
     for file in kept:
         assert client.get(file.json()["url"]).status_code == 200
         # Under a quota of btrfs it may have to be asked again, as room comes back a while after what took it has gone.
-        eventually(lambda id=file.json()["id"]: is_deleted(client, id), "it is deleted")  # type: ignore[misc]
+        eventually(partial(is_deleted, client, file.json()["id"]), "it is deleted")
     ballast.unlink()
     eventually(lambda: put(client, 1).is_success, "there is room again")
     return seen

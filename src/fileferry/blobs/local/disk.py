@@ -47,10 +47,11 @@ class ElsewhereError(Exception):
     """A file cannot be renamed into this folder, as the two are on different disks: EXDEV."""
 
 
-def rename_once(source: str, final: str) -> None:
+def rename_once(source: str, final: str) -> bool:
     """Rename ``source`` to ``final`` unless that was done before; raises FileNotFoundError where neither is there.
 
-    What is at ``final`` is never replaced: a late writer may have made a new ``source`` meanwhile. Raises ElsewhereError.
+    What is at ``final`` is never replaced: a late writer may have made a new ``source`` meanwhile. Raises ElsewhereError. Returns
+    whether it was done by a second name: there the claim of the first need not hold (``claim_anew``).
     """
     try:
         rename_exclusive(source, final)
@@ -62,12 +63,14 @@ def rename_once(source: str, final: str) -> None:
         if error.errno == errno.EXDEV:
             # Which is said before it is looked whether there is anything.
             if os.path.lexists(final):
-                return
+                return False
             os.stat(source, follow_symlinks=False)
             raise ElsewhereError(final) from error
         if error.errno not in NO_SUCH_CALL:
             raise
         _rename_by_link(source, final)
+        return True
+    return False
 
 
 def _rename_by_link(source: str, final: str) -> None:
@@ -92,6 +95,20 @@ def _rename_by_link(source: str, final: str) -> None:
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(source)
+
+
+def claim_anew(path: str, claim: int) -> int:
+    """Claim a file by the name that it has now, in place of a claim by another; an OSError says that a sweep was first.
+
+    Several filesystems by FUSE take two names of one file for two files, each with locks of its own.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    if not os.path.lexists(path):
+        os.close(descriptor)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+    os.close(claim)
+    return descriptor
 
 
 def _is_same(source: str, final: str) -> bool:

@@ -190,7 +190,11 @@ class LocalStore:
         copy = CopyBeside(source, job.final)
         try:
             await self.run(copy.make)
-            await self._committer.submit(Commit(copy.path, job.final, copy.descriptor, []))
+            moved = Commit(copy.path, job.final, copy.descriptor, [])
+            try:
+                await self._committer.submit(moved)
+            finally:
+                copy.descriptor = moved.descriptor
             if job.descriptor is not None:
                 os.close(job.descriptor)
             job.descriptor, copy.descriptor = copy.descriptor, None

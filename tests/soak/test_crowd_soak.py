@@ -95,14 +95,18 @@ def test_a_crowd_that_hardly_moves_holds_nothing_up(make_server: Any, disk: Smal
         print(f"{crowd} connections: memory +{grown / MIB:.0f} MiB, {grown / crowd / 1024:.0f} KiB each")
         for upload in uploads:
             upload.sendall(b"x" * 500)
-        assert {upload.recv(65536)[9:12] for upload in uploads} == {b"507" if is_full else b"201"}
+        answers = {upload.recv(65536)[9:12] for upload in uploads}
+        # What was deleted has made room for some.
+        assert answers - {b"201"} == ({b"507"} if is_full else set())
     print(f"afterwards +{(resident(server.pid) - before) / MIB:.0f} MiB")
 
 
 @pytest.mark.soak
 def test_memory_comes_back_after_a_load(make_server: MakeServer) -> None:
     # The crowd is to stay for as long as the load.
-    server = make_server(log_level="warning", request_head_timeout="10h", answer_idle_timeout="10h")
+    server = make_server(
+        log_level="warning", request_head_timeout="10h", answer_idle_timeout="10h", sweep_interval="1s"
+    )
     with server.client() as client:
         large = client.put("/api/upload/large.bin", content=os.urandom(16 * MIB)).json()
     _work(server, range(200))
@@ -121,12 +125,12 @@ def test_memory_comes_back_after_a_load(make_server: MakeServer) -> None:
         loaded, peak = resident(server.pid), peak_resident(server.pid)
         print(f"{_UPLOADS} uploads and deletions took {time.monotonic() - began:.0f} s")
     eventually(lambda: open_files(server.pid) <= files, "everything is closed")
+    eventually(lambda: resident(server.pid) - at_rest < 24 * MIB, "most of the memory has come back")
     left = resident(server.pid)
     print(
         f"{_UPLOADS} uploads and deletions: at rest {at_rest / MIB:.0f} MiB, with the crowd {crowded / MIB:.0f}, "
         f"after the load {loaded / MIB:.0f}, at most {peak / MIB:.0f}, with the crowd gone {left / MIB:.0f}"
     )
-    assert left - at_rest < 64 * MIB
 
 
 def _work(server: LiveServer, numbers: range) -> None:

@@ -12,6 +12,7 @@ need() { # need PACKAGE PROBE...: the package is missing when the probe fails
 }
 
 # The one list: a package and the command that succeeds where it is installed.
+need bindfs bindfs --version
 need btrfs-progs mkfs.btrfs --version
 need chromium chromium --version
 need clamav-daemon clamd --version

@@ -8,7 +8,6 @@ import ctypes
 import multiprocessing
 import os
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +41,8 @@ from fileferry.api import (
 )
 from fileferry.api.reference import Description, ReferencePage
 from fileferry.blobs.local import LocalStore
-from fileferry.db.database import SqliteDatabase, holders_of, path_of
+from fileferry.db.connections import path_of
+from fileferry.db.database import SqliteDatabase, holders_of
 from fileferry.db.migration import migrate
 from fileferry.disks import kinds, trial
 from fileferry.disks.spare import Spare
@@ -56,7 +56,7 @@ from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
-from fileferry.telemetry import Application, Telemetry, configure_logging
+from fileferry.telemetry import Application, Telemetry, configure_logging, shared_metrics
 from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.connections import Connection
 from fileferry.web.dates import Dated
@@ -90,7 +90,8 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             app.state.engine = engine
             _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
-            async with _running(engine.sweeper.run(), engine.deliveries.run(), *judging):
+            loops = [engine.sweeper.run(), engine.deliveries.run(), _give_memory_back(settings), *judging]
+            async with _running(*loops):
                 with _on_signals(engine.events.end):
                     yield
 
@@ -302,25 +303,24 @@ def serve(host: str, port: int, workers: int) -> None:
     made = asyncio.run(prepare(settings))
     if made is not None:
         print(f"Root key, shown this once: {made}", flush=True)
-    if workers > 1:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="fileferry-metrics-"))
-    uvicorn.run(
-        "fileferry.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        loop="uvloop",
-        http=Connection,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
-        timeout_worker_healthcheck=10,
-    )
+    with shared_metrics() if workers > 1 else contextlib.nullcontext():
+        uvicorn.run(
+            "fileferry.app:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            loop="uvloop",
+            http=Connection,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
+            timeout_worker_healthcheck=10,
+        )
 
 
 async def work() -> None:
@@ -335,7 +335,7 @@ async def work() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with (
         opened(settings) as engine,
-        _running(engine.processing.run(), engine.sweeper.run(), engine.deliveries.run()),
+        _running(engine.processing.run(), engine.sweeper.run(), engine.deliveries.run(), _give_memory_back(settings)),
     ):
         await stopped.wait()
 
@@ -344,6 +344,14 @@ def _end_with_parent() -> None:
     """Let a worker process end with the one that started it, killed or not: orphans would go on serving with old settings."""
     if multiprocessing.parent_process() is not None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+async def _give_memory_back(settings: Settings) -> None:
+    """Give back to the system, as often as is swept, what the C library keeps of memory that is free: of a crowd that is most."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it: malloc_trim(3)
+    while trim is not None:
+        await asyncio.sleep(settings.sweep_interval.total_seconds())
+        await asyncio.to_thread(trim, 0)
 
 
 def _end_with(task: asyncio.Task[None]) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import re
 import secrets
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,6 +35,10 @@ _SECRETS = re.compile(
     r"ff_[0-9A-Za-z]{8,}|whsec_[0-9A-Za-z+/=]+|(?<=sig=)[^&\s\"']+|(?<=/f/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+"
     r"|(?<![0-9A-Za-z_-])[0-9A-Za-z_-]{44}(?![0-9A-Za-z_-])"
 )
+
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client
+_FOLDER = "fileferry-metrics-"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - each start makes a folder of its own there
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _log = structlog.get_logger("fileferry.access")
@@ -96,7 +104,7 @@ def configure_logging(settings: Settings) -> None:
 
 def metrics_page() -> bytes:
     """Return every metric in the Prometheus text format, summed over the workers where there are several."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if _SHARED not in os.environ:
         return generate_latest()
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -114,6 +122,53 @@ def unread(status: int) -> Iterator[str]:
         _request_id.reset(token)
         nothing_read = {"method": "", "path": "", "seconds": 0, "received": 0, "sent": 0}
         _log.info("request", request_id=id, status=status, **nothing_read)
+
+
+@contextlib.contextmanager
+def shared_metrics() -> Iterator[None]:
+    """Let processes that are started meanwhile count together, in files of a folder that is removed in the end.
+
+    Those that servers left which were killed are removed too. The files are mapped, and on a full disk whoever writes to such a
+    file is ended by the kernel: so they are in memory where that can be had.
+    """
+    if _SHARED in os.environ:
+        yield
+        return
+    place = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    for left in place.glob(f"{_FOLDER}*"):
+        _remove_if_left(left)
+    folder, descriptor = _claimed_folder(place)
+    os.environ[_SHARED] = folder
+    try:
+        yield
+    finally:
+        del os.environ[_SHARED]
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _claimed_folder(place: Path) -> tuple[str, int]:
+    """Make a folder that is locked for as long as this process and those forked from it live."""
+    while True:
+        folder = tempfile.mkdtemp(prefix=_FOLDER, dir=place)
+        with contextlib.suppress(FileNotFoundError):  # another start took it for one that was left
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if os.path.exists(folder):
+                return folder, descriptor
+            os.close(descriptor)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove a folder of this user's whose process has ended."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            if os.fstat(descriptor).st_uid == os.geteuid():
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+        finally:
+            os.close(descriptor)
 
 
 class Telemetry:

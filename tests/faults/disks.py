@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -61,6 +63,35 @@ class LoopDisk:
         """Let go of it in any case."""
         subprocess.run(["umount", "-l", str(self.folder)], capture_output=True, check=False)
         self.image.unlink()
+
+
+class SmallDisk:
+    """A tmpfs of ``size`` bytes that a ballast file can fill to the last byte."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast.db"
+        run("mount", "-t", "tmpfs", "-o", f"size={size}", "fileferry-test", str(folder))
+
+    def free(self) -> int:
+        """Return the free space in bytes."""
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
+
+    def fill(self, leaving: int = 0) -> None:
+        """Take all space but ``leaving`` bytes."""
+        with self._ballast.open("ab", buffering=0) as ballast, contextlib.suppress(OSError):
+            while self.free() > leaving:
+                ballast.write(bytes(min(65536, self.free() - leaving)))
+        assert self.free() <= leaving
+
+    def relieve(self) -> None:
+        """Give the taken space back."""
+        self._ballast.unlink()
+
+    def unmount(self) -> None:
+        """Let go of the disk, also while something still has it open."""
+        subprocess.run(["umount", "-l", str(self.folder)], check=True)
 
 
 def quota(disk: LoopDisk, size: int) -> Path:

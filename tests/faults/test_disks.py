@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,9 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from faults.disks import MIB, LoopDisk, quota, run
+from faults.remains import blobs, rows
 from faults.waiting import eventually
+from fileferry.blobs.conformance import CHECKS
+from fileferry.blobs.local import LocalStore
+from fileferry.db.connections import Connections
 from support.live_server import LiveServer
 
 MakeDisk = Callable[[str], LoopDisk]
@@ -139,6 +146,52 @@ def test_a_disk_that_is_cut_off_ends_no_process_and_loses_nothing_acknowledged(
             assert len(client.get(file["url"]).content) == size
 
 
+@pytest.mark.service("xfs")
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("kind", ["xfs", "ext4"])
+def test_a_disk_that_was_cut_off_is_used_again_once_it_is_back_without_a_restart(
+    make_disk: MakeDisk, make_server: Any, kind: str, workers: int
+) -> None:
+    disk = make_disk(kind)
+    server: LiveServer = make_server(**places(disk.folder), workers=workers)
+    with contextlib.ExitStack() as opened:
+        # Connections of their own, so that all workers are asked.
+        clients = [opened.enter_context(server.client()) for _ in range(8)]
+        kept = [put(client, number, 100_000).json() for number, client in enumerate(clients)]
+        disk.cut_power()
+        for client in clients:
+            assert_put_off(put(client, 100, 100_000))
+        disk.unmount()  # which takes that nobody has a file of it open
+        for client in clients:
+            assert_put_off(put(client, 100, 100_000))
+        assert list(disk.folder.iterdir()) == []
+        disk.mount()
+        eventually(
+            lambda: all(put(client, 101, 100_000).is_success for client in clients), "every worker takes uploads again"
+        )
+        for client in clients:
+            assert {client.get(file["url"]).status_code for file in kept} == {200}
+
+
+def test_who_gives_up_a_database_leaves_the_log_of_who_has_opened_it_anew(tmp_path: Path) -> None:
+    folder, url = tmp_path / "memory", f"sqlite:///{tmp_path}/memory/test.db"
+    folder.mkdir()
+    with contextlib.ExitStack() as ending:
+        opened: list[Connections] = []
+        found: list[dict[str, int]] = []
+        for _ in range(2):
+            run("mount", "-t", "tmpfs", "-o", "size=16m", "fileferry-test", str(folder))
+            opened.append(Connections(url))
+            ending.callback(run, "umount", "-l", str(folder))
+            ending.callback(opened[-1].close)
+            with opened[-1].using() as made, made.writing.begin():
+                made.writing.execute(text("CREATE TABLE t (n INTEGER)"))
+            found.append({path.name: path.stat().st_ino for path in folder.iterdir()})
+        assert found[0]["test.db"] == found[1]["test.db"], "one file by its number, as where a disk is mounted twice"
+        opened[0].doubt()
+        assert {path.name: path.stat().st_ino for path in folder.iterdir()} == found[1]
+
+
 def test_a_store_that_is_read_only_serves_and_says_why_it_takes_nothing(memory_disk: Path, make_server: Any) -> None:
     server: LiveServer = make_server(store=f"file://{memory_disk}", min_free_space="0", log_level="error")
     with server.client() as client:
@@ -196,6 +249,68 @@ def test_a_store_whose_disk_is_taken_away_takes_nothing_under_its_mount_point(
             run("umount", "-l", str(server.data))
         assert client.get(kept["url"]).status_code == 200
         assert put(client, 2, 100_000).status_code == 201
+
+
+def keep_contract(root: Path) -> None:
+    async def keep() -> None:
+        for check in CHECKS:
+            store = LocalStore(root)
+            await check(store)
+            await store.close()
+
+    asyncio.run(keep())
+
+
+@pytest.mark.service("bindfs")
+def test_a_store_where_two_names_of_a_file_have_locks_of_their_own_keeps_its_contract(tmp_path: Path) -> None:
+    for name in ("below", "store"):
+        (tmp_path / name).mkdir()
+    run("bindfs", str(tmp_path / "below"), str(tmp_path / "store"))
+    try:
+        keep_contract(tmp_path / "store")
+    finally:
+        run("umount", "-l", str(tmp_path / "store"))
+
+
+@pytest.fixture
+def divided_store(tmp_path: Path) -> Iterator[Path]:
+    """A store whose blobs are on another mount than what comes in."""
+    for name in ("store/incoming", "store/blobs", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    run("mount", "--bind", str(tmp_path / "elsewhere"), str(tmp_path / "store/blobs"))
+    yield tmp_path / "store"
+    subprocess.run(["umount", "-l", str(tmp_path / "store/blobs")], check=True)
+
+
+def test_a_store_on_two_disks_keeps_its_contract(divided_store: Path) -> None:
+    with pytest.raises(OSError, match="cross-device"):
+        (divided_store / "incoming").rename(divided_store / "blobs/incoming")
+
+    keep_contract(divided_store)
+    assert not list(divided_store.rglob("*.copy"))
+
+
+def test_uploads_to_a_store_on_two_disks_are_copied_and_nothing_is_left_of_it(
+    divided_store: Path, make_server: Any
+) -> None:
+    server: LiveServer = make_server(store=f"file://{divided_store}")
+    content = os.urandom(3 * MIB)
+    with server.client() as client:
+        files = [client.put(f"/api/upload/{number}.bin", content=content).json() for number in range(3)]
+        asked = {"name": "parts.bin", "size": len(content), "parts": True, "part_size": MIB}
+        ticket = client.post("/api/uploads", json=asked).json()
+        for number in (1, 2, 3):
+            part = content[(number - 1) * MIB : number * MIB]
+            assert client.put(f"{ticket['part_url']}&partNumber={number}", content=part).status_code == 200
+        files.append(client.post(f"/api/uploads/{ticket['id']}/complete").json())
+        for file in files:
+            assert client.get(file["url"]).content == content
+        left = divided_store / "blobs" / "01234" / "567" / "01234567-0000-7000-8000-000000000000.ab.copy"
+        left.parent.mkdir(parents=True)
+        left.touch()
+        assert server.run("doctor", "--fix").returncode == 0
+        assert not left.exists()
+        assert sorted(blobs(divided_store)) == sorted(rows(server.data / "fileferry.db"))
 
 
 def test_a_damaged_database_is_told_in_one_sentence(make_server: Any) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from faults.disks import SmallDisk
 from faults.remains import blobs, doctor, rows
 from faults.waiting import eventually
 
@@ -21,45 +20,9 @@ MIB = 1024 * 1024
 _DISK = 16 * MIB
 
 
-class SmallDisk:
-    """A tmpfs of 16 MiB that a ballast file can fill to the last byte."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._ballast = folder / "ballast.db"
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "fileferry-test", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            pytest.fail(f"this test needs a disk that it can fill, so the right to mount a tmpfs (root): {done.stderr}")
-
-    def free(self) -> int:
-        """Return the free space in bytes."""
-        status = os.statvfs(self.folder)
-        return status.f_bavail * status.f_frsize
-
-    def fill(self, leaving: int = 0) -> None:
-        """Take all space but ``leaving`` bytes."""
-        with self._ballast.open("ab", buffering=0) as ballast, contextlib.suppress(OSError):
-            while self.free() > leaving:
-                ballast.write(bytes(min(65536, self.free() - leaving)))
-        assert self.free() <= leaving
-
-    def relieve(self) -> None:
-        """Give the taken space back."""
-        self._ballast.unlink()
-
-    def unmount(self) -> None:
-        """Let go of the disk, also while something still has it open."""
-        subprocess.run(["umount", "-l", str(self.folder)], check=True)
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    disk = SmallDisk(tmp_path)
+    disk = SmallDisk(tmp_path, _DISK)
     yield disk
     disk.unmount()
 

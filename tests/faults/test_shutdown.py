@@ -8,6 +8,7 @@ import signal
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from faults.proc import workers, written
 from faults.raw_http import RawRequest
 from faults.remains import assert_no_orphans_after_sweep, blobs
 from faults.waiting import eventually, until_all_serve
-from support.live_server import LiveServer
+from support.live_server import LiveServer, MakeServer
 
 MIB = 1024 * 1024
 _HALF = 2 * MIB
@@ -104,3 +105,21 @@ def test_two_workers_take_uploads_into_one_list(make_server: Any) -> None:
             assert client.get(url).content == content
         listed = client.get("/api/files?limit=1000").json()["files"]
     assert sorted(file["url"] for file in listed) == sorted(urls)
+
+
+def test_what_killed_servers_kept_for_their_workers_is_removed_at_the_next_start(make_server: MakeServer) -> None:
+    server = make_server(workers=2)
+    (left,) = folders_of_metrics(server.pid)
+    server.kill()
+    server.start()
+    assert not left.exists()
+    (left,) = folders_of_metrics(server.pid)
+    assert left.exists()
+    server.stop()
+    assert not left.exists()
+
+
+def folders_of_metrics(pid: int) -> set[Path]:
+    """Return the folders that a server holds for what its workers count; other servers have theirs beside them."""
+    opened = {Path(os.readlink(link)) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    return {path for path in opened if path.name.startswith("fileferry-metrics-")}

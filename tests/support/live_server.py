@@ -25,7 +25,7 @@ class LiveServer:
     """One server on a port and a data folder that stay its own through every restart.
 
     ``settings`` are server settings in lower case without the prefix: ``{"max_file_size": "1MiB"}``. Nothing of the
-    caller's own FILEFERRY_… environment reaches the server.
+    caller's own FILEFERRY_… environment reaches the server. ``workers`` may be changed for the next start.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *, workers: int = 1) -> None:
@@ -33,7 +33,7 @@ class LiveServer:
         self.lent_at = 0.0  # seconds since 1970
         self.root_key = new_secret()
         self._log = folder / "server.log"
-        self._workers = workers
+        self.workers = workers
         self._settings = {"root_key": self.root_key, **(settings or {})}
         self._process: Forked | None = None
         # Bound but never listening: Linux lets the server listen on the same port, and gives the port to nobody else.
@@ -51,7 +51,7 @@ class LiveServer:
     def start(self) -> None:
         """Start the server and return once it is ready; raise RuntimeError with its log when that fails."""
         command = ["serve", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--data", str(self.data), "--workers", str(self._workers)]
+        command += ["--data", str(self.data), "--workers", str(self.workers)]
         with self._log.open("ab") as log:
             self._process = fork_server.shared().start(
                 command, environment=self.environment, stdout=log.fileno(), stderr=log.fileno()

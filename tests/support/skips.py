@@ -13,6 +13,7 @@ _LOOP_DEVICES = Path("/dev/loop-control")
 
 SERVICES: dict[str, tuple[str | Path, ...]] = {
     "azurite": ("node", _NODE_PACKAGES / "azurite"),
+    "bindfs": ("bindfs", Path("/dev/fuse")),
     "btrfs": ("mkfs.btrfs", _LOOP_DEVICES),
     "chromium": ("chromium",),
     "clamd": ("clamd",),

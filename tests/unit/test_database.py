@@ -17,7 +17,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from fileferry.db.database import SqliteDatabase, writer_engine
+from fileferry.db.connections import writer_engine
+from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import NEWEST, migrate
 from fileferry.db.schema import metadata
 

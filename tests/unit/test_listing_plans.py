@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from sqlalchemy import Engine, event
 
 from fileferry.app import opened
-from fileferry.db.database import writer_engine
+from fileferry.db.connections import writer_engine
 from fileferry.engine.engine import Engine as Ferry
 from fileferry.model import Bound, Principal, Search
 from unit.service import ROOT_KEY, Service

@@ -15,7 +15,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from fileferry.db.database import writer_engine
+from fileferry.db.connections import writer_engine
 from unit.service import Service
 
 ROWS = Path(__file__).with_name("revision_0001.sql")

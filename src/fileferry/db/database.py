@@ -8,18 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
-from urllib.parse import quote, unquote
 
-import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
+from fileferry.db.connections import FIRST_SHARED_BYTE, SHARED_BYTES, Connections, Opening, path_of
 from fileferry.disks.failures import told
 from fileferry.disks.spare import Spare
 from fileferry.errors import InsufficientStorage, Unavailable
@@ -30,9 +27,6 @@ T = TypeVar("T")
 
 _LARGEST_GROUP = 128
 _READERS = 4
-_BUSY_TIMEOUT_MS = 30_000
-_FIRST_SHARED_BYTE = 0x40000002
-_SHARED_BYTES = 510
 
 
 class Database(Protocol):
@@ -74,58 +68,20 @@ class _Write(Job):
         self.frees = frees
 
 
-def path_of(url: str) -> str:
-    """Return the path of the database's file."""
-    named = make_url(url)
-    path = named.database or ""
-    return unquote(path.removeprefix("file:")) if "uri" in named.query else path
-
-
 def holders_of(url: str) -> Literal["one", "several"] | None:
-    """Return whether another process has the database open, for itself or so that several may; not for one that has it open.
-
-    SQLite's locks: https://www.sqlite.org/src/file?name=src/os.h, SHARED_FIRST.
-    """
+    """Return whether another process has the database open, for itself or so that several may; not for one that has it open."""
     with translated(), open(path_of(url), "r+b") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_BYTES, _FIRST_SHARED_BYTE)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, SHARED_BYTES, FIRST_SHARED_BYTE)
         except BlockingIOError:
             pass
         else:
             return None
         try:
-            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, _SHARED_BYTES, _FIRST_SHARED_BYTE)
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, SHARED_BYTES, FIRST_SHARED_BYTE)
         except BlockingIOError:
             return "one"
         return "several"
-
-
-class _Turn:
-    """Whose turn it is to write, among processes: a lock whose waiters are woken, where SQLite's own would sleep and try again."""
-
-    def __init__(self, url: str) -> None:
-        path = path_of(url) + "-turn"
-        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-
-    def __exit__(self, *_error: object) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-@contextlib.contextmanager
-def turn(url: str) -> Iterator[None]:
-    """Hold off the writes of every process."""
-    held = _Turn(url)
-    try:
-        with held:
-            yield
-    finally:
-        held.close()
 
 
 class SqliteDatabase:
@@ -145,17 +101,10 @@ class SqliteDatabase:
         alone: bool = False,
         spare: Spare | None = None,
     ) -> None:
-        url = opened_alone(url) if alone else url
         self._refuse_full = refuse_full
-        self._reader_engine = _reader_engine(url)
-        self._engines = [writer_engine(url), self._reader_engine, _lookup_engine(url)]
         self._spare = spare
         with translated():
-            self._turn = _Turn(url)
-            self._writing = self._engines[0].connect()
-            self._looking = self._engines[2].connect()
-        self._reading = threading.local()
-        self._opened: list[Connection] = [self._writing, self._looking]
+            self._connections = Connections(url, alone=alone)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
         self._writer = GroupThread("db-write", self._commit, _LARGEST_GROUP)
 
@@ -167,8 +116,8 @@ class SqliteDatabase:
 
     async def lookup(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` here and now: in WAL mode a reader waits for nobody."""
-        with translated():
-            return fn(self._looking, *args, **kwargs)
+        with self._opened() as opened:
+            return fn(opened.looking, *args, **kwargs)
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in the writer thread's next group; return after the group's commit."""
@@ -188,65 +137,71 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Let the writer finish its queue, then close everything."""
         await self._writer.close()
-        self._turn.close()
         self._readers.shutdown()
-        for connection in self._opened:
-            connection.close()
-        for engine in self._engines:
-            engine.dispose()
+        self._connections.close()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Opening]:
+        """Give the connections, and tell their errors in our own words; where the file is not there, they are opened anew."""
+        try:
+            with translated(), self._connections.using() as opened:
+                yield opened
+        except Unavailable:
+            self._connections.doubt()
+            raise
 
     def _read(self, call: Callable[[Connection], T]) -> T:
-        with translated():
-            connection = getattr(self._reading, "connection", None)
-            if connection is None:
-                connection = self._reading.connection = self._reader_engine.connect()
-                self._opened.append(connection)
-            with connection.begin():
-                return call(connection)
+        with self._opened() as opened, opened.reading.begin():
+            return call(opened.reading)
 
     def _commit(self, group: list[_Write]) -> None:
-        with self._turn:
+        with self._opened() as opened, opened.turn:
             try:
-                with self._writing.begin():
+                with opened.writing.begin():
                     for job in group:
-                        job.result = job.call(self._writing)
+                        job.result = job.call(opened.writing)
             except Exception:
-                self._commit_apart(group)
+                _commit_apart(opened.writing, group)
             if self._spare is not None:
                 refused = [
                     job for job in group if job.frees and isinstance(job.error, InsufficientStorage | Unavailable)
                 ]
-                self._commit_with_spare(self._spare, refused)
+                _commit_with_spare(opened.writing, self._spare, refused)
+        if any(isinstance(job.error, Unavailable) for job in group):
+            self._connections.doubt()
 
-    def _commit_with_spare(self, spare: Spare, refused: list[_Write]) -> None:
-        """Run what frees once more, with the room that was kept for it; what is left of that is kept again.
 
-        Over a quota SQLite does not say that it is room that it lacks. A log whose pages have all gone to the database begins
-        anew, so that a full disk can be emptied file by file.
-        """
-        is_full = any(isinstance(job.error, InsufficientStorage) for job in refused)
-        if refused and (spare.release() or is_full):
-            with contextlib.suppress(sqlite3.Error):
-                self._checkpoint()
-            self._commit_apart(refused)
-        spare.keep()
+def _commit_with_spare(connection: Connection, spare: Spare, refused: list[_Write]) -> None:
+    """Run what frees once more, with the room that was kept for it; what is left of that is kept again.
 
-    def _checkpoint(self) -> None:
-        driver: Any = self._writing.connection.driver_connection
-        driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    Over a quota SQLite does not say that it is room that it lacks. A log whose pages have all gone to the database begins
+    anew, so that a full disk can be emptied file by file.
+    """
+    is_full = any(isinstance(job.error, InsufficientStorage) for job in refused)
+    if refused and (spare.release() or is_full):
+        with contextlib.suppress(sqlite3.Error):
+            _checkpoint(connection)
+        _commit_apart(connection, refused)
+    spare.keep()
 
-    def _commit_apart(self, group: list[_Write]) -> None:
-        """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone."""
-        for job in group:
-            job.error = None
-        try:
-            with self._writing.begin():
-                for job in group:
-                    _run(self._writing, job)
-        except Exception as error:  # the commit failed, or SQLite undid the whole transaction: nothing of it is durable
-            failure = _common_failure(group, error)
+
+def _checkpoint(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _commit_apart(connection: Connection, group: list[_Write]) -> None:
+    """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone."""
+    for job in group:
+        job.error = None
+    try:
+        with connection.begin():
             for job in group:
-                job.error = job.error or failure
+                _run(connection, job)
+    except Exception as error:  # the commit failed, or SQLite undid the whole transaction: nothing of it is durable
+        failure = _common_failure(group, error)
+        for job in group:
+            job.error = job.error or failure
 
 
 def _common_failure(group: list[_Write], error: Exception) -> Exception:
@@ -288,74 +243,3 @@ def _translate(error: Exception) -> Exception:
     return Unavailable(
         f"The database cannot be used at the moment: {error.orig}. Repeat the request shortly.", retry_after=1
     )
-
-
-def opened_alone(url: str) -> str:
-    """Return the URL that opens a database for this process only, which then keeps SQLite's index of the log to itself.
-
-    SQLite's VFS "unix-excl": https://www.sqlite.org/vfs.html#standard_unix_vfses.
-    """
-    return _with_options(url, vfs="unix-excl")
-
-
-def _with_options(url: str, **options: str) -> str:
-    """Return the URL with options that SQLite reads from a file's name: https://www.sqlite.org/uri.html."""
-    named = make_url(url)
-    query = {"uri": "true", **named.query, **options}
-    return named.set(database=f"file:{quote(path_of(url))}", query=query).render_as_string()
-
-
-def _create_engine(url: str) -> Engine:
-    return create_engine(
-        url,
-        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
-        json_serializer=lambda value: msgspec.json.encode(value).decode(),
-        json_deserializer=msgspec.json.decode,
-    )
-
-
-def writer_engine(url: str) -> Engine:
-    """Return the engine that writes: SQLite in WAL mode, where a commit is durable once it returns."""
-    engine = _create_engine(url)
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver must not open transactions of its own: the "begin" hook below decides what kind they are.
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # IMMEDIATE takes the write lock at once, so that a group never fails half-way for want of it.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _reader_engine(url: str) -> Engine:
-    engine = _lookup_engine(url)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
-
-
-def _lookup_engine(url: str) -> Engine:
-    """Return an engine that cannot write and opens no transactions: every statement sees what is committed when it runs."""
-    # Not to make a new and empty one where the disk was taken away.
-    engine = _create_engine(_with_options(url, mode="rw"))
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
-        # SQLite's own knows the letters of ASCII only.
-        connection.create_function("lower", 1, str.lower, deterministic=True)
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
-
-    return engine

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-
 from sqlalchemy import Connection, inspect, text
 
-from fileferry.db.database import opened_alone, path_of, translated, turn, writer_engine
+from fileferry.db.connections import opened_alone, path_of, turn, write_log_again, writer_engine
+from fileferry.db.database import translated
 
 NEWEST = "0005"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
@@ -22,30 +20,12 @@ def migrate(url: str, *, alone: bool = False) -> None:
     engine = writer_engine(opened_alone(url) if alone else url)
     try:
         with translated(), turn(url):
-            _write_log_again(path_of(url) + "-wal")
+            write_log_again(path_of(url) + "-wal")
         with translated(), engine.connect() as connection, connection.begin():
             if _revision(connection) != NEWEST:
                 _upgrade(connection)
     finally:
         engine.dispose()
-
-
-def _write_log_again(path: str) -> None:
-    """Write again what a process that died left in SQLite's log, and sync it.
-
-    The sync of it may have failed, and a kernel says so once: what it then reads back need not be on the disk. The log would
-    be taken for good, and all that is committed after it be lost with it at a power cut. On a full disk this waits for the
-    next start.
-    """
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            offset = 0
-            while block := os.pread(descriptor, 1 << 20, offset):
-                offset += os.pwrite(descriptor, block, offset)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _revision(connection: Connection) -> str | None:

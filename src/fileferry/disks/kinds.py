@@ -27,7 +27,7 @@ WARNINGS: dict[str, str] = {
     "vfat": _MODES,
     "exfat": _MODES,
     "fuseblk": _MODES,
-    "fuse.mergerfs": f"a finished upload cannot be moved from one of its disks to another; {_FOLDER_SYNC}",
+    "fuse.mergerfs": f"large uploads are written twice where they come in on another of its disks; {_FOLDER_SYNC}",
     "fuse.gocryptfs": "after a power cut it may not start again",
     "fuse.rclone": "a power cut takes all that its cache has not sent",
 }

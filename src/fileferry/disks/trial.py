@@ -54,14 +54,25 @@ def _fails(trial: Callable[[Path], None], place: Path) -> bool:
 
 
 def _moves(place: Path) -> None:
-    """Move a file from one folder to another, and find it there alone."""
+    """Move a file from one folder to another, if that can be, and find it there alone."""
     source, final = place / "from" / "a", place / "to" / "a"
     for path in (source, final):
         path.parent.mkdir()
     source.write_bytes(b"a")
-    os.rename(source, final)
+    try:
+        os.rename(source, final)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return
     if source.exists() or final.read_bytes() != b"a":
         raise OSError(errno.EIO, "a renamed file is not where it should be")
+
+
+def _moves_between_folders(place: Path) -> None:
+    """See whether the file has been moved."""
+    if (place / "from" / "a").exists():
+        raise OSError(errno.EXDEV, "a file is not moved from one folder to another")
 
 
 def _moves_exclusively(place: Path) -> None:
@@ -107,7 +118,11 @@ def _keeps_modes(place: Path) -> None:
 _TRIALS: list[tuple[Callable[[Path], None], Finding]] = [
     (
         _moves,
-        Finding("a file cannot be moved from one folder to another there, and every large upload is.", fatal=True),
+        Finding("a file cannot be moved there, and every large upload is.", fatal=True),
+    ),
+    (
+        _moves_between_folders,
+        Finding("a file cannot be moved from one folder to another there: large uploads are written twice."),
     ),
     (
         _moves_exclusively,

@@ -6,7 +6,15 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from fileferry.blobs.local.disk import create_claimed, rename_once, start_write_back, sync_folder, translated, write_all
+from fileferry.blobs.local.disk import (
+    claim_anew,
+    create_claimed,
+    rename_once,
+    start_write_back,
+    sync_folder,
+    translated,
+    write_all,
+)
 from fileferry.blobs.store import BlobMissing
 from fileferry.groups import Job
 
@@ -24,7 +32,8 @@ class Commit(Job):
     def place(self) -> None:
         """Put the blob where it belongs, not yet durably."""
         if self.source is not None:
-            rename_once(self.source, self.final)
+            if rename_once(self.source, self.final) and self.descriptor is not None:
+                self.descriptor = claim_anew(self.final, self.descriptor)
             return
         self.descriptor = create_claimed(self.final)
         write_all(self.descriptor, self.chunks)

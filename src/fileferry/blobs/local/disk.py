@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import re
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ T = TypeVar("T")
 _MOST_VECTORS = 1024  # IOV_MAX
 _SYNC_FILE_RANGE_WRITE = 2
 _PUNCH_HOLE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE and the FALLOC_FL_KEEP_SIZE that it needs
+_BESIDE = ".copy"  # how the name of a copy ends that is about to be renamed
+_COPIED = 8 * 1024 * 1024
 _KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
@@ -40,10 +43,15 @@ def translated(fn: Callable[..., T], *args: object) -> T:
         raise told(error) from error
 
 
-def rename_once(source: str, final: str) -> None:
+class ElsewhereError(Exception):
+    """A file cannot be renamed into this folder, as the two are on different disks: EXDEV."""
+
+
+def rename_once(source: str, final: str) -> bool:
     """Rename ``source`` to ``final`` unless that was done before; raises FileNotFoundError where neither is there.
 
-    What is at ``final`` is never replaced: a late writer may have made a new ``source`` meanwhile.
+    What is at ``final`` is never replaced: a late writer may have made a new ``source`` meanwhile. Raises ElsewhereError. Returns
+    whether it was done by a second name: there the claim of the first need not hold (``claim_anew``).
     """
     try:
         rename_exclusive(source, final)
@@ -52,9 +60,17 @@ def rename_once(source: str, final: str) -> None:
     except FileExistsError:
         pass
     except OSError as error:
+        if error.errno == errno.EXDEV:
+            # Which is said before it is looked whether there is anything.
+            if os.path.lexists(final):
+                return False
+            os.stat(source, follow_symlinks=False)
+            raise ElsewhereError(final) from error
         if error.errno not in NO_SUCH_CALL:
             raise
         _rename_by_link(source, final)
+        return True
+    return False
 
 
 def _rename_by_link(source: str, final: str) -> None:
@@ -69,6 +85,8 @@ def _rename_by_link(source: str, final: str) -> None:
         if not _is_same(source, final):
             return
     except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise ElsewhereError(final) from error
         if error.errno not in (errno.EPERM, errno.EMLINK, *NO_SUCH_CALL):
             raise
         # Neither way is there: two processes that do this at once could replace each other's, and start-up warns of it.
@@ -79,11 +97,57 @@ def _rename_by_link(source: str, final: str) -> None:
         os.unlink(source)
 
 
+def claim_anew(path: str, claim: int) -> int:
+    """Claim a file by the name that it has now, in place of a claim by another; an OSError says that a sweep was first.
+
+    Several filesystems by FUSE take two names of one file for two files, each with locks of its own.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    if not os.path.lexists(path):
+        os.close(descriptor)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+    os.close(claim)
+    return descriptor
+
+
 def _is_same(source: str, final: str) -> bool:
     try:
         return os.path.samefile(source, final)
     except FileNotFoundError:
         return False
+
+
+class CopyBeside:
+    """A copy of a file, under a name of its own in the folder of ``final``; ``descriptor`` claims it."""
+
+    def __init__(self, source: str, final: str) -> None:
+        self.path = f"{final}.{secrets.token_hex(4)}{_BESIDE}"
+        self.descriptor: int | None = None
+        self._source = source
+
+    def make(self) -> None:
+        """Copy the bytes, and sync them."""
+        source = os.open(self._source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            self.descriptor = create_claimed(self.path)
+            while os.sendfile(self.descriptor, source, None, _COPIED):
+                pass
+            os.fsync(self.descriptor)
+        finally:
+            os.close(source)
+
+    def discard(self) -> None:
+        """Remove what is left of it: nothing where it was renamed, and its descriptor taken."""
+        remove(self.path)
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+
+def remove(path: str) -> None:
+    """Unlink a file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def punch_first(paths: Sequence[str], offset: int, length: int) -> None:
@@ -184,6 +248,8 @@ def unclaimed(folder: Path) -> list[str]:
     """Return the keys of the blobs in a folder that no live process holds."""
     names = []
     for entry in os.scandir(folder):
+        if entry.name.endswith(_BESIDE):
+            _remove_unclaimed(entry.path)
         # What somebody else put here, and what check() tries writing with, is not ours to judge.
         if not _KEY.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
             continue
@@ -192,6 +258,13 @@ def unclaimed(folder: Path) -> list[str]:
             os.close(descriptor)
             names.append(entry.name)
     return names
+
+
+def _remove_unclaimed(path: str) -> None:
+    descriptor = _claim(path)
+    if descriptor is not None:
+        remove(path)
+        os.close(descriptor)
 
 
 def _claim(path: str) -> int | None:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from fileferry.blobs.local.commits import Commit, Committer
 from fileferry.blobs.local.disk import (
+    CopyBeside,
+    ElsewhereError,
     T,
     claim_first,
     create_claimed,
@@ -27,6 +29,7 @@ from fileferry.blobs.local.disk import (
     read_cached,
     read_marker,
     read_whole,
+    remove,
     remove_if_empty,
     size_of,
     start_write_back,
@@ -84,7 +87,10 @@ class LocalStore:
 
     async def assemble(self, key: str) -> None:
         """Rename the file into place and sync the folder."""
-        await self._committer.submit(Commit(self.incoming_path(key), self.final_path(key), None, []))
+        job = Commit(self.incoming_path(key), self.final_path(key), None, [])
+        await self.commit(job)
+        if job.descriptor is not None:
+            os.close(job.descriptor)
 
     async def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield the range in blocks of at most 256 KiB: what is in the page cache at once, other bytes from a thread.
@@ -173,7 +179,28 @@ class LocalStore:
 
     async def commit(self, job: Commit) -> None:
         """Hand a finished blob to the committer and wait until it is durable."""
-        await self._committer.submit(job)
+        try:
+            await self._committer.submit(job)
+        except ElsewhereError:
+            assert job.source is not None
+            await self._commit_copy(job, job.source)
+
+    async def _commit_copy(self, job: Commit, source: str) -> None:
+        """Do the same where what came in is on another disk, as on mergerfs it may be: for a copy in the blob's own folder."""
+        copy = CopyBeside(source, job.final)
+        try:
+            await self.run(copy.make)
+            moved = Commit(copy.path, job.final, copy.descriptor, [])
+            try:
+                await self._committer.submit(moved)
+            finally:
+                copy.descriptor = moved.descriptor
+            if job.descriptor is not None:
+                os.close(job.descriptor)
+            job.descriptor, copy.descriptor = copy.descriptor, None
+        finally:
+            await self.run(copy.discard)
+        await self.run(remove, source)
 
     def open_shared(self, key: str) -> int:
         """Open, or make, the file that gathers the pieces of a blob, and claim it beside others."""
@@ -206,8 +233,7 @@ class LocalStore:
 
     def _unlink(self, key: str) -> None:
         for path in (self.final_path(key), self.incoming_path(key)):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            remove(path)
 
     def _folders(self) -> list[Path]:
         return sorted(

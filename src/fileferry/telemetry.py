@@ -131,9 +131,8 @@ class Telemetry:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", id.encode())]
-            else:
-                sent += len(message.get("body", b""))
             await send(message)
+            sent += len(message.get("body", b"")) or message.get("count", 0)
 
         RUNNING.inc()
         try:

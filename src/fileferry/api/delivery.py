@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
@@ -14,13 +14,14 @@ from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, route
 
+from fileferry.blobs.store import FileSlice
 from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
 from fileferry.telemetry import Message, Receive, Send
-from fileferry.web import azure, problems
+from fileferry.web import azure, problems, zerocopy
 from fileferry.web.requests import AnyRequest, entity_tags
 from fileferry.web.waiting import departure
 
@@ -45,6 +46,9 @@ _PREFLIGHT = {
     "Access-Control-Max-Age": "86400",
 }
 
+# Less is one read, and one write together with its head.
+_LEAST_SLICED = 256 * 1024
+
 
 class Answer:
     """An ASGI application: a status, headers, and a body that comes in pieces or not at all.
@@ -56,7 +60,7 @@ class Answer:
         self,
         status: int,
         headers: dict[str, str],
-        body: AsyncGenerator[bytes] | None,
+        body: AsyncGenerator[bytes | FileSlice] | None,
         on_sent: Callable[[], None] = lambda: None,
     ) -> None:
         self._status = status
@@ -70,27 +74,30 @@ class Answer:
         first = await anext(self._body, b"") if self._body is not None else b""
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self._headers.items()]
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        if self._body is None or len(first) == int(self._headers["Content-Length"]):
+        if self._body is None or (isinstance(first, bytes) and len(first) == int(self._headers["Content-Length"])):
             await send({"type": "http.response.body", "body": first, "more_body": False})
             self._on_sent()
             return
         await self._send_rest(self._body, first, receive, send)
 
-    async def _send_rest(self, body: AsyncGenerator[bytes], first: bytes, receive: Receive, send: Send) -> None:
+    async def _send_rest(
+        self, body: AsyncGenerator[bytes | FileSlice], first: bytes | FileSlice, receive: Receive, send: Send
+    ) -> None:
         gone = asyncio.ensure_future(departure(receive))
         try:
             async with contextlib.aclosing(body):
-                block: bytes | None = first
-                while block is not None:
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
-                    if gone.done():
-                        return
-                    block = None
+                piece: bytes | FileSlice | None = first
+                while piece is not None:
+                    for message in _messages(piece):
+                        await send(message)
+                        if gone.done():
+                            return
+                    piece = None
                     # Nothing more is read before the client has taken this: a send begins by waiting for what came before it.
                     await send({"type": "http.response.body", "body": b"", "more_body": True})
                     if gone.done():
                         return
-                    block = await anext(body, None)
+                    piece = await anext(body, None)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             self._on_sent()
         finally:
@@ -99,20 +106,26 @@ class Answer:
                 await gone
 
 
-class MeasuredAnswer(Answer):
-    """An answer that says the MD5 of its body, which is short enough to be held (``azure.LONGEST_MEASURED_RANGE``)."""
+def _messages(piece: bytes | FileSlice) -> Iterator[Message]:
+    if isinstance(piece, bytes):
+        yield {"type": "http.response.body", "body": piece, "more_body": True}
+        return
+    for start in range(0, piece.length, zerocopy.LONGEST):
+        count = min(zerocopy.LONGEST, piece.length - start)
+        yield {
+            "type": zerocopy.TYPE,
+            "file": piece.file,
+            "offset": piece.offset + start,
+            "count": count,
+            "more_body": True,
+        }
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Read the body, then send the answer."""
-        if self._body is not None:
-            content = b"".join([block async for block in self._body])
-            md5 = await asyncio.to_thread(hashlib.md5, content, usedforsecurity=False)
-            self._headers["Content-MD5"] = base64.b64encode(md5.digest()).decode()
-            self._body = _once(content)
-        await super().__call__(scope, receive, send)
 
-
-async def _once(content: bytes) -> AsyncGenerator[bytes]:
+async def _measured(body: AsyncGenerator[bytes], headers: dict[str, str]) -> AsyncGenerator[bytes]:
+    """Yield a body that is short enough to be held (``azure.LONGEST_MEASURED_RANGE``), once ``headers`` say its MD5."""
+    content = b"".join([block async for block in body])
+    md5 = await asyncio.to_thread(hashlib.md5, content, usedforsecurity=False)
+    headers["Content-MD5"] = base64.b64encode(md5.digest()).decode()
     yield content
 
 
@@ -196,30 +209,43 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     headers["Content-Length"] = str(length)
     if request.method == "HEAD":
         return Answer(status, headers, None)
-    body = engine.files.read(stored, start, length) if length else None
-    if part is not None:
-        return (MeasuredAnswer if _is_to_be_measured(request, length) else Answer)(status, headers, body)
-    if is_limited:
-        return Answer(status, headers, _held_back(body, partial(engine.fetches.record, stored)))
-    return Answer(status, headers, body, partial(engine.fetches.add, stored))
+    if part is not None and _is_to_be_measured(request, length):
+        return Answer(status, headers, _measured(engine.files.read(stored, start, length), headers))
+    body = partial(_body, request, engine, stored)
+    if is_limited and part is None:
+        return Answer(status, headers, _held_back(body, length, partial(engine.fetches.record, stored)))
+    on_sent = _nothing if part is not None else partial(engine.fetches.add, stored)
+    return Answer(status, headers, body(start, length) if length else None, on_sent)
+
+
+def _nothing() -> None:
+    """What is done once a part was sent."""
+
+
+def _body(
+    request: AnyRequest, engine: Engine, stored: StoredFile, start: int, length: int
+) -> AsyncGenerator[bytes | FileSlice]:
+    """Return what is sent of a version: by the kernel where it is much and the server can."""
+    if length < _LEAST_SLICED or not zerocopy.is_offered(request.scope):
+        return engine.files.read(stored, start, length)
+    return engine.files.slices(stored, start, length)
 
 
 async def _held_back(
-    body: AsyncGenerator[bytes] | None, record: Callable[[], Awaitable[None]]
-) -> AsyncGenerator[bytes]:
-    """Yield a body whose last byte comes only once ``record`` has been: whoever has it all cannot be earlier than that."""
-    last = b""
-    if body is not None:
-        async with contextlib.aclosing(body):
-            async for block in body:
-                if last:
-                    yield last
-                last = block
-    if len(last) > 1:
-        yield last[:-1]
+    body: Callable[[int, int], AsyncGenerator[bytes | FileSlice]], size: int, record: Callable[[], Awaitable[None]]
+) -> AsyncGenerator[bytes | FileSlice]:
+    """Yield a body whose last byte comes only once ``record`` has been: whoever has it all cannot be earlier than that.
+
+    It is read before, as after the last fetch of a version nothing is.
+    """
+    last = [piece async for piece in body(size - 1, 1)] if size else []
+    if size > 1:
+        async with contextlib.aclosing(body(0, size - 1)) as rest:
+            async for piece in rest:
+                yield piece
     await record()
-    if last:
-        yield last[-1:]
+    for piece in last:
+        yield piece
 
 
 def _refuse_other_views(request: AnyRequest) -> None:

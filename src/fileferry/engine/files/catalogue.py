@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from io import FileIO
 
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.blobs.store import BlobMissing, BlobStore
+from fileferry.blobs.store import BlobMissing, BlobStore, FileSlice
 from fileferry.db import files, keys, listings, workspaces
 from fileferry.db.database import Database
 from fileferry.db.reach import EVERYTHING
@@ -158,6 +159,34 @@ class Files:
         except BlobMissing as error:
             raise await self._lost(stored) from error
 
+    async def slices(self, stored: StoredFile, start: int, length: int) -> AsyncGenerator[bytes | FileSlice]:
+        """Yield the same bytes as ``read``, as slices of files wherever the store has such.
+
+        A slice is good until the next is asked for.
+        """
+        version = stored.version
+        if version.is_inline:
+            yield await self._read_inline(stored, start, length)
+            return
+        file: FileIO | None = None
+        opened: str | None = None
+        try:
+            for extent in versions.extents_within(version.extents, version.size, start, length):
+                blob_key = extent.blob_key or version.blob_key or ""
+                if blob_key != opened:
+                    _close(file)
+                    file, opened = await self._store.open_file(blob_key), blob_key
+                if file is not None:
+                    yield FileSlice(file, extent.offset, extent.length)
+                    continue
+                async with aclosing(self._store.read(blob_key, extent.offset, extent.length)) as blocks:
+                    async for block in blocks:
+                        yield block
+        except BlobMissing as error:
+            raise await self._lost(stored) from error
+        finally:
+            _close(file)
+
     def public_token(self, stored: StoredFile) -> str:
         """Return the token that the version's public URL carries."""
         return self._links.public_token(stored.file.organization_id, stored.file.id, stored.version.id)
@@ -230,6 +259,11 @@ class Files:
         if again is None or again.version.state not in (State.READY, State.PROCESSING):
             return Gone()
         return InternalError("The bytes of this file are missing from the store; see 'fileferry doctor'.")
+
+
+def _close(file: FileIO | None) -> None:
+    if file is not None:
+        file.close()
 
 
 def find_living(

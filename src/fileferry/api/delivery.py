@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
@@ -14,16 +14,17 @@ from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, route
 
+from fileferry.api import handover
+from fileferry.api.answers import Answer
+from fileferry.api.handover import HandedOver
 from fileferry.blobs.store import FileSlice
 from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
-from fileferry.telemetry import Message, Receive, Send
 from fileferry.web import azure, problems, zerocopy
 from fileferry.web.requests import AnyRequest, entity_tags
-from fileferry.web.waiting import departure
 
 _SAFETY = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -48,77 +49,6 @@ _PREFLIGHT = {
 
 # Less is one read, and one write together with its head.
 _LEAST_SLICED = 256 * 1024
-
-
-class Answer:
-    """An ASGI application: a status, headers, and a body that comes in pieces or not at all.
-
-    ``on_sent`` is called once all of it was handed over to a client that had not gone.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        headers: dict[str, str],
-        body: AsyncGenerator[bytes | FileSlice] | None,
-        on_sent: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._status = status
-        self._headers = headers
-        self._body = body
-        self._on_sent = on_sent
-
-    async def __call__(self, _scope: Message, receive: Receive, send: Send) -> None:
-        """Send the answer; stop reading the store when the client goes away."""
-        # The first piece comes before the status, so that a lost blob is still a proper error.
-        first = await anext(self._body, b"") if self._body is not None else b""
-        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self._headers.items()]
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        if self._body is None or (isinstance(first, bytes) and len(first) == int(self._headers["Content-Length"])):
-            await send({"type": "http.response.body", "body": first, "more_body": False})
-            self._on_sent()
-            return
-        await self._send_rest(self._body, first, receive, send)
-
-    async def _send_rest(
-        self, body: AsyncGenerator[bytes | FileSlice], first: bytes | FileSlice, receive: Receive, send: Send
-    ) -> None:
-        gone = asyncio.ensure_future(departure(receive))
-        try:
-            async with contextlib.aclosing(body):
-                piece: bytes | FileSlice | None = first
-                while piece is not None:
-                    for message in _messages(piece):
-                        await send(message)
-                        if gone.done():
-                            return
-                    piece = None
-                    # Nothing more is read before the client has taken this: a send begins by waiting for what came before it.
-                    await send({"type": "http.response.body", "body": b"", "more_body": True})
-                    if gone.done():
-                        return
-                    piece = await anext(body, None)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-            self._on_sent()
-        finally:
-            gone.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await gone
-
-
-def _messages(piece: bytes | FileSlice) -> Iterator[Message]:
-    if isinstance(piece, bytes):
-        yield {"type": "http.response.body", "body": piece, "more_body": True}
-        return
-    for start in range(0, piece.length, zerocopy.LONGEST):
-        count = min(zerocopy.LONGEST, piece.length - start)
-        yield {
-            "type": zerocopy.TYPE,
-            "file": piece.file,
-            "offset": piece.offset + start,
-            "count": count,
-            "more_body": True,
-        }
 
 
 async def _measured(body: AsyncGenerator[bytes], headers: dict[str, str]) -> AsyncGenerator[bytes]:
@@ -214,12 +144,13 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     body = partial(_body, request, engine, stored)
     if is_limited and part is None:
         return Answer(status, headers, _held_back(body, length, partial(engine.fetches.record, stored)))
-    on_sent = _nothing if part is not None else partial(engine.fetches.add, stored)
-    return Answer(status, headers, body(start, length) if length else None, on_sent)
-
-
-def _nothing() -> None:
-    """What is done once a part was sent."""
+    if part is not None:
+        return Answer(status, headers, body(start, length))
+    on_sent = partial(engine.fetches.add, stored)
+    answer = Answer(status, headers, body(start, length) if length else None, on_sent)
+    if version.is_inline or not handover.is_possible(request, engine.settings):
+        return answer
+    return HandedOver(headers, engine.files.slices(stored, start, length), engine.settings, on_sent, answer)
 
 
 def _body(

@@ -34,13 +34,16 @@ class Answer:
         """Send the answer; stop reading the store when the client goes away."""
         # The first piece comes before the status, so that a lost blob is still a proper error.
         first = await anext(self._body, b"") if self._body is not None else b""
-        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self._headers.items()]
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.start", "status": self._status, "headers": self.fields()})
         if self._body is None or (isinstance(first, bytes) and len(first) == int(self._headers["Content-Length"])):
             await send({"type": "http.response.body", "body": first, "more_body": False})
             self._on_sent()
             return
         await self._send_rest(self._body, first, receive, send)
+
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """Return the header fields as they are sent."""
+        return [(name.lower().encode(), value.encode("latin-1")) for name, value in self._headers.items()]
 
     async def _send_rest(
         self, body: AsyncGenerator[bytes | FileSlice], first: bytes | FileSlice, receive: Receive, send: Send
@@ -66,6 +69,21 @@ class Answer:
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
+
+
+class WholeAnswer(Answer):
+    """An answer of 200 that is there already: fields as they are sent, and all bytes."""
+
+    def __init__(self, fields: list[tuple[bytes, bytes]], content: bytes, on_sent: Callable[[], None]) -> None:
+        super().__init__(200, {}, None, on_sent)
+        self._fields = fields
+        self._content = content
+
+    async def __call__(self, _scope: Message, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": 200, "headers": self._fields})
+        await send({"type": "http.response.body", "body": self._content, "more_body": False})
+        self._on_sent()
 
 
 def _messages(piece: bytes | FileSlice) -> Iterator[Message]:

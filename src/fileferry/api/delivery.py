@@ -15,11 +15,12 @@ from urllib.parse import quote
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry.api import handover
-from fileferry.api.answers import Answer
+from fileferry.api.answers import Answer, WholeAnswer
 from fileferry.api.handover import HandedOver
 from fileferry.blobs.store import FileSlice
 from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
+from fileferry.engine.files.hot import HotFile
 from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
@@ -62,8 +63,29 @@ async def _measured(body: AsyncGenerator[bytes], headers: dict[str, str]) -> Asy
 @route("/f/{token:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
 async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
     """Fetch a file by its public URL, without a key. ``?download=1`` offers it for saving whatever its type."""
+    is_plain = _is_plain(request)
+    hot = engine.hot.find(token) if is_plain else None
+    if hot is not None:
+        if await engine.files.is_as_before(hot):
+            fields = [*hot.fields, (b"cache-control", _cache_control(engine, hot.stored).encode())]
+            return WholeAnswer(fields, hot.content, partial(engine.fetches.add, hot.stored))
+        engine.hot.drop(token)
     stored = await engine.files.open_public(token)
+    if is_plain and engine.hot.takes(stored):
+        fields = deliver(request, engine, stored, _ANY_ORIGIN).fields()
+        content = b"".join([block async for block in engine.files.read(stored, 0, stored.version.size)])
+        engine.hot.keep(token, HotFile(stored, content, fields))
     return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)})
+
+
+def _is_plain(request: AnyRequest) -> bool:
+    """Whether a request is for the whole, without a condition, an option or a dialect."""
+    scope = request.scope
+    return (
+        scope["method"] == "GET"
+        and not scope["query_string"]
+        and not any(name == b"range" or name.startswith((b"if-", b"x-ms-")) for name, _value in scope["headers"])
+    )
 
 
 @route("/f/{token:str}/{name:path}", http_method=[HttpMethod.OPTIONS])

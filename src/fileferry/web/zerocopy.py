@@ -1,6 +1,6 @@
-"""Sending slices of files from the kernel's cache to the socket, without their passing through Python.
+"""Sending slices of files from the kernel's cache to the socket, without their passing through Python; and heads with bodies.
 
-This is the ASGI extension ``http.response.zerocopysend``, which uvicorn does not have. ``connections`` offers it.
+The first is the ASGI extension ``http.response.zerocopysend``, which uvicorn does not have. ``connections`` offers it.
 """
 
 from __future__ import annotations
@@ -36,13 +36,38 @@ def is_offered(scope: Any) -> bool:
 
 
 class SendingCycle(RequestResponseCycle):
-    """A request and its answer, whose body may come as slices of files."""
+    """A request and its answer, whose body may come as slices of files. Its head goes in one write with what comes first."""
+
+    _head: Message | None = None
 
     async def send(self, message: Any) -> None:
         """Take a message of the answer; ``count`` of a slice becomes what the kernel took of it.
 
         https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send; ``more_body`` is always true here.
         """
+        if message["type"] == "http.response.start" and not self.response_started:
+            # One that comes instead of another tells of an error in between.
+            self._head = message if _has_length(message) else None
+            if self._head is not None:
+                return
+        head, self._head = self._head, None
+        if head is None:
+            await self._send(message)
+            return
+        real = self.transport
+        joined = _Joined(real)
+        self.transport = cast(asyncio.Transport, joined)
+        try:
+            await super().send(cast(Any, head))
+            if message["type"] != TYPE:
+                await super().send(message)
+        finally:
+            joined.flush()
+            self.transport = real
+        if message["type"] == TYPE:
+            await self._send(message)
+
+    async def _send(self, message: Any) -> None:
         if message["type"] != TYPE:
             await super().send(message)
             return
@@ -88,6 +113,40 @@ class SendingCycle(RequestResponseCycle):
         finally:
             loop.remove_writer(descriptor)
             self.flow.resume_writing()
+
+
+class _Joined:
+    """A transport that holds the head of an answer until it is told what follows."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Hold the head; write what follows together with it."""
+        if self._held:
+            data, self._held = self._held + data, b""
+            self._transport.write(data)
+        else:
+            self._held = data
+
+    def flush(self) -> None:
+        """Write a head that nothing followed."""
+        if self._held:
+            self._transport.write(self._held)
+            self._held = b""
+
+    def close(self) -> None:
+        """Close once all is written."""
+        self.flush()
+        self._transport.close()
+
+
+def _has_length(start: Message) -> bool:
+    return any(name == b"content-length" for name, _value in start["headers"])
 
 
 def _send(descriptor: int, file: FileIO, offset: int, count: int, patience: int) -> int:

@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobMissing, BlobStore, FileSlice
 from fileferry.db import files, keys, listings, workspaces
 from fileferry.db.database import Database
+from fileferry.db.generations import generation
 from fileferry.db.reach import EVERYTHING
 from fileferry.engine.access import policy
 from fileferry.engine.access.links import NOTHING_HERE, Links, Right
 from fileferry.engine.access.workspaces import find_workspace
 from fileferry.engine.files import lives, versions
+from fileferry.engine.files.hot import HotFile
 from fileferry.errors import Gone, InternalError, LinkRefused, NotFound, NotReady
 from fileferry.model import Clock, Folder, Page, Principal, Scope, Search, State, StoredFile, Version
 from fileferry.settings import Settings
@@ -135,6 +137,16 @@ class Files:
             raise NotFound(NOTHING_HERE)
         self._links.verify_public(token, stored)
         return self._servable(stored)
+
+    async def is_as_before(self, hot: HotFile) -> bool:
+        """Whether a version that could be served still is as it was then, and can be.
+
+        Its row is read only where anything at all was written since it was last looked at, by this process or another.
+        """
+        if await self._database.lookup(_looked_at, hot) != hot.stored:
+            return False
+        now = self._clock()
+        return not lives.has_expired(hot.stored.file, now) and not lives.version_has_expired(hot.stored.version, now)
 
     async def open_signed(self, version_id: str, query: Mapping[str, str]) -> StoredFile:
         """Return the version that a signed download URL is for; raises LinkRefused, the same for every reason, Gone or NotReady."""
@@ -264,6 +276,15 @@ class Files:
 def _close(file: FileIO | None) -> None:
     if file is not None:
         file.close()
+
+
+def _looked_at(conn: Connection, hot: HotFile) -> StoredFile | None:
+    # In this order: what is written in between is seen the next time.
+    now = generation(conn)
+    stored = hot.stored if now == hot.generation else files.find_by_version(conn, hot.stored.version.id)
+    if stored == hot.stored:
+        hot.generation = now
+    return stored
 
 
 def find_living(

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import listing, load, machine, plot, presigner, report
-from benchmarks.peers import INSTALL, ROOT, Peer, all_peers
+from benchmarks.earlier import Earlier
+from benchmarks.peers import INSTALL, ROOT, Peer, all_peers, single_peers
 from benchmarks.process import Server, StartError
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.trial import Measurement, Trial
@@ -22,7 +23,10 @@ from benchmarks.trial import Measurement, Trial
 def main() -> int:
     """Measure, write the report, and return the exit code: 0 also when numbers are bad, for they are not a test."""
     arguments = _arguments()
-    peers = [peer for peer in all_peers() if not arguments.only or peer.name in arguments.only]
+    peers: list[Peer] = single_peers() if arguments.one_process else all_peers()
+    if arguments.against is not None:
+        peers.insert(1, Earlier(arguments.against))
+    peers = [peer for peer in peers if not arguments.only or peer.name in arguments.only]
     versions = {peer.name: peer.version() for peer in peers}
     installed = [peer for peer in peers if versions[peer.name] is not None]
     absent: dict[str, str] = {}
@@ -66,7 +70,7 @@ def main() -> int:
         measurements,
         {name: int(statistics.median(values)) for name, values in idle.items() if values},
     )
-    _write(run, arguments.docs)
+    _write(run, arguments.docs, "one-process" if arguments.one_process else "latest")
     return 0
 
 
@@ -108,13 +112,13 @@ def _payload(folder: Path, size: int) -> Path:
     return payload
 
 
-def _write(run: report.Run, docs: Path) -> None:
+def _write(run: report.Run, docs: Path, name: str) -> None:
     pictures = docs / "benchmarks"
     pictures.mkdir(parents=True, exist_ok=True)
-    (pictures / "latest.json").write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
-    (pictures / "latest.svg").write_text(plot.svg(run))
-    report.insert(docs / "benchmarks.md", report.markdown(run, "benchmarks/latest.svg"))
-    print(f"Written: {docs / 'benchmarks.md'}, {pictures / 'latest.svg'}, {pictures / 'latest.json'}")
+    (pictures / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+    (pictures / f"{name}.svg").write_text(plot.svg(run))
+    report.insert(docs / "benchmarks.md", name, report.markdown(run, f"benchmarks/{name}.svg"))
+    print(f"Written: {docs / 'benchmarks.md'}, {pictures / name}.svg and .json")
 
 
 def _arguments() -> argparse.Namespace:
@@ -129,6 +133,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--large-bytes", type=int, default=1024**3, help="size of the large file (%(default)s)")
     parser.add_argument("--only", action="append", metavar="SERVER", help="measure this server only; may be repeated")
+    parser.add_argument("--against", metavar="COMMIT", help="measure fileferry as it was at this commit too")
+    parser.add_argument(
+        "--one-process", action="store_true", help="every server in one process on one core, as its own table"
+    )
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "data", help="a folder on disk that the servers write below"
     )

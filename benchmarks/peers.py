@@ -64,6 +64,8 @@ class Peer(ABC):
     ready = "/"
     small: tuple[Route, ...]
     large: Route
+    takes_large = True
+    """Whether it is measured with large files too."""
     cwd: Path | None = None
 
     @abstractmethod
@@ -87,6 +89,7 @@ class Fileferry(Peer):
     """This working tree, SQLite and local disk, as `fileferry serve` runs without any setting."""
 
     name = "fileferry"
+    workers = 1
     setup = "one process, SQLite, local disk; CRC32C and SHA-256; answers after fsync of file, folder and database"
     ready = "/readyz"
 
@@ -106,9 +109,14 @@ class Fileferry(Peer):
         commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
         return " ".join([importlib.metadata.version("fileferry"), commit.stdout.strip()]).strip()
 
+    @property
+    def program(self) -> Path:
+        """The command of this build."""
+        return Path(sys.executable).with_name("fileferry")
+
     def command(self, folder: Path, port: int) -> list[str]:
-        program = Path(sys.executable).with_name("fileferry")
-        return [str(program), "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)]
+        serve = [str(self.program), "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)]
+        return [*serve, "--workers", str(self.workers)]
 
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FILEFERRY_")}
@@ -118,12 +126,22 @@ class Fileferry(Peer):
         return urlsplit(str(json.loads(body)["url"])).path
 
 
+class TwoWorkers(Fileferry):
+    """This working tree with two processes, for many small requests: one connection is one process's."""
+
+    name = "fileferry, 2 workers"
+    workers = 2
+    setup = "the same with `--workers 2`; not measured with large files"
+    takes_large = False
+
+
 class Nginx(Peer):
     """nginx with its DAV module: the fastest plain HTTP file server at hand."""
 
     name = "nginx"
     # Where Debian has it, which is not in everyone's PATH.
     program = shutil.which("nginx") or "/usr/sbin/nginx"
+    processes: str = "auto"
     setup = "DAV module, one worker per core, sendfile; temporary file, then a rename; no fsync, no digest"
     small = (Route("PUT", "PUT", "/{n}.bin"),)
     large = Route("PUT", "PUT", "/{n}.bin")
@@ -136,9 +154,16 @@ class Nginx(Peer):
 
     def command(self, folder: Path, port: int) -> list[str]:
         configuration = folder / "nginx.conf"
-        configuration.write_text(_nginx_configuration(folder, port))
+        configuration.write_text(_nginx_configuration(folder, port, self.processes))
         (folder / "files").mkdir()
         return [self.program, "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
+
+
+class OneNginx(Nginx):
+    """nginx on one core."""
+
+    processes = "1"
+    setup = Nginx.setup.replace("one worker per core", "one worker")
 
 
 class Tus(Peer):
@@ -210,9 +235,23 @@ class Rclone(Peer):
         return ["rclone", "serve", "webdav", str(folder), "--addr", f"127.0.0.1:{port}", "--config", str(configuration)]
 
 
+class OneRclone(Rclone):
+    """rclone on one core."""
+
+    setup = f"{Rclone.setup}; GOMAXPROCS=1"
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"GOMAXPROCS": "1"}
+
+
 def all_peers() -> list[Peer]:
     """Return fileferry, which every ratio refers to, and the servers it is compared with."""
-    return [Fileferry(), Nginx(), Tus(), Copyparty(), Rclone()]
+    return [Fileferry(), TwoWorkers(), Nginx(), Tus(), Copyparty(), Rclone()]
+
+
+def single_peers() -> list[Peer]:
+    """Return the same, each in one process on one core."""
+    return [Fileferry(), OneNginx(), Tus(), Copyparty(), OneRclone()]
 
 
 def _output(command: list[str]) -> str | None:
@@ -227,7 +266,7 @@ def _first_match(pattern: str, text: str) -> str | None:
     return found.group(1) if found else None
 
 
-def _nginx_configuration(folder: Path, port: int) -> str:
+def _nginx_configuration(folder: Path, port: int, processes: str) -> str:
     # Started by root, nginx would hand its workers to an account that may not write here.
     user = f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""
     temporary = "".join(
@@ -236,7 +275,7 @@ def _nginx_configuration(folder: Path, port: int) -> str:
     return f"""
 {user}
 daemon off;
-worker_processes auto;
+worker_processes {processes};
 pid {folder}/nginx.pid;
 error_log stderr crit;
 events {{ worker_connections 1024; }}

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import completion, presigner, tickets
+from benchmarks import calls, completion, earlier, presigner, tickets
 from benchmarks.trial import Measurement
 
-BEGIN = "<!-- begin: written by make bench -->"
-END = "<!-- end: written by make bench -->"
+MARKS = {
+    "latest": "written by make bench",
+    "one-process": 'written by make bench ARGS="--one-process"',
+}
+"""Where the page takes a run, by the name of its files."""
 OURS = "fileferry"
 MEBIBYTE = 1024 * 1024
 
@@ -71,6 +74,12 @@ TOPICS = (
         )
         for batch in tickets.BATCHES
     ),
+    Topic(calls.MANY_TICKETS, calls.TITLES[calls.MANY_TICKETS], "tickets/s", "ms per ticket", 1000, False),
+    *(
+        Topic(name, title, "calls/s", "ms per call", 1000, False)
+        for name, title in calls.TITLES.items()
+        if name != calls.MANY_TICKETS
+    ),
 )
 
 
@@ -85,17 +94,22 @@ class Aim:
 
 
 AIMS = (
-    Aim("upload-large", "nginx", 1.0, "Large upload at least as fast as nginx, with checksum and fsync"),
-    Aim("upload-small", "copyparty", 1.0, "10 KiB uploads ahead of copyparty, with fsync"),
-    Aim("upload-small", "@tus/server", 1.0, "10 KiB uploads ahead of @tus/server, with fsync"),
-    Aim("upload-small", "rclone", 0.5, "10 KiB uploads at least half of rclone, with fsync"),
-    Aim("download-large", "nginx", 0.8, "Large download within 20 % of nginx"),
+    Aim("upload-small", earlier.NAME, 4.0, "10 KiB uploads against the earlier build"),
+    Aim("upload-small", "rclone", 1.5, "10 KiB uploads against rclone, with fsync"),
+    Aim("upload-small", "copyparty", 2.0, "10 KiB uploads against copyparty, with fsync"),
+    Aim("upload-small", "@tus/server", 3.0, "10 KiB uploads against @tus/server, with fsync"),
+    Aim("download-small", earlier.NAME, 3.0, "10 KiB downloads against the earlier build"),
+    Aim("download-small", "rclone", 1.0, "10 KiB downloads against rclone"),
+    Aim("download-large", "nginx", 0.9, "Large download against nginx"),
+    Aim("upload-large", "nginx", 1.0, "Large upload against nginx, with checksum and fsync"),
+    Aim("upload-large-synced", "nginx", 1.3, "Large upload until it is on disk, against nginx"),
+    Aim("tickets-1", earlier.NAME, 3.0, "Tickets, 1 a request, against the earlier build"),
     *(
         Aim(
             tickets.scenario(batch),
             presigner.NAME,
-            1.0,
-            f"Tickets over HTTP, {batch:,} a request, faster than boto3 presigns in memory",
+            1.0 if batch > 1 else 0.7,
+            f"Tickets over HTTP, {batch:,} a request, against boto3 presigning in memory",
         )
         for batch in tickets.BATCHES
     ),
@@ -165,13 +179,14 @@ def markdown(run: Run, plot: str) -> str:
     return "\n\n".join(sections)
 
 
-def insert(page: Path, text: str) -> None:
-    """Replace what stands between the markers of ``page``; raise ValueError when they are not there."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} lacks the lines {BEGIN!r} and {END!r}.")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+def insert(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the markers of a run in ``page``; raise ValueError when they are not there."""
+    begin, end = (f"<!-- {word}: {MARKS[name]} -->" for word in ("begin", "end"))
+    before, begun, rest = page.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise ValueError(f"{page} lacks the lines {begin!r} and {end!r}.")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def _summary(run: Run) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from benchmarks import load, machine
+from benchmarks.calls import calls
 from benchmarks.completion import completions
 from benchmarks.peers import Route
 from benchmarks.tickets import tickets
@@ -28,6 +29,8 @@ _SMALL_WARMTH = 1024**3
 
 def large_files(trial: Trial) -> Iterator[Measurement]:
     """One upload on one connection; the same until it is on disk, for which not every server waits; one download."""
+    if not trial.server.peer.takes_large:
+        return
     port, peer, route = trial.server.port, trial.server.peer, trial.server.peer.large
     size, target = trial.payload.stat().st_size, route.target_for("large")
     answers: list[load.Answer] = []
@@ -92,6 +95,7 @@ SCENARIOS: tuple[Callable[[Trial], Iterator[Measurement]], ...] = (
     small_uploads,
     completions,
     tickets,
+    calls,
 )
 
 

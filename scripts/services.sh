@@ -17,6 +17,7 @@ need btrfs-progs mkfs.btrfs --version
 need chromium chromium --version
 need clamav-daemon clamd --version
 need curl curl --version
+need nginx-light nginx -v
 need python3-venv python3 -c 'import ensurepip, venv'
 need redis-server redis-server --version
 need xfsprogs mkfs.xfs -V

@@ -66,6 +66,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_retention: Duration | None = None
     """Longest life a file may ask for; also the life of files that ask for none."""
 
+    hot_files: Bytes = Bytes(16 * 1024**2)
+    """Memory of each process for small files, up to 64 KiB, that are fetched again and again by their public URLs. 0: none."""
+    accel: Literal["none", "x-accel-redirect", "x-sendfile"] = "none"
+    """The header by which a proxy in front that reads the store's folder is told to send a whole file itself; see the page on
+    operating. Without such a proxy: none."""
     public_cache: Duration = Duration(seconds=60)
     """How long caches may keep what a public URL serves; never longer than the file lives. Deleting cannot reach caches."""
     upload_url_lifetime: Duration = Duration(hours=24)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import logging
 import os
 import re
@@ -48,6 +49,9 @@ SECONDS = Histogram("fileferry_request_seconds", "Time to answer HTTP requests."
 RECEIVED = Counter("fileferry_received_bytes_total", "Bytes of request bodies received.")
 SENT = Counter("fileferry_sent_bytes_total", "Bytes of response bodies sent.")
 RUNNING = Gauge("fileferry_requests_running", "HTTP requests being answered.", multiprocess_mode="livesum")
+# Looking a metric up by its labels takes longer than counting.
+_requests = functools.cache(REQUESTS.labels)
+_seconds = functools.cache(SECONDS.labels)
 CUT = Counter("fileferry_connections_cut_total", "Connections that a bound has ended, by which.", ["reason"])
 
 PROCESSED = Counter(
@@ -200,9 +204,8 @@ class Telemetry:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", id.encode())]
-            else:
-                sent += len(message.get("body", b""))
             await send(message)
+            sent += len(message.get("body", b"")) or message.get("count", 0)
 
         RUNNING.inc()
         try:
@@ -227,8 +230,8 @@ class Telemetry:
 def _count(scope: Message, status: int, seconds: float, received: int, sent: int) -> None:
     # The route's template, never the path itself: paths are unbounded, and some are secrets.
     route = scope.get("path_template") or "none"
-    REQUESTS.labels(scope["method"], route, status).inc()
-    SECONDS.labels(scope["method"], route).observe(seconds)
+    _requests(scope["method"], route, status).inc()
+    _seconds(scope["method"], route).observe(seconds)
     RECEIVED.inc(received)
     SENT.inc(sent)
 

@@ -18,6 +18,7 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "chromium": ("chromium",),
     "clamd": ("clamd",),
     "curl": ("curl",),
+    "nginx": ("nginx",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
     "redis": ("redis-server",),
     "xfs": ("mkfs.xfs", "mkfs.ext4", "xfs_io", _LOOP_DEVICES),

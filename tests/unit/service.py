@@ -6,6 +6,7 @@ import asyncio
 import copy
 import functools
 import logging
+import os
 import sys
 import tempfile
 import warnings
@@ -31,6 +32,7 @@ from fileferry.engine.events import egress
 from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.files.sweeper import Findings
 from fileferry.settings import Settings, load
+from fileferry.web import zerocopy
 
 ROOT_KEY = "ff_of_this_test_and_no_other"
 _registered: list[Litestar] = []
@@ -90,11 +92,17 @@ class Service:
             return await client.request(method, url, headers=headers, **options)
 
     def ask_raw(
-        self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
+        self,
+        method: str,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        body: bytes = b"",
+        *,
+        sliced: list[int] | None = None,
     ) -> Answer:
         """Send what no client library would: any target and any headers, as bytes, with the root key unless they hold one.
 
-        The client is gone once its body was read.
+        The client is gone once its body was read. With ``sliced`` the answer may come as slices of files, whose lengths it gets.
         """
         path, _, query = target.partition(b"?")
         sent = [(name.lower(), value) for name, value in headers]
@@ -113,18 +121,28 @@ class Service:
             "headers": sent,
             "client": ("127.0.0.1", 1),
             "server": ("service", 80),
+            "extensions": {} if sliced is None else zerocopy.EXTENSIONS,
         }
         waiting = [{"type": "http.request", "body": body, "more_body": False}]
         told: list[Any] = []
 
+        pieces: list[bytes] = []
+        stays = asyncio.Event()
+
         async def receive() -> Any:
+            if not waiting and sliced is not None:
+                await stays.wait()
             return waiting.pop() if waiting else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             told.append(message)
+            pieces.append(message.get("body", b""))
+            if message["type"] == zerocopy.TYPE:
+                assert sliced is not None
+                sliced.append(message["count"])
+                pieces.append(os.pread(message["file"].fileno(), message["count"], message["offset"]))
 
         self._run(self._app(scope, receive, send))
-        pieces = [message.get("body", b"") for message in told if message["type"] == "http.response.body"]
         return Answer(told[0]["status"], list(told[0]["headers"]), b"".join(pieces))
 
     def upload(self, content: bytes = b"abc", path: str = "a", **parameters: str) -> dict[str, Any]:

@@ -13,18 +13,21 @@ from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, route
 
+from fileferry.api import handover
+from fileferry.api.answers import Answer, WholeAnswer
+from fileferry.api.handover import HandedOver
+from fileferry.blobs.store import FileSlice
 from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
+from fileferry.engine.files.hot import HotFile
 from fileferry.engine.inspection.media_types import GENERIC_TYPE, SHOWN_TYPES, TEXT_TYPE, bare, contradicts
 from fileferry.errors import BadRequest, PreconditionFailed, RangeNotSatisfiable
 from fileferry.model import StoredFile
-from fileferry.telemetry import Message, Receive, Send
-from fileferry.web import azure, cors, problems
+from fileferry.web import azure, cors, problems, zerocopy
 from fileferry.web.dates import last_modified
 from fileferry.web.entity_tags import entity_tags
 from fileferry.web.moments import http_date
 from fileferry.web.requests import AnyRequest
-from fileferry.web.waiting import departure
 
 _SAFETY = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -40,82 +43,44 @@ _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Header
 _VARY = {"Vary": azure.TOLD_BY}
 _METHODS = "GET, HEAD, OPTIONS"
 
-
-class Answer:
-    """An ASGI application: a status, headers, and a body that comes in pieces or not at all.
-
-    ``on_sent`` is called once all of it was handed over to a client that had not gone.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        headers: dict[str, str],
-        body: AsyncGenerator[bytes] | None,
-        on_sent: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._status = status
-        self._headers = headers
-        self._body = body
-        self._on_sent = on_sent
-
-    async def __call__(self, _scope: Message, receive: Receive, send: Send) -> None:
-        """Send the answer; stop reading the store when the client goes away."""
-        # The first piece comes before the status, so that a lost blob is still a proper error.
-        first = await anext(self._body, b"") if self._body is not None else b""
-        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self._headers.items()]
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        if self._body is None or len(first) == int(self._headers["Content-Length"]):
-            await send({"type": "http.response.body", "body": first, "more_body": False})
-            self._on_sent()
-            return
-        await self._send_rest(self._body, first, receive, send)
-
-    async def _send_rest(self, body: AsyncGenerator[bytes], first: bytes, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(departure(receive))
-        try:
-            async with contextlib.aclosing(body):
-                block: bytes | None = first
-                while block is not None:
-                    await send({"type": "http.response.body", "body": block, "more_body": True})
-                    if gone.done():
-                        return
-                    block = None
-                    # Nothing more is read before the client has taken this: a send begins by waiting for what came before it.
-                    await send({"type": "http.response.body", "body": b"", "more_body": True})
-                    if gone.done():
-                        return
-                    block = await anext(body, None)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-            self._on_sent()
-        finally:
-            gone.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await gone
+# Less is one read, and one write together with its head.
+_LEAST_SLICED = 256 * 1024
 
 
-class MeasuredAnswer(Answer):
-    """An answer that says the MD5 of its body, which is short enough to be held (``azure.LONGEST_MEASURED_RANGE``)."""
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Read the body, then send the answer."""
-        if self._body is not None:
-            content = b"".join([block async for block in self._body])
-            md5 = await asyncio.to_thread(hashlib.md5, content, usedforsecurity=False)
-            self._headers["Content-MD5"] = base64.b64encode(md5.digest()).decode()
-            self._body = _once(content)
-        await super().__call__(scope, receive, send)
-
-
-async def _once(content: bytes) -> AsyncGenerator[bytes]:
+async def _measured(body: AsyncGenerator[bytes], headers: dict[str, str]) -> AsyncGenerator[bytes]:
+    """Yield a body that is short enough to be held (``azure.LONGEST_MEASURED_RANGE``), once ``headers`` say its MD5."""
+    content = b"".join([block async for block in body])
+    md5 = await asyncio.to_thread(hashlib.md5, content, usedforsecurity=False)
+    headers["Content-MD5"] = base64.b64encode(md5.digest()).decode()
     yield content
 
 
 @route("/f/{token:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
 async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
     """Fetch a file by its public URL, without a key. ``?download=1`` offers it for saving whatever its type."""
+    is_plain = _is_plain(request)
+    hot = engine.hot.find(token) if is_plain else None
+    if hot is not None:
+        if await engine.files.is_as_before(hot):
+            fields = [*hot.fields, (b"cache-control", _cache_control(engine, hot.stored).encode())]
+            return WholeAnswer(fields, hot.content, partial(engine.fetches.add, hot.stored))
+        engine.hot.drop(token)
     stored = await engine.files.open_public(token)
+    if is_plain and engine.hot.takes(stored):
+        fields = deliver(request, engine, stored, _ANY_ORIGIN).fields()
+        content = b"".join([block async for block in engine.files.read(stored, 0, stored.version.size)])
+        engine.hot.keep(token, HotFile(stored, content, fields))
     return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)})
+
+
+def _is_plain(request: AnyRequest) -> bool:
+    """Whether a request is for the whole, without a condition, an option or a dialect."""
+    scope = request.scope
+    return (
+        scope["method"] == "GET"
+        and not scope["query_string"]
+        and not any(name == b"range" or name.startswith((b"if-", b"x-ms-")) for name, _value in scope["headers"])
+    )
 
 
 @route("/f/{token:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
@@ -193,30 +158,44 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     headers["Content-Length"] = str(length)
     if request.method == "HEAD":
         return Answer(status, headers, None)
-    body = engine.files.read(stored, start, length) if length else None
+    if part is not None and _is_to_be_measured(request, length):
+        return Answer(status, headers, _measured(engine.files.read(stored, start, length), headers))
+    body = partial(_body, request, engine, stored)
+    if is_limited and part is None:
+        return Answer(status, headers, _held_back(body, length, partial(engine.fetches.record, stored)))
     if part is not None:
-        return (MeasuredAnswer if _is_to_be_measured(request, length) else Answer)(status, headers, body)
-    if is_limited:
-        return Answer(status, headers, _held_back(body, partial(engine.fetches.record, stored)))
-    return Answer(status, headers, body, partial(engine.fetches.add, stored))
+        return Answer(status, headers, body(start, length))
+    on_sent = partial(engine.fetches.add, stored)
+    answer = Answer(status, headers, body(start, length) if length else None, on_sent)
+    if version.is_inline or not handover.is_possible(request, engine.settings):
+        return answer
+    return HandedOver(headers, engine.files.slices(stored, start, length), engine.settings, on_sent, answer)
+
+
+def _body(
+    request: AnyRequest, engine: Engine, stored: StoredFile, start: int, length: int
+) -> AsyncGenerator[bytes | FileSlice]:
+    """Return what is sent of a version: by the kernel where it is much and the server can."""
+    if length < _LEAST_SLICED or not zerocopy.is_offered(request.scope):
+        return engine.files.read(stored, start, length)
+    return engine.files.slices(stored, start, length)
 
 
 async def _held_back(
-    body: AsyncGenerator[bytes] | None, record: Callable[[], Awaitable[None]]
-) -> AsyncGenerator[bytes]:
-    """Yield a body whose last byte comes only once ``record`` has been: whoever has it all cannot be earlier than that."""
-    last = b""
-    if body is not None:
-        async with contextlib.aclosing(body):
-            async for block in body:
-                if last:
-                    yield last
-                last = block
-    if len(last) > 1:
-        yield last[:-1]
+    body: Callable[[int, int], AsyncGenerator[bytes | FileSlice]], size: int, record: Callable[[], Awaitable[None]]
+) -> AsyncGenerator[bytes | FileSlice]:
+    """Yield a body whose last byte comes only once ``record`` has been: whoever has it all cannot be earlier than that.
+
+    It is read before, as after the last fetch of a version nothing is.
+    """
+    last = [piece async for piece in body(size - 1, 1)] if size else []
+    if size > 1:
+        async with contextlib.aclosing(body(0, size - 1)) as rest:
+            async for piece in rest:
+                yield piece
     await record()
-    if last:
-        yield last[-1:]
+    for piece in last:
+        yield piece
 
 
 def _refuse_other_views(request: AnyRequest) -> None:

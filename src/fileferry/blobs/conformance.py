@@ -38,6 +38,19 @@ async def a_committed_blob_reads_back_whole_and_in_part(store: BlobStore) -> Non
         _hold((await store.stat(key)).key == key, "stat tells the key")
 
 
+async def a_file_of_a_blob_has_its_bytes(store: BlobStore) -> None:
+    """``open_file`` gives a file with just the blob's bytes, also when the blob is deleted meanwhile, or None."""
+    content = os.urandom(_LARGE)
+    key = await _kept(store, content)
+    file = await store.open_file(key)
+    if file is None:
+        return
+    with file:
+        await store.delete(key)
+        _hold(os.pread(file.fileno(), _LARGE + 1, 0) == content, "the file has the blob's bytes")
+    await _raises(BlobMissing, store.open_file(key), "open_file of nothing raises BlobMissing")
+
+
 async def an_empty_blob_is_a_blob(store: BlobStore) -> None:
     """A blob of no bytes is committed and has a size like any other."""
     key = await _kept(store, b"")
@@ -188,6 +201,7 @@ async def a_store_that_works_says_so(store: BlobStore) -> None:
 
 CHECKS: tuple[Check, ...] = (
     a_committed_blob_reads_back_whole_and_in_part,
+    a_file_of_a_blob_has_its_bytes,
     an_empty_blob_is_a_blob,
     many_small_appends_are_one_blob,
     many_blobs_are_committed_at_once,

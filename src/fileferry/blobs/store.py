@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from io import FileIO
 from typing import Protocol
 
 import msgspec
@@ -13,6 +14,14 @@ class BlobStat(msgspec.Struct, frozen=True):
 
     key: str
     size: int
+
+
+class FileSlice(msgspec.Struct, frozen=True):
+    """``length`` bytes from ``offset`` on of an open file, for the kernel to send without their passing through here."""
+
+    file: FileIO
+    offset: int
+    length: int
 
 
 class BlobWriter(Protocol):
@@ -66,6 +75,13 @@ class BlobStore(Protocol):
 
     def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield ``length`` bytes from offset ``start`` in pieces of bounded size. Raises BlobMissing before the first piece."""
+        ...
+
+    async def open_file(self, key: str) -> FileIO | None:
+        """Open the file whose bytes are the blob's, offset by offset, by its absolute path; the caller closes it.
+
+        None from a store that has no such files: its blobs can only be ``read``. Raises BlobMissing.
+        """
         ...
 
     async def stat(self, key: str) -> BlobStat:

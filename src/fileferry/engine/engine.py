@@ -24,6 +24,7 @@ from fileferry.engine.files.changes import Changing
 from fileferry.engine.files.end_users import EndUsers
 from fileferry.engine.files.fetches import Fetches
 from fileferry.engine.files.folders import Folders
+from fileferry.engine.files.hot import Hot
 from fileferry.engine.files.references import References
 from fileferry.engine.files.sweeper import Sweeper
 from fileferry.engine.processing.queue import Processing
@@ -70,6 +71,7 @@ class Engine:
         self.workspaces = Workspaces(database, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
+        self.hot = Hot(settings.hot_files)
         self.fetches = Fetches(database, settings, clock)
         self.events = Events(database, settings, clock)
         self.changes = Changing(database, settings, clock)

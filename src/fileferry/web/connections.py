@@ -13,13 +13,14 @@ import socket
 import termios
 from typing import Any, cast
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from fileferry.errors import BadRequest, FerryError, HeadTooLarge, RequestTimeout
 from fileferry.telemetry import CUT, Application, unread
-from fileferry.web import admission, dates, heads, problems
+from fileferry.web import admission, dates, heads, problems, zerocopy
 from fileferry.web.admission import Place
 from fileferry.web.trailers import TrailersDropped
 
@@ -116,6 +117,8 @@ class Connection(TrailersDropped):
             self._stop_reading(HeadTooLarge("Too many requests wait for their answers on this connection."))
         self._in_body = False
         super().on_message_begin()
+        if self.scheme == "http":  # with TLS the kernel does not know what is to be sent
+            self.scope["extensions"] = zerocopy.EXTENSIONS
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field of a head; those of trailers are dropped."""
@@ -154,6 +157,11 @@ class Connection(TrailersDropped):
         super().on_response_complete()
         if not self._is_answering() and not self.transport.is_closing():
             self._admission.is_idle(self)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # uvicorn names the class itself; nothing has been sent yet.
+        cycle.__class__ = zerocopy.SendingCycle
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Say why no more is read: a bound or a rule of ours, or what the parser found."""

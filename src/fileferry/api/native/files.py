@@ -9,8 +9,9 @@ import msgspec
 from litestar import HttpMethod, Router, delete, get, patch, post, route
 from litestar.params import Parameter
 
+from fileferry.api.answers import Answer
 from fileferry.api.bodies import takes_json
-from fileferry.api.delivery import Answer, deliver
+from fileferry.api.delivery import deliver
 from fileferry.api.native.objects import FileObject, FilePage, VersionList, file_object, version_object
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes

@@ -11,6 +11,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -201,6 +202,11 @@ def open_existing(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise BlobMissing(os.path.basename(path)) from None
+
+
+def open_file(path: str) -> FileIO:
+    """Do the same for whoever may be gone when it is open: a file that nobody holds is closed."""
+    return FileIO(path, opener=lambda named, _flags: open_existing(named))
 
 
 def read_whole(path: str, start: int, length: int) -> bytes:

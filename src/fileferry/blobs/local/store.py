@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 
 from fileferry.blobs.local.commits import Commit, Committer
@@ -24,6 +25,7 @@ from fileferry.blobs.local.disk import (
     claim_first,
     create_claimed,
     open_existing,
+    open_file,
     punch,
     punch_first,
     read_cached,
@@ -117,6 +119,10 @@ class LocalStore:
                 del block
         finally:
             os.close(descriptor)
+
+    async def open_file(self, key: str) -> FileIO:
+        """Open the blob's own file."""
+        return await self.run(open_file, self.final_path(key))
 
     async def stat(self, key: str) -> BlobStat:
         """Return the size of the blob's file."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from io import FileIO
 
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.blobs.store import BlobMissing, BlobStore
+from fileferry.blobs.store import BlobMissing, BlobStore, FileSlice
 from fileferry.db import files, keys, listings, workspaces
 from fileferry.db.database import Database
+from fileferry.db.generations import generation
 from fileferry.db.reach import EVERYTHING
 from fileferry.engine.access import policy
 from fileferry.engine.access.links import NOTHING_HERE, Links, Right
 from fileferry.engine.access.workspaces import find_workspace
 from fileferry.engine.files import lives, versions
+from fileferry.engine.files.hot import HotFile
 from fileferry.errors import Gone, InternalError, LinkRefused, NotFound, NotReady
 from fileferry.model import Clock, Folder, Page, Principal, Scope, Search, State, StoredFile, Version
 from fileferry.settings import Settings
@@ -135,6 +138,16 @@ class Files:
         self._links.verify_public(token, stored)
         return self._servable(stored)
 
+    async def is_as_before(self, hot: HotFile) -> bool:
+        """Whether a version that could be served still is as it was then, and can be.
+
+        Its row is read only where anything at all was written since it was last looked at, by this process or another.
+        """
+        if await self._database.lookup(_looked_at, hot) != hot.stored:
+            return False
+        now = self._clock()
+        return not lives.has_expired(hot.stored.file, now) and not lives.version_has_expired(hot.stored.version, now)
+
     async def open_signed(self, version_id: str, query: Mapping[str, str]) -> StoredFile:
         """Return the version that a signed download URL is for; raises LinkRefused, the same for every reason, Gone or NotReady."""
         return await self._database.lookup(self._find_signed, version_id, query)
@@ -157,6 +170,34 @@ class Files:
                         yield block
         except BlobMissing as error:
             raise await self._lost(stored) from error
+
+    async def slices(self, stored: StoredFile, start: int, length: int) -> AsyncGenerator[bytes | FileSlice]:
+        """Yield the same bytes as ``read``, as slices of files wherever the store has such.
+
+        A slice is good until the next is asked for.
+        """
+        version = stored.version
+        if version.is_inline:
+            yield await self._read_inline(stored, start, length)
+            return
+        file: FileIO | None = None
+        opened: str | None = None
+        try:
+            for extent in versions.extents_within(version.extents, version.size, start, length):
+                blob_key = extent.blob_key or version.blob_key or ""
+                if blob_key != opened:
+                    _close(file)
+                    file, opened = await self._store.open_file(blob_key), blob_key
+                if file is not None:
+                    yield FileSlice(file, extent.offset, extent.length)
+                    continue
+                async with aclosing(self._store.read(blob_key, extent.offset, extent.length)) as blocks:
+                    async for block in blocks:
+                        yield block
+        except BlobMissing as error:
+            raise await self._lost(stored) from error
+        finally:
+            _close(file)
 
     def public_token(self, stored: StoredFile) -> str:
         """Return the token that the version's public URL carries."""
@@ -230,6 +271,20 @@ class Files:
         if again is None or again.version.state not in (State.READY, State.PROCESSING):
             return Gone()
         return InternalError("The bytes of this file are missing from the store; see 'fileferry doctor'.")
+
+
+def _close(file: FileIO | None) -> None:
+    if file is not None:
+        file.close()
+
+
+def _looked_at(conn: Connection, hot: HotFile) -> StoredFile | None:
+    # In this order: what is written in between is seen the next time.
+    now = generation(conn)
+    stored = hot.stored if now == hot.generation else files.find_by_version(conn, hot.stored.version.id)
+    if stored == hot.stored:
+        hot.generation = now
+    return stored
 
 
 def find_living(

@@ -1,0 +1,94 @@
+"""Calls around files that move no bytes: looking at one, at its ticket, confirming it, and asking for tickets from many sides."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks import load
+from benchmarks.peers import Fileferry
+from benchmarks.trial import Measurement, Outcome, Trial, failure, measure
+
+FILES = 256
+"""How many files are confirmed in a round, and how many of them, and of open tickets, the other calls go round."""
+CONNECTIONS = 16
+MANY_TICKETS = "tickets-1-many"
+TITLES = {
+    "confirm": "Confirming an uploaded file, one connection",
+    "get": "Looking at a file, 16 connections",
+    "status": "Looking at an open ticket, 16 connections",
+    MANY_TICKETS: "Tickets, 1 a request, 16 connections",
+}
+
+_BYTES = 10 * 1024
+
+
+def calls(trial: Trial) -> Iterator[Measurement]:
+    """Confirm files one by one, then look at them and at open tickets, then ask for tickets."""
+    peer = trial.server.peer
+    if not isinstance(peer, Fileferry):
+        return
+    key = dict(peer.authorization)
+    with_json = {**key, "Content-Type": "application/json"}
+    try:
+        with load.KeptAlive(trial.server.port) as client:
+            folder = _asked(client, "POST", "/v1/folders", with_json, {"name": "calls"})["id"]
+            ids = _sent(client, f"/v1/files/{folder}", with_json)
+            tickets = [
+                _asked(client, "POST", "/api/uploads", with_json, {"name": "open.bin", "size": 1000})["id"]
+                for _ in range(64)
+            ]
+            yield measure(trial, "confirm", "POST /v1/files/confirm-upload", lambda: _confirm(client, ids, with_json))
+    except load.LoadError as error:
+        for scenario in TITLES:
+            yield failure(trial, scenario, "–", error)
+        return
+    files, uploads = [f"/api/files/{id}" for id in ids], [f"/api/uploads/{id}" for id in tickets]
+    yield measure(trial, "get", "GET /api/files/{id}", lambda: _flood(trial, "GET", files, key, None))
+    yield measure(trial, "status", "GET /api/uploads/{id}", lambda: _flood(trial, "GET", uploads, key, None))
+    one = json.dumps({"filesMetadata": [{"name": "report.bin", "size": 1000}]}).encode()
+    target = f"/v1/files/{folder}"
+    yield measure(
+        trial, MANY_TICKETS, "POST /v1/files/{folderId}", lambda: _flood(trial, "POST", [target], with_json, one)
+    )
+
+
+def _sent(client: load.KeptAlive, target: str, headers: dict[str, str]) -> list[str]:
+    """Upload files by tickets, and return their ids."""
+    named = [{"name": f"call-{number}.bin", "size": _BYTES} for number in range(FILES)]
+    tickets = _asked(client, "POST", target, headers, {"filesMetadata": named})["urls"]
+    content = os.urandom(_BYTES)
+    for ticket in tickets:
+        url = urlsplit(ticket["url"])
+        client.ask("PUT", f"{url.path}?{url.query}", ticket["headers"], content)
+    return [ticket["id"] for ticket in tickets]
+
+
+def _confirm(client: load.KeptAlive, ids: list[str], headers: dict[str, str]) -> Outcome:
+    started = time.perf_counter()
+    for id in ids:
+        _asked(client, "POST", "/v1/files/confirm-upload", headers, {"ids": [id]})
+    return Outcome(len(ids) / (time.perf_counter() - started), len(ids))
+
+
+def _asked(client: load.KeptAlive, method: str, target: str, headers: dict[str, str], body: object) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(client.ask(method, target, headers, json.dumps(body).encode()).body)
+    return answer
+
+
+def _flood(trial: Trial, method: str, targets: list[str], headers: dict[str, str], body: bytes | None) -> Outcome:
+    seen = load.flood(
+        trial.server.port,
+        method,
+        targets,
+        headers,
+        body,
+        connections=CONNECTIONS,
+        seconds=trial.seconds,
+        scratch=trial.scratch,
+    )
+    return Outcome(seen.requests / seen.seconds, seen.requests, seen.p50_ms, seen.p99_ms)

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from fileferry.db.schema import events
+from fileferry.db.statements import Kept
 from fileferry.model import Event
 
-_INSERT = insert(events)
+_INSERT = Kept(insert(events))
 _EVENT = select(*(getattr(events.c, name) for name in Event.__struct_fields__))
-_FIRST = select(func.min(events.c.id))
-_LAST = select(func.coalesce(func.max(events.c.id), 0))
+_FIRST = Kept(select(func.min(events.c.id)))
+_LAST = Kept(select(func.coalesce(func.max(events.c.id), 0)))
 
 
 def append(
@@ -28,8 +29,8 @@ def append(
     now: datetime,
 ) -> None:
     """Add an event, in the transaction of the change that it tells of."""
-    conn.execute(
-        _INSERT,
+    _INSERT.run(
+        conn,
         {
             "organization_id": organization_id,
             "file_id": file_id,
@@ -43,18 +44,18 @@ def append(
 
 def append_all(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add events, one at least: each has what ``Event`` has but for the id."""
-    conn.execute(_INSERT, rows)
+    _INSERT.run_many(conn, rows)
 
 
 def first_id(conn: Connection) -> int | None:
     """Return the id of the oldest event that is kept."""
-    first: int | None = conn.execute(_FIRST).scalar_one()
+    first: int | None = _FIRST.scalar(conn)
     return first
 
 
 def last_id(conn: Connection) -> int:
     """Return the id of the newest event; 0 where there is none."""
-    return int(conn.execute(_LAST).scalar_one())
+    return int(_LAST.scalar(conn))
 
 
 def list_after(

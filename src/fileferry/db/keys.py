@@ -11,12 +11,13 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select,
 
 from fileferry.db.organizations import organization_of
 from fileferry.db.schema import Instant, key_secrets, keys, organizations
+from fileferry.db.statements import Kept
 from fileferry.model import Key, Limits, Organization, Scope
 
 _NAMES = keys.c.keys()
 _NOW = bindparam("now", type_=Instant)
-_BY_ID = select(*keys.c).where(keys.c.id == bindparam("key"))
-_BY_DIGEST = (
+_BY_ID = Kept(select(*keys.c).where(keys.c.id == bindparam("key")))
+_BY_DIGEST = Kept(
     select(*keys.c, *organizations.c)
     .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
     .outerjoin(organizations, organizations.c.id == keys.c.organization_id)
@@ -25,6 +26,12 @@ _BY_DIGEST = (
         or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > _NOW),
         keys.c.revoked_at.is_(None),
         or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW),
+    )
+)
+_LIVING_SECRETS = Kept(
+    select(key_secrets.c.digest).where(
+        key_secrets.c.key_id == bindparam("key"),
+        or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > _NOW),
     )
 )
 
@@ -47,8 +54,7 @@ def opens(conn: Connection, key_id: str, digest: str) -> bool:
 
 def living_secrets(conn: Connection, key_id: str, now: datetime) -> list[str]:
     """Return the SHA-256 of every secret that opens the key now."""
-    living = or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > now)
-    return list(conn.execute(select(key_secrets.c.digest).where(key_secrets.c.key_id == key_id, living)).scalars())
+    return [row[0] for row in _LIVING_SECRETS.all(conn, {"key": key_id, "now": now})]
 
 
 def end_secrets(conn: Connection, key_id: str, at: datetime) -> None:
@@ -64,7 +70,7 @@ def delete_secrets(conn: Connection, key_id: str) -> None:
 
 def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, Organization | None] | None:
     """Return the living key that the secret with this SHA-256 opens, and its organization."""
-    row = conn.execute(_BY_DIGEST, {"digest": digest, "now": now}).first()
+    row = _BY_DIGEST.first(conn, {"digest": digest, "now": now})
     if row is None:
         return None
     split = len(keys.c)
@@ -73,7 +79,7 @@ def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, O
 
 def find(conn: Connection, key_id: str) -> Key | None:
     """Return a key by its id, revoked or not."""
-    row = conn.execute(_BY_ID, {"key": key_id}).first()
+    row = _BY_ID.first(conn, {"key": key_id})
     return None if row is None else key_of(row)
 
 

@@ -9,11 +9,12 @@ import msgspec
 from sqlalchemy import BindParameter, Connection, bindparam, insert, or_, select, update
 
 from fileferry.db.schema import keys, organizations, users
+from fileferry.db.statements import Kept
 from fileferry.model import Limits, Organization, User
 
 _NAMED: BindParameter[str] = bindparam("name")
-_BY_ID_OR_SLUG = select(*organizations.c).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED))
-_DEFAULT = select(*organizations.c).where(organizations.c.is_default)
+_BY_ID_OR_SLUG = Kept(select(*organizations.c).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED)))
+_DEFAULT = Kept(select(*organizations.c).where(organizations.c.is_default))
 
 
 def insert_organization(conn: Connection, organization: Organization) -> None:
@@ -25,13 +26,13 @@ def insert_organization(conn: Connection, organization: Organization) -> None:
 
 def find_organization(conn: Connection, id_or_slug: str) -> Organization | None:
     """Return the organization with this id or slug."""
-    row = conn.execute(_BY_ID_OR_SLUG, {"name": id_or_slug}).first()
+    row = _BY_ID_OR_SLUG.first(conn, {"name": id_or_slug})
     return None if row is None else organization_of(row)
 
 
 def find_default_organization(conn: Connection) -> Organization | None:
     """Return the organization that a root key acts in unless told otherwise."""
-    row = conn.execute(_DEFAULT).first()
+    row = _DEFAULT.first(conn)
     return None if row is None else organization_of(row)
 
 

@@ -66,11 +66,12 @@ def _places() -> list[_Place]:
 def _longest_ending() -> int:
     """Return how many bytes of the end the signatures look at that stand there."""
     further = [row for rows in puremagic.multi_part_dict.values() for row in rows if row.offset < 0]
-    return max(len(row.byte_match) - row.offset for row in (*puremagic.magic_footer_array, *further))
+    lengths: list[int] = [len(row.byte_match) - row.offset for row in (*puremagic.magic_footer_array, *further)]
+    return max(lengths)
 
 
 def _ends(tail: bytes, row: puremagic.PureMagic) -> bool:
-    return tail[row.offset : row.offset + len(row.byte_match) or None] == row.byte_match
+    return bool(tail[row.offset : row.offset + len(row.byte_match) or None] == row.byte_match)
 
 
 def _match(byte_match: bytes, row: puremagic.PureMagic) -> Match:

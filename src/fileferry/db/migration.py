@@ -7,7 +7,9 @@ import os
 
 from sqlalchemy import Connection, inspect, text
 
-from fileferry.db.database import opened_alone, path_of, translated, turn, writer_engine
+from fileferry.db.database import opened_alone, path_of, writer_engine
+from fileferry.db.failures import translated
+from fileferry.db.turns import turn
 
 NEWEST = "0004"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
@@ -21,7 +23,7 @@ def migrate(url: str, *, alone: bool = False) -> None:
     """
     engine = writer_engine(opened_alone(url) if alone else url)
     try:
-        with translated(), turn(url):
+        with translated(), turn(path_of(url)):
             _write_log_again(path_of(url) + "-wal")
         with translated(), engine.connect() as connection, connection.begin():
             if _revision(connection) != NEWEST:

@@ -13,6 +13,7 @@ from fileferry.db.keys import key_of
 from fileferry.db.reach import EVERYTHING, Reach, of_uploads
 from fileferry.db.schema import Instant, keys, organizations, parts, shared_blobs, uploads, workspaces
 from fileferry.db.statements import Kept, change
+from fileferry.db.writer import brief
 from fileferry.model import Key, Limits, Part, Stream, Upload, UploadState
 
 _INSERT = Kept(insert(uploads))
@@ -150,11 +151,13 @@ def update_upload(conn: Connection, upload_id: str, **values: Any) -> None:
     change(conn, uploads, upload_id, values)
 
 
+@brief
 def narrow(conn: Connection, upload_id: str, largest: int) -> None:
     """Let an upload take at most ``largest`` bytes."""
     update_upload(conn, upload_id, max_size=largest)
 
 
+@brief
 def touch(conn: Connection, upload_id: str, now: datetime) -> None:
     """Note that something came, or is coming, for an upload."""
     update_upload(conn, upload_id, touched_at=now)

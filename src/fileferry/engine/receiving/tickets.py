@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from fileferry.db import files, keys, uploads
 from fileferry.db.database import Database
 from fileferry.db.uploads import Usable
+from fileferry.db.writer import brief
 from fileferry.engine.access import limits, links, policy
 from fileferry.engine.access.links import Grant, Links, Right
 from fileferry.engine.access.rates import Rates
@@ -21,6 +22,7 @@ from fileferry.engine.files.catalogue import refuse_other_workspace
 from fileferry.engine.files.placement import Content
 from fileferry.engine.receiving import lapse
 from fileferry.engine.receiving.completion import (
+    MOST_BRIEF,
     Completion,
     ReceivedBytes,
     completed,
@@ -68,7 +70,8 @@ class Tickets:
         for promise in promises:
             policy.check_metadata(self._settings, promise.metadata)
         await self._rates.spend_tickets(principal, len(promises))
-        return await self._database.grow(self._open, principal, promises)
+        opening = self._open if len(promises) > MOST_BRIEF else self._open_few
+        return await self._database.grow(opening, principal, promises)
 
     async def get(self, principal: Principal, upload_id: str) -> Upload:
         """Return an upload of the organization; raises NotFound."""
@@ -336,6 +339,10 @@ class Tickets:
 
     def _open(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
         return insert_promised(conn, principal, promises, self._settings, self._clock())
+
+    @brief
+    def _open_few(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
+        return self._open(conn, principal, promises)
 
     def _find_unfinished(
         self, conn: Connection, principal: Principal, file_id: str, number: int, workspace: str | None

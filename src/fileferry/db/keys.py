@@ -11,13 +11,31 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select,
 
 from fileferry.db.organizations import organization_of
 from fileferry.db.schema import Instant, key_secrets, keys, organizations
-from fileferry.db.statements import Kept
+from fileferry.db.statements import Kept, KeptRecord
 from fileferry.model import Key, Limits, Organization, Scope
 
 _NAMES = keys.c.keys()
+
+
+def key_of(row: Sequence[Any]) -> Key:
+    """Return the key that these columns are; further ones may follow."""
+    values = dict(zip(_NAMES, row, strict=False))
+    typed = {
+        "scopes": tuple(Scope(scope) for scope in values["scopes"].split()),
+        "limits": msgspec.convert(values["limits"], Limits),
+        "on_behalf_of": None if values["on_behalf_of"] is None else tuple(values["on_behalf_of"]),
+    }
+    return Key(**{**values, **typed})
+
+
+def _key_and_organization(row: Sequence[Any]) -> tuple[Key, Organization | None]:
+    split = len(keys.c)
+    return key_of(row), None if row[split] is None else organization_of(row[split:])
+
+
 _NOW = bindparam("now", type_=Instant)
-_BY_ID = Kept(select(*keys.c).where(keys.c.id == bindparam("key")))
-_BY_DIGEST = Kept(
+_BY_ID = KeptRecord(select(*keys.c).where(keys.c.id == bindparam("key")), key_of)
+_BY_DIGEST = KeptRecord(
     select(*keys.c, *organizations.c)
     .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
     .outerjoin(organizations, organizations.c.id == keys.c.organization_id)
@@ -26,7 +44,8 @@ _BY_DIGEST = Kept(
         or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > _NOW),
         keys.c.revoked_at.is_(None),
         or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW),
-    )
+    ),
+    _key_and_organization,
 )
 _LIVING_SECRETS = Kept(
     select(key_secrets.c.digest).where(
@@ -70,17 +89,12 @@ def delete_secrets(conn: Connection, key_id: str) -> None:
 
 def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, Organization | None] | None:
     """Return the living key that the secret with this SHA-256 opens, and its organization."""
-    row = _BY_DIGEST.first(conn, {"digest": digest, "now": now})
-    if row is None:
-        return None
-    split = len(keys.c)
-    return key_of(row), None if row[split] is None else organization_of(row[split:])
+    return _BY_DIGEST.find(conn, {"digest": digest, "now": now})
 
 
 def find(conn: Connection, key_id: str) -> Key | None:
     """Return a key by its id, revoked or not."""
-    row = _BY_ID.first(conn, {"key": key_id})
-    return None if row is None else key_of(row)
+    return _BY_ID.find(conn, {"key": key_id})
 
 
 def find_living(conn: Connection, key_id: str, now: datetime) -> Key | None:
@@ -115,14 +129,3 @@ def _row(key: Key) -> dict[str, Any]:
         "limits": msgspec.to_builtins(key.limits),
         "on_behalf_of": None if key.on_behalf_of is None else list(key.on_behalf_of),
     }
-
-
-def key_of(row: Sequence[Any]) -> Key:
-    """Return the key that these columns are; further ones may follow."""
-    values = dict(zip(_NAMES, row, strict=False))
-    typed = {
-        "scopes": tuple(Scope(scope) for scope in values["scopes"].split()),
-        "limits": msgspec.convert(values["limits"], Limits),
-        "on_behalf_of": None if values["on_behalf_of"] is None else tuple(values["on_behalf_of"]),
-    }
-    return Key(**{**values, **typed})

@@ -10,7 +10,7 @@ import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Dialect, Table, bindparam, update
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +20,8 @@ from sqlalchemy.types import TypeEngine
 
 Parameters = Mapping[str, Any]
 Row = tuple[Any, ...]
+
+T = TypeVar("T")
 
 _Process = Callable[[Any], Any]
 _NOTHING: Parameters = {}
@@ -84,6 +86,27 @@ class Kept:
             with self._lock:
                 text = self._text = _Text(self._statement, conn.dialect, list(parameters))
         return text
+
+
+class KeptRecord(Kept, Generic[T]):
+    """A kept statement that finds one record: equal rows are the same object, which is made once, so it must be immutable.
+
+    The row is read anew each time, so what any process has changed counts at once: only the making is remembered.
+    """
+
+    def __init__(self, statement: Executable, make: Callable[[Row], T], most: int = 1024) -> None:
+        super().__init__(statement)
+        self._make = make
+        self._made = functools.lru_cache(maxsize=most)(self._made_of)
+
+    def find(self, conn: Connection, parameters: Parameters = _NOTHING) -> T | None:
+        """Return the record of the first row, or None."""
+        rows = self._execute(conn, parameters)[1].fetchall()
+        return self._made(rows[0]) if rows else None
+
+    def _made_of(self, raw: Row) -> T:
+        assert self._text is not None, "the row came by it"
+        return self._make(self._text.row(raw))
 
 
 class _Text:

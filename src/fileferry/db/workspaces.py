@@ -10,13 +10,22 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, case, insert, or_, select, update
 
 from fileferry.db.schema import workspaces
-from fileferry.db.statements import Kept, change
+from fileferry.db.statements import Kept, KeptRecord, change
 from fileferry.model import Limits, Workspace
 
 _COLUMNS = [getattr(workspaces.c, name) for name in Workspace.__struct_fields__]
 _WORKSPACE = select(*_COLUMNS)
-_DEFAULT = Kept(_WORKSPACE.where(workspaces.c.organization_id == bindparam("organization"), workspaces.c.is_default))
-_BY_ID = Kept(_WORKSPACE.where(workspaces.c.id == bindparam("workspace")))
+
+
+def _workspace(row: Sequence[Any]) -> Workspace:
+    values = dict(zip(Workspace.__struct_fields__, row, strict=True))
+    return Workspace(**{**values, "limits": msgspec.convert(values["limits"], Limits)})
+
+
+_DEFAULT = KeptRecord(
+    _WORKSPACE.where(workspaces.c.organization_id == bindparam("organization"), workspaces.c.is_default), _workspace
+)
+_BY_ID = KeptRecord(_WORKSPACE.where(workspaces.c.id == bindparam("workspace")), _workspace)
 _LAST: ColumnElement[int] = workspaces.c.last_number
 _DRAW = Kept(
     update(workspaces)
@@ -55,12 +64,12 @@ def find(conn: Connection, organization_id: str, id_or_name: str) -> Workspace |
 
 def find_by_id(conn: Connection, workspace_id: str) -> Workspace:
     """Return the workspace that something is in."""
-    return _found(_BY_ID.first(conn, {"workspace": workspace_id}))
+    return _there(_BY_ID.find(conn, {"workspace": workspace_id}))
 
 
 def find_default(conn: Connection, organization_id: str) -> Workspace:
     """Return the workspace that every organization has."""
-    return _found(_DEFAULT.first(conn, {"organization": organization_id}))
+    return _there(_DEFAULT.find(conn, {"organization": organization_id}))
 
 
 def list_workspaces(conn: Connection, organization_id: str, after_id: str, limit: int) -> list[Workspace]:
@@ -96,11 +105,6 @@ def counted_files(conn: Connection, workspace_id: str) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def _found(row: Sequence[Any] | None) -> Workspace:
-    assert row is not None, "a row refers to it, and none is ever deleted"
-    return _workspace(row)
-
-
-def _workspace(row: Sequence[Any]) -> Workspace:
-    values = dict(zip(Workspace.__struct_fields__, row, strict=True))
-    return Workspace(**{**values, "limits": msgspec.convert(values["limits"], Limits)})
+def _there(workspace: Workspace | None) -> Workspace:
+    assert workspace is not None, "a row refers to it, and none is ever deleted"
+    return workspace

@@ -59,6 +59,7 @@ from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import Application, Telemetry, configure_logging
 from fileferry.web import admission, problems, waiting
 from fileferry.web.connections import Connection
+from fileferry.web.express import Express
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
@@ -124,7 +125,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             use_handler_docstrings=True,
         ),
     )
-    return Telemetry(Lingering(BoundedTarget(RateHeaders(cast(Application, application)))))
+    return Telemetry(Lingering(BoundedTarget(RateHeaders(Express(application, auth.authenticate)))))
 
 
 async def _described(request: AnyRequest) -> None:

@@ -19,6 +19,7 @@ from fileferry.errors import InvalidParameter, MissingFile, UnsupportedType
 from fileferry.model import Principal, StoredFile, clean_name, format_optional_time, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.express import EXPRESS
 from fileferry.web.forms import Form, receive_form
 from fileferry.web.requests import (
     AnyRequest,
@@ -120,6 +121,7 @@ def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response
         }
     ),
     exception_handlers={Exception: render_error},
+    opt=EXPRESS,
 )
 async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[DirectFile]:
     """Upload one file: multipart/form-data with a field ``file``, or JSON with ``filename`` and ``base64``.

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
-from fileferry.db.organizations import organization_of
+from fileferry.db.organizations import DEFAULT_ID, organization_of
 from fileferry.db.schema import Instant, key_secrets, keys, organizations
 from fileferry.db.statements import Kept, KeptRecord
 from fileferry.model import Key, Limits, Organization, Scope
@@ -38,7 +38,8 @@ _BY_ID = KeptRecord(select(*keys.c).where(keys.c.id == bindparam("key")), key_of
 _BY_DIGEST = KeptRecord(
     select(*keys.c, *organizations.c)
     .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
-    .outerjoin(organizations, organizations.c.id == keys.c.organization_id)
+    # Not with an "or", for which every organization would be looked at.
+    .outerjoin(organizations, organizations.c.id == func.coalesce(keys.c.organization_id, DEFAULT_ID))
     .where(
         key_secrets.c.digest == bindparam("digest"),
         or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > _NOW),
@@ -88,7 +89,7 @@ def delete_secrets(conn: Connection, key_id: str) -> None:
 
 
 def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, Organization | None] | None:
-    """Return the living key that the secret with this SHA-256 opens, and its organization."""
+    """Return the living key that the secret with this SHA-256 opens, and its organization: the default one, where it has none."""
     return _BY_DIGEST.find(conn, {"digest": digest, "now": now})
 
 

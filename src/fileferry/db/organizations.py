@@ -25,6 +25,8 @@ _BY_ID_OR_SLUG = KeptRecord(
     select(*organizations.c).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED)), organization_of
 )
 _DEFAULT = KeptRecord(select(*organizations.c).where(organizations.c.is_default).limit(1), organization_of)
+DEFAULT_ID = select(organizations.c.id).where(organizations.c.is_default).limit(1).scalar_subquery()
+"""The organization that a root key acts in unless told otherwise, in a query."""
 
 
 def insert_organization(conn: Connection, organization: Organization) -> None:

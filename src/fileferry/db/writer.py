@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import RootTransaction
@@ -63,7 +63,7 @@ class Writer:
 
     def __init__(self, connection: Connection, turn: Turn, spare: Spare | None) -> None:
         self._connection = connection
-        self._driver: Any = connection.connection.driver_connection
+        self._driver = cast(Any, connection.connection.driver_connection)
         self._turn = turn
         self._spare = spare
         self._waiting: deque[Write] = deque()

@@ -76,7 +76,7 @@ class Tickets:
     async def get(self, principal: Principal, upload_id: str) -> Upload:
         """Return an upload of the organization; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
-        upload = await self._database.read(uploads.find, upload_id)
+        upload = await self._database.lookup(uploads.find, upload_id)
         if upload is None or not policy.sees(principal, upload):
             raise NotFound("There is no upload with this id, or this key may not see it.")
         return upload
@@ -85,7 +85,7 @@ class Tickets:
         """Return the upload that is to make, or has made, a file; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
         organization_id, reach = principal.organization.id, policy.reach(principal)
-        found = await self._database.read(uploads.find_by_files, organization_id, [file_id], reach)
+        found = await self._database.lookup(uploads.find_by_files, organization_id, [file_id], reach)
         if file_id not in found:
             raise NotFound("There is no upload for a file with this id, or this key may not see it.")
         return found[file_id]
@@ -215,6 +215,8 @@ class Tickets:
 
     async def parts(self, upload: Upload) -> list[Part]:
         """Return the parts that have arrived, by number."""
+        if upload.blob_key is None:  # there is nothing that they could be in
+            return []
         return await self._database.read(uploads.list_parts, upload.id)
 
     async def open_partial(self, upload: Upload, size: int | None = None) -> Upload:
@@ -321,7 +323,8 @@ class Tickets:
         """
         policy.authorize(principal, Scope.UPLOAD)
         organization_id, reach = principal.organization.id, policy.reach(principal)
-        found = await self._database.read(uploads.find_by_files, organization_id, list(file_ids), reach)
+        find = self._database.read if len(file_ids) > MOST_BRIEF else self._database.lookup
+        found = await find(uploads.find_by_files, organization_id, list(file_ids), reach)
         refuse_unknown(file_ids, found)
         return await self._completion.finish([found[file_id] for file_id in dict.fromkeys(file_ids)])
 

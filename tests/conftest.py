@@ -11,13 +11,18 @@ import httpx
 import pytest
 
 from support.live_server import LiveServer, MakeServer
+from support.tls import share_one_context
 
 pytest_plugins = ["pytester", "support.clamd", "support.skips"]
 
 
 def pytest_configure() -> None:
-    """Heed SIGINT even where a shell started pytest in its background, ignoring it: children would ignore theirs too."""
+    """Share what costs each client of a test the same, and heed SIGINT where a shell started pytest in its background.
+
+    Children would ignore it too, as such a shell has pytest do.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    share_one_context()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

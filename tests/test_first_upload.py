@@ -39,7 +39,7 @@ class FirstRun:
 
     def stopped_by(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=90)
         return self.process.returncode
 
 
@@ -61,40 +61,39 @@ def first_run(tmp_path: Path) -> Iterator[Callable[[], FirstRun]]:
                 started.stopped_by(signal.SIGTERM)
 
 
-def test_the_printed_url_serves_the_sample_to_anyone(first_run: Callable[[], FirstRun], tmp_path: Path) -> None:
-    answer = httpx.get(first_run().said("file"), trust_env=False)
-    assert answer.status_code == 200
-    assert answer.content == (tmp_path / "data" / "hello.txt").read_bytes()
-
-
 @pytest.mark.service("curl")
-def test_the_printed_curl_line_does_the_same(first_run: Callable[[], FirstRun], tmp_path: Path) -> None:
-    line = "curl " + first_run().said("curl")
-    pasted = subprocess.run(["sh", "-c", line + " --noproxy '*' -sS"], capture_output=True, text=True, timeout=30)
-    assert pasted.returncode == 0, pasted.stderr
-    answer = httpx.get(pasted.stdout.strip(), trust_env=False)
-    assert answer.content == (tmp_path / "data" / "hello.txt").read_bytes()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_and_frees_the_port(first_run: Callable[[], FirstRun], number: signal.Signals) -> None:
+def test_the_printed_url_and_curl_line_serve_the_sample_to_anyone(
+    first_run: Callable[[], FirstRun], tmp_path: Path
+) -> None:
     run = first_run()
-    assert run.stopped_by(number) == 0
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(run.said("file"), trust_env=False)
+    sample = (tmp_path / "data" / "hello.txt").read_bytes()
+    answer = httpx.get(run.said("file"), trust_env=False)
+    assert (answer.status_code, answer.content) == (200, sample)
+    line = "curl " + run.said("curl") + " --noproxy '*' -sS"
+    pasted = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=90)
+    assert pasted.returncode == 0, pasted.stderr
+    assert httpx.get(pasted.stdout.strip(), trust_env=False).content == sample
 
 
-def test_the_key_stays_the_same_and_private(first_run: Callable[[], FirstRun], tmp_path: Path) -> None:
+def test_a_signal_ends_it_and_the_key_stays_the_same_and_private(
+    first_run: Callable[[], FirstRun], tmp_path: Path
+) -> None:
     first = first_run()
-    first.stopped_by(signal.SIGTERM)
-    assert first_run().said("key") == first.said("key")
+    assert first.stopped_by(signal.SIGTERM) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(first.said("file"), trust_env=False)
+    again = first_run()
+    assert again.said("key") == first.said("key")
     assert (tmp_path / "data" / "root-key").stat().st_mode & 0o777 == 0o600
+    assert again.stopped_by(signal.SIGINT) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(again.said("file"), trust_env=False)
 
 
 @pytest.mark.parametrize("port", ["0", "80000", "-1", "abc", ""])
 def test_what_is_no_port_is_said_in_one_line(tmp_path: Path, port: str) -> None:
     command = [sys.executable, str(SCRIPT), "--port", port, "--data", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=90)
     assert (result.returncode, result.stderr.splitlines()) == (
         1,
         [f"{port!r} is no port: choose one from 1 to 65535, as in make run PORT=8081"],
@@ -105,7 +104,7 @@ def test_a_used_port_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = str(occupied.getsockname()[1])
         command = [sys.executable, str(SCRIPT), "--port", port, "--data", str(tmp_path)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=90)
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert f"127.0.0.1:{port}" in result.stderr

@@ -59,7 +59,7 @@ def fetch(url: str, **options: Any) -> httpx.Response:
     return httpx.get(url, trust_env=False, timeout=30, **options)
 
 
-def eventually(condition: Callable[[], bool], within: float = 15.0) -> None:
+def eventually(condition: Callable[[], bool], within: float = 90.0) -> None:
     """Return once ``condition`` holds; fail when it does not ``within`` seconds."""
     deadline = time.monotonic() + within
     while not condition():

@@ -14,6 +14,7 @@ import pytest
 from pages import ROOT, Block, blocks, name_of, pages
 from shown import check_json, check_text
 
+from support import fork_server
 from support.live_server import LiveServer, MakeServer
 
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
@@ -39,7 +40,14 @@ class Reader:
 
     def _shell(self, text: str, block: Block) -> str:
         script = SHELL.format(state=self._folder.parent / "shell", text=text)
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+        # Python blocks run in this process, commands in processes forked from one that has loaded them: both as installed.
+        done = subprocess.run(
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            pass_fds=[fork_server.shared().control],
+        )
         assert done.returncode == 0, f"{block.place} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -66,7 +74,10 @@ def reader(make_server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    fork_server.shared().on_path(commands)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.chdir(folder)
     return Reader(server, folder)
 

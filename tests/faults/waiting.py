@@ -10,7 +10,7 @@ from support.live_server import LiveServer
 _POLL_SECONDS = 0.01
 
 
-def eventually(condition: Callable[[], object], what: str, within: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], what: str, within: float = 90.0) -> None:
     """Return once ``condition()`` is true; raise AssertionError naming ``what`` after ``within`` seconds."""
     deadline = time.monotonic() + within
     while not condition():

@@ -25,9 +25,9 @@ MARKER = b"marker of the tests of fileferry, harmless"
 EICAR_NAME = "Test.Eicar.UNOFFICIAL"
 MARKER_NAME = "Test.Marker.UNOFFICIAL"
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
-_ASK_SECONDS = 10.0
+START_SECONDS = 90.0
+STOP_SECONDS = 90.0
+_ASK_SECONDS = 30.0
 
 
 class LiveClamd:

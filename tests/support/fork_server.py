@@ -2,7 +2,7 @@
 
 A forked one does what `python -m fileferry` does from there on, in a session, a folder and an environment of its own; the workers
 of a server are forked too, which uvicorn would spawn. That all this starts from nothing is shown by the tests that start it
-so: ``test_start``, ``test_first_upload`` and the pages of the docs.
+so: ``test_start`` and ``test_first_upload``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from typing import NoReturn
 
 import uvicorn._subprocess
 
+from support.tls import share_one_context
+
 PRELOADED = (
     "alembic.command",
     "anyio._backends._asyncio",
@@ -44,6 +46,16 @@ PRELOADED = (
     "uvicorn.protocols.http.httptools_impl",
 )
 _MOST_BYTES = 128 * 1024  # of a command and its environment
+_COMMAND = """#!{python} -IS
+import json, os, socket, sys
+mine, theirs = socket.socketpair()
+message = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
+with socket.socket(fileno={control}) as control:
+    socket.send_fds(control, [message], [0, 1, 2, theirs.fileno()])
+theirs.close()
+mine.recv(32)
+sys.exit(int(mine.recv(32) or 1))
+"""
 
 
 class Forked:
@@ -147,6 +159,17 @@ class ForkServer:
             for thread in threads:
                 thread.join()
         return subprocess.CompletedProcess(list(arguments), status, told[read_out], told[read_err])
+
+    def on_path(self, folder: Path) -> None:
+        """Write a command ``fileferry`` into ``folder`` for shells that inherit ``control``: it runs forked from here."""
+        command = folder / "fileferry"
+        command.write_text(_COMMAND.format(python=sys.executable, control=self.control))
+        command.chmod(0o755)
+
+    @property
+    def control(self) -> int:
+        """The descriptor by which processes are asked for."""
+        return self._control.fileno()
 
     def close(self) -> None:
         """End it, and every process that it has started and that still runs."""
@@ -254,6 +277,7 @@ def main(descriptor: int) -> None:
     """Load what a server and a command need, and fork for whoever holds the other end, until that is closed."""
     for name in PRELOADED:
         importlib.import_module(name)
+    share_one_context()
     gc.collect()
     gc.freeze()
     try:

@@ -17,8 +17,8 @@ from fileferry.engine.access.keys import new_secret
 from support import fork_server
 from support.fork_server import Forked
 
-START_SECONDS = 30.0
-STOP_SECONDS = 30.0
+START_SECONDS = 90.0
+STOP_SECONDS = 90.0
 
 
 class LiveServer:

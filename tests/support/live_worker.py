@@ -8,7 +8,7 @@ from typing import Self
 from support import fork_server
 from support.live_server import LiveServer
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 90.0
 
 
 class LiveWorker:

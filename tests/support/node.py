@@ -21,8 +21,8 @@ FOLDER = Path(__file__).parents[1] / "node"
 PACKAGES = FOLDER / "node_modules"
 """The packages that scripts/services.sh installs; a page may load the bundles in it."""
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 90.0
+STOP_SECONDS = 90.0
 
 
 def run_node(

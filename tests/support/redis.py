@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import Self
 
-START_SECONDS = 15.0
+START_SECONDS = 90.0
 
 
 class LiveRedis:

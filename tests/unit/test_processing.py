@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from fileferry.app import opened
 from fileferry.db import events, files, jobs
 from fileferry.engine.engine import Engine
 from fileferry.engine.processing.queue import MOST_ATTEMPTS, Processing
@@ -75,13 +74,8 @@ class Judged:
         return Processing(engine.database, engine.files, self.scanner, self.service.settings, self.service.clock)
 
     def run(self, action: Callable[[Engine], Any]) -> Any:
-        """Do something with an engine of this service's database."""
-
-        async def within() -> Any:
-            async with opened(self.service.settings, self.service.clock) as engine:
-                return await action(engine)
-
-        return asyncio.run(within())
+        """Do something with the service's engine."""
+        return self.service._run(action(self.service._engine))
 
     def file(self, file: dict[str, Any], version_id: str | None = None) -> dict[str, Any]:
         """Ask for a file as it is now."""

@@ -60,6 +60,7 @@ from fileferry.telemetry import Application, Telemetry, configure_logging, share
 from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.connections import Connection
 from fileferry.web.dates import Dated
+from fileferry.web.express import Express
 from fileferry.web.head_requests import HeadRequests
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
@@ -129,7 +130,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             use_handler_docstrings=True,
         ),
     )
-    answering = BoundedTarget(RateHeaders(HeadRequests(cast(Application, application))))
+    answering = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
     return Telemetry(Dated(Lingering(answering), clock))
 
 

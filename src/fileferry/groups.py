@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 
@@ -86,10 +86,11 @@ def _deliver(group: list[Any]) -> None:
     for loop, jobs in by_loop.items():
         # A shutdown that gave up waiting has closed the loop; what was done is done either way.
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, jobs)
+            loop.call_soon_threadsafe(settle, jobs)
 
 
-def _settle(jobs: list[Job]) -> None:
+def settle(jobs: Sequence[Job]) -> None:
+    """Give every caller its result or its error."""
     for job in jobs:
         if job.future.done():
             continue

@@ -230,10 +230,16 @@ class Telemetry:
 def _count(scope: Message, status: int, seconds: float, received: int, sent: int) -> None:
     # The route's template, never the path itself: paths are unbounded, and some are secrets.
     route = scope.get("path_template") or "none"
-    _requests(scope["method"], route, status).inc()
-    _seconds(scope["method"], route).observe(seconds)
+    requests, of_route = _counters(scope["method"], route, status)
+    requests.inc()
+    of_route.observe(seconds)
     RECEIVED.inc(received)
     SENT.inc(sent)
+
+
+@functools.lru_cache(maxsize=4096)
+def _counters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, status), SECONDS.labels(method, route)
 
 
 def _sent_id(scope: Message) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from sqlalchemy import Engine, event
 
 from fileferry.app import opened
 from fileferry.db.connections import writer_engine
+from fileferry.db.statements import Kept
 from fileferry.engine.engine import Engine as Ferry
 from fileferry.model import Bound, Principal, Search
 from unit.service import ROOT_KEY, Service
@@ -66,12 +68,20 @@ class Plans:
         def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
             statements.append((statement, parameters))
 
+        def note_kept(self: Kept, conn: Any, parameters: Any) -> Any:
+            found = execute(self, conn, parameters)
+            statements.append((found[0].sql, tuple(found[0].values(parameters))))
+            return found
+
+        execute = Kept._execute
+
         async def run() -> None:
             async with opened(self._service.settings, self._service.clock) as engine:
                 principal = await engine.keys.authenticate(ROOT_KEY, None)
                 event.listen(Engine, "before_cursor_execute", note)
                 try:
-                    await ask(engine, principal, self.file)
+                    with mock.patch.object(Kept, "_execute", note_kept):
+                        await ask(engine, principal, self.file)
                 finally:
                     event.remove(Engine, "before_cursor_execute", note)
 

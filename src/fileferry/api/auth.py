@@ -23,7 +23,8 @@ async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Princ
     Raises Unauthorized, ConflictingCredentials, NotFound for an organization that the key may not act in, Forbidden for an end
     user that it may not act for, and InvalidParameter for what the route knows no such parameter of.
     """
-    principal = await _principal_of(request, engine, request.query_params.get(_ORGANIZATION))
+    organization = request.query_params.get(_ORGANIZATION) if request.scope["query_string"] else None
+    principal = await _principal_of(request, engine, organization)
     refuse_unknown_query(request, _ORGANIZATION)
     return principal
 
@@ -57,7 +58,7 @@ def end_user_of(request: Request[Any, Any, Any]) -> str | None:
     two users.
     """
     # Not all that Python strips: as Latin-1, bytes of a letter such as "à" look like spaces.
-    named = {value.strip(" \t") for name, value in request.headers.multi_items() if name == "user-id"}
+    named = {value.decode("latin-1").strip(" \t") for name, value in request.scope["headers"] if name == b"user-id"}
     if not named:
         return None
     if len(named) > 1:
@@ -82,11 +83,11 @@ async def _principal_of(request: Request[Any, Any, Any], engine: Engine, organiz
 
 def _candidates(request: Request[Any, Any, Any]) -> list[str]:
     found = []
-    for name, value in request.headers.multi_items():
-        if name == "authorization":
-            found.append(_after_scheme(value))
-        elif name in ("x-api-key", "api-key"):
-            found.append(value.strip())
+    for name, value in request.scope["headers"]:
+        if name == b"authorization":
+            found.append(_after_scheme(value.decode("latin-1")))
+        elif name in (b"x-api-key", b"api-key"):
+            found.append(value.decode("latin-1").strip())
     return found
 
 

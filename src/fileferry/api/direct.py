@@ -19,6 +19,7 @@ from fileferry.errors import InvalidParameter, MissingFile, UnsupportedType
 from fileferry.model import Principal, StoredFile, clean_name, format_optional_time, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.express import EXPRESS
 from fileferry.web.forms import Form, receive_form
 from fileferry.web.framing import refuse_piece
 from fileferry.web.requests import (
@@ -123,6 +124,7 @@ def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response
         frozenset({"file", "base64", *_FIELDS}),
     ),
     exception_handlers={Exception: render_error},
+    opt=EXPRESS,
 )
 async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[DirectFile]:
     """Upload one file: multipart/form-data with a field ``file``, or JSON with ``filename`` and ``base64``.

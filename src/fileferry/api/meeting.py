@@ -14,6 +14,7 @@ from litestar.params import Parameter
 from fileferry.api import direct, presigned, signed
 from fileferry.engine.engine import Engine
 from fileferry.model import Principal
+from fileferry.web.express import EXPRESS
 from fileferry.web.parameters import unknown_name
 from fileferry.web.requests import AnyRequest, Cursor, Limit
 
@@ -35,7 +36,7 @@ async def list_files(
     return await direct.list_files(request, engine, principal, cursor, limit)
 
 
-@get("/files/{id:str}")
+@get("/files/{id:str}", opt=EXPRESS)
 async def show(
     request: AnyRequest, engine: Engine, principal: Principal, id: str, cursor: Cursor = "", limit: Limit = None
 ) -> Response[Any]:

@@ -28,6 +28,7 @@ from fileferry.model import (
     format_optional_time,
     format_time,
 )
+from fileferry.web.express import EXPRESS
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -168,7 +169,7 @@ async def delete_folder(engine: Engine, principal: Principal, folder_id: str) ->
     await engine.folders.delete(principal, folder_id)
 
 
-@post("/files/{folder_id:str}", status_code=200, operation_class=takes_json(NewTickets))
+@post("/files/{folder_id:str}", status_code=200, operation_class=takes_json(NewTickets), opt=EXPRESS)
 async def create_tickets(request: AnyRequest, engine: Engine, principal: Principal, folder_id: str) -> Tickets:
     """Ask for signed URLs for 1 to 1,000 files of a folder, all or none."""
     asked = await json_body(request, engine, Scope.UPLOAD, NewTickets)
@@ -177,7 +178,7 @@ async def create_tickets(request: AnyRequest, engine: Engine, principal: Princip
     return Tickets([_ticket(request, engine, upload) for upload in opened])
 
 
-@post("/files/confirm-upload", status_code=200, operation_class=takes_json(Confirmation))
+@post("/files/confirm-upload", status_code=200, operation_class=takes_json(Confirmation), opt=EXPRESS)
 async def confirm(request: AnyRequest, engine: Engine, principal: Principal) -> Confirmed:
     """Make uploaded files visible, all or none; confirming again is no error. ``Prefer: wait=30`` waits until all are ready."""
     asked = await json_body(request, engine, Scope.UPLOAD, Confirmation)

@@ -15,11 +15,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import quote, unquote
 
 import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+
+from fileferry.db.turns import Turn, turn
 
 FIRST_SHARED_BYTE = 0x40000002
 SHARED_BYTES = 510
@@ -37,34 +39,6 @@ def path_of(url: str) -> str:
     return unquote(path.removeprefix("file:")) if "uri" in named.query else path
 
 
-class _Turn:
-    """Whose turn it is to write, among processes: a lock whose waiters are woken, where SQLite's own would sleep and try again."""
-
-    def __init__(self, url: str) -> None:
-        path = path_of(url) + "-turn"
-        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-
-    def __exit__(self, *_error: object) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-@contextlib.contextmanager
-def turn(url: str) -> Iterator[None]:
-    """Hold off the writes of every process."""
-    held = _Turn(url)
-    try:
-        with held:
-            yield
-    finally:
-        held.close()
-
-
 class Opening:
     """What one process has open of a database: all of it goes when the disk does. Raises what the driver and the disk raise."""
 
@@ -74,10 +48,14 @@ class Opening:
         self._readers = _reader_engine(url)
         self._engines = [writer_engine(url), _lookup_engine(url), self._readers]
         self._reading = threading.local()
-        self.turn = _Turn(url)
+        self.turn = Turn(path_of(url))
         try:
             self.writing, self.looking = (self._connect(engine) for engine in self._engines[:2])
             self._file.open()  # made by now, where it was not there
+            self.driver = cast(Any, self.writing.connection.driver_connection)
+            self.driver.execute("PRAGMA busy_timeout=0")  # whoever can wait says so
+            # In other modes a commit may wait for readers.
+            self.is_waiting_for_nobody = self.driver.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         except BaseException:
             self.close()
             raise
@@ -202,9 +180,21 @@ class Connections:
         try:
             yield opening
         finally:
-            with self._lock:
-                self._uses -= 1
-                self._let_go_if_lost()
+            self.give()
+
+    def take_open(self) -> Opening | None:
+        """Give what is open, until ``give``; None where it would have to be opened anew."""
+        with self._lock:
+            if self._is_lost or self._opening is None:
+                return None
+            self._uses += 1
+            return self._opening
+
+    def give(self) -> None:
+        """Let go of what was taken."""
+        with self._lock:
+            self._uses -= 1
+            self._let_go_if_lost()
 
     def doubt(self) -> None:
         """After an error: give up what is open if it is not there any more."""
@@ -231,7 +221,7 @@ class Connections:
         # Not one that was mounted in its place, nor a new one: what this process knows is of the one it had.
         if os.stat(self._path).st_ino != self._number:
             raise _away()
-        with turn(self._url):
+        with turn(self._path):
             write_log_again(self._path + "-wal")
         return Opening(self._url)
 

@@ -8,24 +8,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from fileferry.db.connections import FIRST_SHARED_BYTE, SHARED_BYTES, Connections, Opening, path_of
-from fileferry.disks.failures import told
+from fileferry.db.failures import translated
+from fileferry.db.writer import Write, Writer
 from fileferry.disks.spare import Spare
-from fileferry.errors import InsufficientStorage, Unavailable
-from fileferry.groups import GroupThread, Job
+from fileferry.errors import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LARGEST_GROUP = 128
 _READERS = 4
 
 
@@ -42,7 +40,8 @@ class Database(Protocol):
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in a transaction; return once it is durable. An exception of ``fn`` undoes its writes and only its.
-        ``fn`` may be called again after it was undone, so it must have no effect but on the connection.
+        ``fn`` may be called again after it was undone, so it must have no effect but on the connection. One that is marked
+        ``brief`` runs in the loop's thread.
 
         Raises InsufficientStorage when the disk is full, Unavailable when the database cannot be used for any other reason.
         """
@@ -59,13 +58,6 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish the waiting writes and close every connection."""
         ...
-
-
-class _Write(Job):
-    def __init__(self, call: Callable[[Connection], Any], *, frees: bool = False) -> None:
-        super().__init__()
-        self.call = call
-        self.frees = frees
 
 
 def holders_of(url: str) -> Literal["one", "several"] | None:
@@ -85,11 +77,10 @@ def holders_of(url: str) -> Literal["one", "several"] | None:
 
 
 class SqliteDatabase:
-    """SQLite behind one writer thread that commits waiting writes as a group, and read-only connections for reads.
+    """SQLite behind one writer that commits waiting writes as a group, and read-only connections for reads.
 
-    One ``fsync`` of the write-ahead log serves the whole group (``synchronous=FULL``). Where a write of a group fails, the
-    group runs again with a savepoint around each, so that the others are not touched: a write may be called twice. Several
-    processes may open the same file: SQLite's lock orders their groups. With ``alone`` only this one may (decision 0029).
+    One ``fsync`` of the write-ahead log serves the whole group (``synchronous=FULL``). Several processes may open the same
+    file: SQLite's lock orders their groups. With ``alone`` only this one may (decision 0029).
     ``spare`` is given back when a write that frees finds no room.
     """
 
@@ -102,11 +93,10 @@ class SqliteDatabase:
         spare: Spare | None = None,
     ) -> None:
         self._refuse_full = refuse_full
-        self._spare = spare
         with translated():
             self._connections = Connections(url, alone=alone)
+        self._writer = Writer(self._connections, spare)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="db-read")
-        self._writer = GroupThread("db-write", self._commit, _LARGEST_GROUP)
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` on a read-only connection in a reader thread."""
@@ -120,8 +110,9 @@ class SqliteDatabase:
             return fn(opened.looking, *args, **kwargs)
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``fn`` in the writer thread's next group; return after the group's commit."""
-        result: T = await self._writer.submit(_Write(lambda connection: fn(connection, *args, **kwargs)))
+        """Run ``fn`` in the writer's next group, in the loop's thread where it is ``brief``; return after the group's commit."""
+        call, is_brief = partial(_called, fn, args, kwargs), getattr(fn, "is_brief", False)
+        result: T = await self._writer.submit(Write(call, is_brief=is_brief))
         return result
 
     async def grow(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -131,7 +122,7 @@ class SqliteDatabase:
 
     async def free(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` as ``write`` does, with the reserve where the disk is full."""
-        result: T = await self._writer.submit(_Write(lambda connection: fn(connection, *args, **kwargs), frees=True))
+        result: T = await self._writer.submit(Write(partial(_called, fn, args, kwargs), frees=True))
         return result
 
     async def close(self) -> None:
@@ -154,92 +145,6 @@ class SqliteDatabase:
         with self._opened() as opened, opened.reading.begin():
             return call(opened.reading)
 
-    def _commit(self, group: list[_Write]) -> None:
-        with self._opened() as opened, opened.turn:
-            try:
-                with opened.writing.begin():
-                    for job in group:
-                        job.result = job.call(opened.writing)
-            except Exception:
-                _commit_apart(opened.writing, group)
-            if self._spare is not None:
-                refused = [
-                    job for job in group if job.frees and isinstance(job.error, InsufficientStorage | Unavailable)
-                ]
-                _commit_with_spare(opened.writing, self._spare, refused)
-        if any(isinstance(job.error, Unavailable) for job in group):
-            self._connections.doubt()
 
-
-def _commit_with_spare(connection: Connection, spare: Spare, refused: list[_Write]) -> None:
-    """Run what frees once more, with the room that was kept for it; what is left of that is kept again.
-
-    Over a quota SQLite does not say that it is room that it lacks. A log whose pages have all gone to the database begins
-    anew, so that a full disk can be emptied file by file.
-    """
-    is_full = any(isinstance(job.error, InsufficientStorage) for job in refused)
-    if refused and (spare.release() or is_full):
-        with contextlib.suppress(sqlite3.Error):
-            _checkpoint(connection)
-        _commit_apart(connection, refused)
-    spare.keep()
-
-
-def _checkpoint(connection: Connection) -> None:
-    driver: Any = connection.connection.driver_connection
-    driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-def _commit_apart(connection: Connection, group: list[_Write]) -> None:
-    """Run a group again in which a write failed, with a savepoint around each: slower, and only the failed one is undone."""
-    for job in group:
-        job.error = None
-    try:
-        with connection.begin():
-            for job in group:
-                _run(connection, job)
-    except Exception as error:  # the commit failed, or SQLite undid the whole transaction: nothing of it is durable
-        failure = _common_failure(group, error)
-        for job in group:
-            job.error = job.error or failure
-
-
-def _common_failure(group: list[_Write], error: Exception) -> Exception:
-    """Return what to tell the writes that did not fail by themselves; never the error of another caller's write."""
-    of_the_database = (job.error for job in reversed(group) if isinstance(job.error, InsufficientStorage | Unavailable))
-    return next(of_the_database, _translate(error))
-
-
-def _run(connection: Connection, job: _Write) -> None:
-    savepoint = connection.begin_nested()
-    try:
-        job.result = job.call(connection)
-        savepoint.commit()
-    except Exception as error:
-        job.error = _translate(error)
-        savepoint.rollback()  # raises where SQLite has already undone the whole transaction, as on a full disk
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Tell the database's errors in our own words; those that broke a rule of its tables, or of its language, go on as they are."""
-    try:
-        yield
-    except (DBAPIError, OSError) as error:
-        raise _translate(error) from error
-
-
-def _translate(error: Exception) -> Exception:
-    """Return what to tell of an error: of the driver's all but our own mistakes are the disk's, whatever SQLite calls them."""
-    if isinstance(error, OSError):
-        return told(error, "The database")
-    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | ProgrammingError):
-        return error
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_ERROR:  # SQL that is wrong: a fault of ours
-        return error
-    if code == sqlite3.SQLITE_FULL:
-        return InsufficientStorage()
-    return Unavailable(
-        f"The database cannot be used at the moment: {error.orig}. Repeat the request shortly.", retry_after=1
-    )
+def _called(fn: Callable[..., T], args: Any, kwargs: Any, connection: Connection) -> T:
+    return fn(connection, *args, **kwargs)

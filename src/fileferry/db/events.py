@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from fileferry.db.schema import events, organizations
+from fileferry.db.statements import Kept
 from fileferry.model import Event
 
-_INSERT = insert(events)
+_INSERT = Kept(insert(events))
 _EVENT = select(*(getattr(events.c, name) for name in Event.__struct_fields__))
-_LAST = select(func.coalesce(func.max(events.c.id), 0))
-_NUMBER = (
+_LAST = Kept(select(func.coalesce(func.max(events.c.id), 0)))
+_NUMBER = Kept(
     update(organizations)
     .where(organizations.c.id == bindparam("organization"))
     .values(last_event=organizations.c.last_event + bindparam("count"))
@@ -30,14 +31,14 @@ def append_all(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     numbers = {}
     for organization_id, count in Counter(row["organization_id"] for row in rows).items():
-        last = conn.execute(_NUMBER, {"organization": organization_id, "count": count}).scalar_one()
+        last = _NUMBER.scalar(conn, {"organization": organization_id, "count": count})
         numbers[organization_id] = iter(range(last - count + 1, last + 1))
-    conn.execute(_INSERT, [{**row, "number": next(numbers[row["organization_id"]])} for row in rows])
+    _INSERT.run_many(conn, [{**row, "number": next(numbers[row["organization_id"]])} for row in rows])
 
 
 def last_id(conn: Connection) -> int:
     """Return the id of the newest event of any organization; 0 where there is none."""
-    return int(conn.execute(_LAST).scalar_one())
+    return int(_LAST.scalar(conn))
 
 
 def bounds(conn: Connection, organization_id: str) -> tuple[int, int]:

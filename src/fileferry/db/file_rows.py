@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, or_, select, text
+from sqlalchemy import Connection, Select, or_, select, text
 
 from fileferry.db.schema import files, versions
+from fileferry.db.statements import Kept
 from fileferry.model import Digests, Extent, File, Scan, State, StoredFile, Version
 
 FILE = select(*files.c)
@@ -32,9 +34,9 @@ def restorable(now: datetime) -> tuple[Any, Any]:
     return RESTORABLE, files.c.restorable_until > now
 
 
-def read_first(conn: Connection, query: Select[Any], **parameters: str | int) -> StoredFile | None:
+def read_first(conn: Connection, query: Kept, **parameters: str | int) -> StoredFile | None:
     """Return the first file that a kept statement finds, or None."""
-    row = conn.execute(query, parameters).first()
+    row = query.first(conn, parameters)
     return None if row is None else _stored(row)
 
 
@@ -54,16 +56,16 @@ _file_fields = operator.itemgetter(*(files.c.keys().index(name) for name in File
 _FILE_COLUMNS = len(files.c)
 
 
-def read_file(row: Row[Any]) -> File:
+def read_file(row: Sequence[Any]) -> File:
     """Return the file that a row of ``FILE`` is."""
     return File(*_file_fields(row))
 
 
-def _stored(row: Row[Any]) -> StoredFile:
+def _stored(row: Sequence[Any]) -> StoredFile:
     return StoredFile(read_file(row), read_version(row, _FILE_COLUMNS))
 
 
-def read_version(row: Row[Any], offset: int) -> Version:
+def read_version(row: Sequence[Any], offset: int) -> Version:
     """Return the version whose columns begin at ``offset`` of a row."""
     id, file_id, number, state, reason, size, content_type, detected, crc32c, sha256, md5, *rest = row[offset:]
     blob_key, extents, _has_bytes, created_at, sequence, created_by, expires_at, superseded_at, *rest = rest

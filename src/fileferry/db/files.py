@@ -22,30 +22,32 @@ from fileferry.db.file_rows import (
 )
 from fileferry.db.reach import EVERYTHING, Reach, of_files
 from fileferry.db.schema import files, inline_bytes, shared_blobs, versions
+from fileferry.db.statements import Kept, change
 from fileferry.model import File, State, StoredFile, Version
 
-_INSERT_FILE = insert(files)
-_INSERT_VERSION = insert(versions)
-_INSERT_INLINE = insert(inline_bytes)
-_INLINE = select(inline_bytes.c.bytes).where(inline_bytes.c.version_id == bindparam("version"))
-_BY_FILE = CURRENT.where(files.c.id == bindparam("file"))
-_BY_NUMBER = STORED.where(files.c.id == bindparam("file"), versions.c.number == bindparam("number"))
-_BY_VERSION = STORED.where(versions.c.id == bindparam("version"))
-_BY_PATH = CURRENT.where(files.c.workspace_id == bindparam("workspace"), files.c.path == bindparam("path"), OWNS_PATH)
-_FILE_BY_ID = FILE.where(files.c.id == bindparam("file"))
-_OWNER = FILE.where(files.c.workspace_id == bindparam("workspace"), files.c.path == bindparam("path"), OWNS_PATH)
+_INSERT_FILE = Kept(insert(files))
+_INSERT_VERSION = Kept(insert(versions))
+_INSERT_INLINE = Kept(insert(inline_bytes))
+_INLINE = Kept(select(inline_bytes.c.bytes).where(inline_bytes.c.version_id == bindparam("version")))
+_BY_FILE = Kept(CURRENT.where(files.c.id == bindparam("file")))
+_BY_NUMBER = Kept(STORED.where(files.c.id == bindparam("file"), versions.c.number == bindparam("number")))
+_BY_VERSION = Kept(STORED.where(versions.c.id == bindparam("version")))
+_AT_PATH = (files.c.workspace_id == bindparam("workspace"), files.c.path == bindparam("path"), OWNS_PATH)
+_BY_PATH = Kept(CURRENT.where(*_AT_PATH))
+_FILE_BY_ID = Kept(FILE.where(files.c.id == bindparam("file")))
+_OWNER = Kept(FILE.where(*_AT_PATH))
 
 
 def insert_file(conn: Connection, file: File, current_version_id: str | None) -> None:
     """Add a file whose current version is ``current_version_id``, or is still to come."""
     row = {name: getattr(file, name) for name in File.__struct_fields__}
-    conn.execute(_INSERT_FILE, {**row, "current_version_id": current_version_id})
+    _INSERT_FILE.run(conn, {**row, "current_version_id": current_version_id})
 
 
 def insert_version(conn: Connection, version: Version, workspace_id: str, rescan_at: datetime | None = None) -> None:
     """Add a version whose bytes are in the store, of a file of this workspace; ``rescan_at`` is when to scan it."""
-    conn.execute(
-        _INSERT_VERSION,
+    _INSERT_VERSION.run(
+        conn,
         {
             "id": version.id,
             "file_id": version.file_id,
@@ -97,22 +99,23 @@ def are_shared(conn: Connection, blob_keys: list[str]) -> set[str]:
 
 def insert_inline(conn: Connection, version_id: str, content: bytes) -> None:
     """Keep the bytes of a small version in the database."""
-    conn.execute(_INSERT_INLINE, {"version_id": version_id, "bytes": content})
+    _INSERT_INLINE.run(conn, {"version_id": version_id, "bytes": content})
 
 
 def read_inline(conn: Connection, version_id: str) -> bytes | None:
     """Return the bytes of a version that are in the database; None where they are gone."""
-    return conn.execute(_INLINE, {"version": version_id}).scalar_one_or_none()
+    found: bytes | None = _INLINE.scalar(conn, {"version": version_id})
+    return found
 
 
 def update_file(conn: Connection, file_id: str, **values: Any) -> None:
     """Change columns of one file."""
-    conn.execute(update(files).where(files.c.id == file_id).values(**values))
+    change(conn, files, file_id, values)
 
 
 def update_version(conn: Connection, version_id: str, **values: Any) -> None:
     """Change columns of one version."""
-    conn.execute(update(versions).where(versions.c.id == version_id).values(**values))
+    change(conn, versions, version_id, values)
 
 
 def find(conn: Connection, file_id: str, number: int | None = None) -> StoredFile | None:
@@ -124,13 +127,13 @@ def find(conn: Connection, file_id: str, number: int | None = None) -> StoredFil
 
 def find_file(conn: Connection, file_id: str) -> File | None:
     """Return the file, also one whose first version is still to come."""
-    row = conn.execute(_FILE_BY_ID, {"file": file_id}).first()
+    row = _FILE_BY_ID.first(conn, {"file": file_id})
     return None if row is None else read_file(row)
 
 
 def find_owner(conn: Connection, workspace_id: str, path: str) -> File | None:
     """Return the living file that owns ``path``, also one whose first version is still to come."""
-    row = conn.execute(_OWNER, {"workspace": workspace_id, "path": path}).first()
+    row = _OWNER.first(conn, {"workspace": workspace_id, "path": path})
     return None if row is None else read_file(row)
 
 

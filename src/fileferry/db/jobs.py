@@ -10,17 +10,19 @@ import msgspec
 from sqlalchemy import Boolean, Connection, and_, bindparam, delete, func, insert, or_, select, text, update
 
 from fileferry.db.schema import Instant, jobs, versions
+from fileferry.db.statements import Kept
 from fileferry.model import Rules
 
-_INSERT = insert(jobs)
+_INSERT = Kept(insert(jobs))
 _NOW = bindparam("now", type_=Instant)
 # What must be scanned is due only for those who can.
 _SUITABLE = or_(jobs.c.needs_scanner.is_(False), bindparam("can_scan", type_=Boolean).is_(True))
 _DUE = select(jobs.c.version_id, jobs.c.holder).where(jobs.c.run_at <= _NOW, _SUITABLE).order_by(jobs.c.run_at)
 _DUE = _DUE.limit(bindparam("most"))
-_FIRST_DUE = _DUE.where(jobs.c.rules.is_not(None))
-_AGAIN_DUE = _DUE.where(jobs.c.rules.is_(None))
-_TAKE_UP = (
+_FIRST_DUE = Kept(_DUE.where(jobs.c.rules.is_not(None)))
+_AGAIN_DUE = Kept(_DUE.where(jobs.c.rules.is_(None)))
+_ANY_DUE = Kept(_DUE)
+_TAKE_UP = Kept(
     update(jobs)
     .where(jobs.c.version_id == bindparam("version"))
     .values(
@@ -30,18 +32,10 @@ _TAKE_UP = (
     )
     .returning(jobs.c.version_id, jobs.c.rules, jobs.c.created_at, jobs.c.attempts)
 )
-_BEGIN = (
-    update(jobs)
-    .where(jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
-    .values(attempts=jobs.c.attempts + 1)
-    .returning(jobs.c.attempts)
-)
-_DROP = delete(jobs).where(jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
-_PROLONG = (
-    update(jobs)
-    .where(jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
-    .values(run_at=bindparam("until", type_=Instant))
-)
+_HELD = (jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
+_BEGIN = Kept(update(jobs).where(*_HELD).values(attempts=jobs.c.attempts + 1).returning(jobs.c.attempts))
+_DROP = Kept(delete(jobs).where(*_HELD))
+_PROLONG = Kept(update(jobs).where(*_HELD).values(run_at=bindparam("until", type_=Instant)))
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -61,8 +55,8 @@ def enqueue(
     conn: Connection, version_id: str, rules: Rules | None, now: datetime, metadata: dict[str, Any] | None = None
 ) -> None:
     """Let a version be judged, or scanned again."""
-    conn.execute(
-        _INSERT,
+    _INSERT.run(
+        conn,
         {
             "version_id": version_id,
             "rules": None if rules is None else msgspec.to_builtins(rules),
@@ -77,7 +71,7 @@ def enqueue(
 
 def is_due(conn: Connection, now: datetime, can_scan: bool) -> bool:
     """Whether there is a job to take up, for somebody who has a scanner or has none."""
-    return conn.execute(_DUE, {"now": now, "most": 1, "can_scan": can_scan}).first() is not None
+    return _ANY_DUE.first(conn, {"now": now, "most": 1, "can_scan": can_scan}) is not None
 
 
 def waits_since(conn: Connection) -> datetime | None:
@@ -95,13 +89,14 @@ def claim(
     who can.
     """
     asked = {"now": now, "can_scan": can_scan}
-    due = list(conn.execute(_FIRST_DUE, {**asked, "most": limit}))
-    due += conn.execute(_AGAIN_DUE, {**asked, "most": limit - len(due)})
+    due = _FIRST_DUE.all(conn, {**asked, "most": limit})
+    due += _AGAIN_DUE.all(conn, {**asked, "most": limit - len(due)})
     taken = []
     for version_id, left_by in due:
         is_left = left_by is not None
         given = {"version": version_id, "until": until, "holder_id": holder, "more": 0 if is_left else 1}
-        row = conn.execute(_TAKE_UP, given).one()
+        row = _TAKE_UP.first(conn, given)
+        assert row is not None, "it was due just now"
         rules = None if row[1] is None else msgspec.convert(row[1], Rules)
         taken.append(Job(row[0], rules, row[2], row[3], is_left))
     return taken
@@ -109,7 +104,7 @@ def claim(
 
 def begin(conn: Connection, version_id: str, holder: str) -> int | None:
     """Count an attempt at a job that another has left, and return which it is; None where somebody else has it by now."""
-    attempts: int | None = conn.execute(_BEGIN, {"version": version_id, "holder_id": holder}).scalar_one_or_none()
+    attempts: int | None = _BEGIN.scalar(conn, {"version": version_id, "holder_id": holder})
     return attempts
 
 
@@ -122,12 +117,12 @@ def release(conn: Connection, holder: str, now: datetime) -> None:
 def prolong(conn: Connection, version_id: str, holder: str, until: datetime) -> bool:
     """Keep a job for longer; False where another has it by now."""
     given = {"version": version_id, "holder_id": holder, "until": until}
-    return bool(conn.execute(_PROLONG, given).rowcount)
+    return bool(_PROLONG.run(conn, given))
 
 
 def finish(conn: Connection, version_id: str, holder: str) -> bool:
     """Drop a job that is done; False where it is another's by now, whose outcome is to count."""
-    return bool(conn.execute(_DROP, {"version": version_id, "holder_id": holder}).rowcount)
+    return bool(_DROP.run(conn, {"version": version_id, "holder_id": holder}))
 
 
 def put_off(

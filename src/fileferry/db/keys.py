@@ -7,24 +7,51 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
-from fileferry.db.organizations import COLUMNS, organization_of
+from fileferry.db.organizations import COLUMNS, DEFAULT_ID, organization_of
 from fileferry.db.schema import Instant, key_secrets, keys, organizations
+from fileferry.db.statements import Kept, KeptRecord
 from fileferry.model import Key, Limits, Organization, Scope
 
 _NAMES = keys.c.keys()
+
+
+def key_of(row: Sequence[Any]) -> Key:
+    """Return the key that these columns are; further ones may follow."""
+    values = dict(zip(_NAMES, row, strict=False))
+    typed = {
+        "scopes": tuple(Scope(scope) for scope in values["scopes"].split()),
+        "limits": msgspec.convert(values["limits"], Limits),
+        "on_behalf_of": None if values["on_behalf_of"] is None else tuple(values["on_behalf_of"]),
+    }
+    return Key(**{**values, **typed})
+
+
+def _key_and_organization(row: Sequence[Any]) -> tuple[Key, Organization | None]:
+    split = len(keys.c)
+    return key_of(row), None if row[split] is None else organization_of(row[split:])
+
+
 _NOW = bindparam("now", type_=Instant)
-_BY_ID = select(*keys.c).where(keys.c.id == bindparam("key"))
-_BY_DIGEST = (
+_BY_ID = KeptRecord(select(*keys.c).where(keys.c.id == bindparam("key")), key_of)
+_BY_DIGEST = KeptRecord(
     select(*keys.c, *COLUMNS)
     .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
-    .outerjoin(organizations, organizations.c.id == keys.c.organization_id)
+    # Not with an "or", for which every organization would be looked at.
+    .outerjoin(organizations, organizations.c.id == func.coalesce(keys.c.organization_id, DEFAULT_ID))
     .where(
         key_secrets.c.digest == bindparam("digest"),
         or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > _NOW),
         keys.c.revoked_at.is_(None),
         or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW),
+    ),
+    _key_and_organization,
+)
+_LIVING_SECRETS = Kept(
+    select(key_secrets.c.digest).where(
+        key_secrets.c.key_id == bindparam("key"),
+        or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > _NOW),
     )
 )
 
@@ -47,8 +74,7 @@ def opens(conn: Connection, key_id: str, digest: str) -> bool:
 
 def living_secrets(conn: Connection, key_id: str, now: datetime) -> list[str]:
     """Return the SHA-256 of every secret that opens the key now."""
-    living = or_(key_secrets.c.expires_at.is_(None), key_secrets.c.expires_at > now)
-    return list(conn.execute(select(key_secrets.c.digest).where(key_secrets.c.key_id == key_id, living)).scalars())
+    return [row[0] for row in _LIVING_SECRETS.all(conn, {"key": key_id, "now": now})]
 
 
 def end_secrets(conn: Connection, key_id: str, at: datetime) -> None:
@@ -63,18 +89,13 @@ def delete_secrets(conn: Connection, key_id: str) -> None:
 
 
 def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, Organization | None] | None:
-    """Return the living key that the secret with this SHA-256 opens, and its organization."""
-    row = conn.execute(_BY_DIGEST, {"digest": digest, "now": now}).first()
-    if row is None:
-        return None
-    split = len(keys.c)
-    return key_of(row), None if row[split] is None else organization_of(row[split:])
+    """Return the living key that the secret with this SHA-256 opens, and its organization: the default one, where it has none."""
+    return _BY_DIGEST.find(conn, {"digest": digest, "now": now})
 
 
 def find(conn: Connection, key_id: str) -> Key | None:
     """Return a key by its id, revoked or not."""
-    row = conn.execute(_BY_ID, {"key": key_id}).first()
-    return None if row is None else key_of(row)
+    return _BY_ID.find(conn, {"key": key_id})
 
 
 def find_living(conn: Connection, key_id: str, now: datetime) -> Key | None:
@@ -109,14 +130,3 @@ def _row(key: Key) -> dict[str, Any]:
         "limits": msgspec.to_builtins(key.limits),
         "on_behalf_of": None if key.on_behalf_of is None else list(key.on_behalf_of),
     }
-
-
-def key_of(row: Sequence[Any]) -> Key:
-    """Return the key that these columns are; further ones may follow."""
-    values = dict(zip(_NAMES, row, strict=False))
-    typed = {
-        "scopes": tuple(Scope(scope) for scope in values["scopes"].split()),
-        "limits": msgspec.convert(values["limits"], Limits),
-        "on_behalf_of": None if values["on_behalf_of"] is None else tuple(values["on_behalf_of"]),
-    }
-    return Key(**{**values, **typed})

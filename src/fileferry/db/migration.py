@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, inspect, text
 
-from fileferry.db.connections import opened_alone, path_of, turn, write_log_again, writer_engine
-from fileferry.db.database import translated
+from fileferry.db.connections import opened_alone, path_of, write_log_again, writer_engine
+from fileferry.db.failures import translated
+from fileferry.db.turns import turn
 
 NEWEST = "0005"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
@@ -19,7 +20,7 @@ def migrate(url: str, *, alone: bool = False) -> None:
     """
     engine = writer_engine(opened_alone(url) if alone else url)
     try:
-        with translated(), turn(url):
+        with translated(), turn(path_of(url)):
             write_log_again(path_of(url) + "-wal")
         with translated(), engine.connect() as connection, connection.begin():
             if _revision(connection) != NEWEST:

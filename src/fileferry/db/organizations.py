@@ -9,13 +9,26 @@ import msgspec
 from sqlalchemy import BindParameter, Connection, bindparam, insert, or_, select, update
 
 from fileferry.db.schema import keys, organizations, users
+from fileferry.db.statements import KeptRecord
 from fileferry.model import Limits, Organization, User
+
+
+def organization_of(row: Sequence[Any]) -> Organization:
+    """Return the organization that these columns are."""
+    id, slug, name, is_default, created_at, *limits = row
+    own, of_each = (msgspec.convert(each, Limits) for each in limits)
+    return Organization(id, slug, name, is_default, created_at, own, of_each)
+
 
 _NAMED: BindParameter[str] = bindparam("name")
 COLUMNS = tuple(getattr(organizations.c, name) for name in Organization.__struct_fields__)
 """What ``organization_of`` reads, in its order."""
-_BY_ID_OR_SLUG = select(*COLUMNS).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED))
-_DEFAULT = select(*COLUMNS).where(organizations.c.is_default)
+_BY_ID_OR_SLUG = KeptRecord(
+    select(*COLUMNS).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED)), organization_of
+)
+_DEFAULT = KeptRecord(select(*COLUMNS).where(organizations.c.is_default).limit(1), organization_of)
+DEFAULT_ID = select(organizations.c.id).where(organizations.c.is_default).limit(1).scalar_subquery()
+"""The organization that a root key acts in unless told otherwise, in a query."""
 
 
 def insert_organization(conn: Connection, organization: Organization) -> None:
@@ -27,14 +40,12 @@ def insert_organization(conn: Connection, organization: Organization) -> None:
 
 def find_organization(conn: Connection, id_or_slug: str) -> Organization | None:
     """Return the organization with this id or slug."""
-    row = conn.execute(_BY_ID_OR_SLUG, {"name": id_or_slug}).first()
-    return None if row is None else organization_of(row)
+    return _BY_ID_OR_SLUG.find(conn, {"name": id_or_slug})
 
 
 def find_default_organization(conn: Connection) -> Organization | None:
     """Return the organization that a root key acts in unless told otherwise."""
-    row = conn.execute(_DEFAULT).first()
-    return None if row is None else organization_of(row)
+    return _DEFAULT.find(conn)
 
 
 def list_organizations(conn: Connection, after_id: str, limit: int) -> list[Organization]:
@@ -47,13 +58,6 @@ def update_organization(conn: Connection, organization_id: str, **limits: Limits
     """Change what policy allows an organization: ``limits``, or ``end_user_limits``."""
     values = msgspec.to_builtins(limits)
     conn.execute(update(organizations).where(organizations.c.id == organization_id).values(**values))
-
-
-def organization_of(row: Sequence[Any]) -> Organization:
-    """Return the organization that these columns are."""
-    id, slug, name, is_default, created_at, *limits = row
-    own, of_each = (msgspec.convert(each, Limits) for each in limits)
-    return Organization(id, slug, name, is_default, created_at, own, of_each)
 
 
 def insert_user(conn: Connection, user: User) -> None:

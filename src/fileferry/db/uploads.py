@@ -12,17 +12,19 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 from fileferry.db.keys import key_of
 from fileferry.db.reach import EVERYTHING, Reach, of_uploads
 from fileferry.db.schema import Instant, keys, organizations, parts, shared_blobs, uploads, workspaces
+from fileferry.db.statements import Kept, change
+from fileferry.db.writer import brief
 from fileferry.model import Key, Limits, Part, Stream, Upload, UploadState
 
-_INSERT = insert(uploads)
+_INSERT = Kept(insert(uploads))
 _RENAMED = {"promised_size": "size"}
 _COLUMNS = [uploads.c[_RENAMED.get(name, name)].label(name) for name in Upload.__struct_fields__]
 _UPLOAD = select(*_COLUMNS)
-_BY_ID = _UPLOAD.where(uploads.c.id == bindparam("upload"))
-_WRITER = select(uploads.c.writer, uploads.c.writer_asked).where(uploads.c.id == bindparam("upload"))
+_BY_ID = Kept(_UPLOAD.where(uploads.c.id == bindparam("upload")))
+_WRITER = Kept(select(uploads.c.writer, uploads.c.writer_asked).where(uploads.c.id == bindparam("upload")))
 _NOW = bindparam("now", type_=Instant)
 _LIMITS = (organizations.c.limits, organizations.c.end_user_limits, workspaces.c.limits)
-_USABLE = (
+_USABLE = Kept(
     select(*_COLUMNS, *_LIMITS, *keys.c)
     .join_from(uploads, keys, keys.c.id == uploads.c.key_id)
     .join(organizations, organizations.c.id == uploads.c.organization_id)
@@ -39,26 +41,28 @@ _ENDED = (UploadState.COMPLETED.value, UploadState.ABORTED.value, UploadState.EX
 # In the words of the index, or SQLite does not use it.
 _TO_FREE = text("blob_key IS NOT NULL AND state IN ('completed', 'aborted', 'expired')")
 _PART_COLUMNS = [getattr(parts.c, name) for name in Part.__struct_fields__]
-_PARTS = (
+_PARTS = Kept(
     select(*_PART_COLUMNS)
     .where(parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None), parts.c.block_id.is_(None))
     .order_by(parts.c.number)
 )
-_BLOCKS = (
+_BLOCKS = Kept(
     select(*_PART_COLUMNS)
     .where(parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None), parts.c.block_id.is_not(None))
     .order_by(parts.c.block_id)
 )
-_PART = select(*_PART_COLUMNS).where(
-    parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None), parts.c.number == bindparam("part")
+_PART = Kept(
+    select(*_PART_COLUMNS).where(
+        parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None), parts.c.number == bindparam("part")
+    )
 )
-_BEGIN_AGAIN = (
+_BEGIN_AGAIN = Kept(
     update(parts)
     .where(parts.c.upload_id == bindparam("upload"), parts.c.number == bindparam("part"))
     .values(attempts=parts.c.attempts + 1)
 )
-_INSERT_PART = insert(parts)
-_GROW = (
+_INSERT_PART = Kept(insert(parts))
+_GROW = Kept(
     update(uploads)
     .where(uploads.c.id == bindparam("upload"))
     .values(tail=uploads.c.tail + bindparam("grown"))
@@ -66,7 +70,7 @@ _GROW = (
 )
 
 
-_COUNT = (
+_COUNT = Kept(
     update(uploads)
     .where(uploads.c.id == bindparam("upload"))
     .values(pieces_size=uploads.c.pieces_size + bindparam("added"))
@@ -76,12 +80,12 @@ _COUNT = (
 
 def insert_uploads(conn: Connection, new: list[Upload]) -> None:
     """Add uploads, all in one statement."""
-    conn.execute(_INSERT, [_row(upload) for upload in new])
+    _INSERT.run_many(conn, [_row(upload) for upload in new])
 
 
 def find(conn: Connection, upload_id: str) -> Upload | None:
     """Return an upload by its id."""
-    return _first(conn.execute(_BY_ID, {"upload": upload_id}).first())
+    return _first(_BY_ID.first(conn, {"upload": upload_id}))
 
 
 class Usable(msgspec.Struct, frozen=True):
@@ -95,7 +99,7 @@ class Usable(msgspec.Struct, frozen=True):
 
 def find_usable(conn: Connection, upload_id: str, now: datetime) -> Usable | None:
     """Return an upload by its id if the key that its ticket was made with is still good."""
-    row = conn.execute(_USABLE, {"upload": upload_id, "now": now}).first()
+    row = _USABLE.first(conn, {"upload": upload_id, "now": now})
     if row is None:
         return None
     split = len(_COLUMNS)
@@ -144,14 +148,16 @@ def move_for_file(conn: Connection, file_id: str, path: str) -> None:
 
 def update_upload(conn: Connection, upload_id: str, **values: Any) -> None:
     """Change columns of one upload."""
-    conn.execute(update(uploads).where(uploads.c.id == upload_id).values(**values))
+    change(conn, uploads, upload_id, values)
 
 
+@brief
 def narrow(conn: Connection, upload_id: str, largest: int) -> None:
     """Let an upload take at most ``largest`` bytes."""
     update_upload(conn, upload_id, max_size=largest)
 
 
+@brief
 def touch(conn: Connection, upload_id: str, now: datetime) -> None:
     """Note that something came, or is coming, for an upload."""
     update_upload(conn, upload_id, touched_at=now)
@@ -159,9 +165,9 @@ def touch(conn: Connection, upload_id: str, now: datetime) -> None:
 
 def begin_part(conn: Connection, upload_id: str, number: int, block_id: str | None = None) -> bool:
     """Note that a part is being sent; True for the first time, when nothing else can be writing in its place."""
-    if conn.execute(_BEGIN_AGAIN, {"upload": upload_id, "part": number}).rowcount:
+    if _BEGIN_AGAIN.run(conn, {"upload": upload_id, "part": number}):
         return False
-    conn.execute(_INSERT_PART, {"upload_id": upload_id, "number": number, "attempts": 1, "block_id": block_id})
+    _INSERT_PART.run(conn, {"upload_id": upload_id, "number": number, "attempts": 1, "block_id": block_id})
     return True
 
 
@@ -178,7 +184,7 @@ def number_of_block(conn: Connection, upload_id: str, block_id: str) -> int:
 
 def list_blocks(conn: Connection, upload_id: str) -> list[Part]:
     """Return the blocks that have arrived, by id."""
-    return [Part(*row) for row in conn.execute(_BLOCKS, {"upload": upload_id})]
+    return [Part(*row) for row in _BLOCKS.all(conn, {"upload": upload_id})]
 
 
 def count_pieces(conn: Connection, upload_id: str) -> int:
@@ -225,7 +231,7 @@ def delete_all_pieces(conn: Connection, upload_id: str) -> None:
 
 def reserve(conn: Connection, upload_id: str, length: int) -> int:
     """Set ``length`` bytes aside at the end of the blob; return their offset."""
-    end: int = conn.execute(_GROW, {"upload": upload_id, "grown": length}).scalar_one()
+    end: int = _GROW.scalar(conn, {"upload": upload_id, "grown": length})
     return end - length
 
 
@@ -240,19 +246,19 @@ def put_part(conn: Connection, upload_id: str, part: Part) -> None:
 
 def count_bytes(conn: Connection, upload_id: str, added: int) -> int:
     """Add to how many bytes the parts and blocks of an upload have together, and return that."""
-    total: int = conn.execute(_COUNT, {"upload": upload_id, "added": added}).scalar_one()
+    total: int = _COUNT.scalar(conn, {"upload": upload_id, "added": added})
     return total
 
 
 def find_part(conn: Connection, upload_id: str, number: int) -> Part | None:
     """Return a part that has arrived."""
-    row = conn.execute(_PART, {"upload": upload_id, "part": number}).first()
+    row = _PART.first(conn, {"upload": upload_id, "part": number})
     return None if row is None else Part(*row)
 
 
 def list_parts(conn: Connection, upload_id: str) -> list[Part]:
     """Return the parts that have arrived, by number."""
-    return [Part(*row) for row in conn.execute(_PARTS, {"upload": upload_id})]
+    return [Part(*row) for row in _PARTS.all(conn, {"upload": upload_id})]
 
 
 def list_idle(conn: Connection, before: datetime, limit: int) -> list[Upload]:
@@ -293,7 +299,7 @@ def count_living(conn: Connection) -> dict[str, int]:
 
 def find_writer(conn: Connection, upload_id: str) -> tuple[str | None, bool]:
     """Return which request is writing the upload's stream, and whether another waits for it to stop."""
-    row = conn.execute(_WRITER, {"upload": upload_id}).first()
+    row = _WRITER.first(conn, {"upload": upload_id})
     return (None, False) if row is None else (row[0], row[1])
 
 

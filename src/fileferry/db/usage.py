@@ -12,15 +12,16 @@ import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from fileferry.db.schema import files, usage, versions
+from fileferry.db.statements import Kept
 from fileferry.model import File, State, Version
 
 _ENDED = [state.value for state in (State.EXPIRED, State.DELETED, State.REJECTED)]
 KEPT = versions.c.state.not_in(_ENDED)
 """That a version counts."""
 
-_ROW = select(usage.c.bytes, usage.c.files).where(usage.c.subject == bindparam("of"))
-_ANY = select(usage.c.subject).limit(1)
-_COUNT = (
+_ROW = Kept(select(usage.c.bytes, usage.c.files).where(usage.c.subject == bindparam("of")))
+_ANY = Kept(select(usage.c.subject).limit(1))
+_COUNT = Kept(
     update(usage)
     .where(usage.c.subject.in_([bindparam(f"subject{number}") for number in range(4)]))
     .values(bytes=usage.c.bytes + bindparam("more_bytes"), files=usage.c.files + bindparam("more_files"))
@@ -63,7 +64,7 @@ def add(conn: Connection, file: File, version: Version) -> None:
 
 def end(conn: Connection, ending: Any) -> None:
     """Count off the versions that ``ending``, a condition on their table, is true of, before their state is changed."""
-    if conn.execute(_ANY).first() is None:
+    if _ANY.first(conn) is None:
         return
     query = select(*_OWNERS, *_SUMS).join_from(versions, files, files.c.id == versions.c.file_id)
     for *owners, size, count in conn.execute(query.where(KEPT, ending).group_by(*_OWNERS)).all():
@@ -72,7 +73,7 @@ def end(conn: Connection, ending: Any) -> None:
 
 def find(conn: Connection, subject: str) -> Usage | None:
     """Return somebody's row, where there is one."""
-    row = conn.execute(_ROW, {"of": subject}).first()
+    row = _ROW.first(conn, {"of": subject})
     return None if row is None else Usage(*row)
 
 
@@ -115,7 +116,7 @@ def _count(conn: Connection, owners: tuple[str, str, str | None, str | None], si
         "subject2": "" if key_id is None else of_key(key_id),
         "subject3": "" if end_user is None else of_end_user(organization_id, end_user),
     }
-    conn.execute(_COUNT, {**subjects, "more_bytes": size, "more_files": number})
+    _COUNT.run(conn, {**subjects, "more_bytes": size, "more_files": number})
 
 
 def _owned(subject: str) -> Any:

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, insert, or_, select, update
 
 from fileferry.db.schema import workspaces
+from fileferry.db.statements import Kept, KeptRecord, change
 from fileferry.model import Limits, Workspace
 
 _COLUMNS = [getattr(workspaces.c, name) for name in Workspace.__struct_fields__]
 _WORKSPACE = select(*_COLUMNS)
-_DEFAULT = _WORKSPACE.where(workspaces.c.organization_id == bindparam("organization"), workspaces.c.is_default)
-_BY_ID = _WORKSPACE.where(workspaces.c.id == bindparam("workspace"))
-_ADVANCE = (
-    update(workspaces)
-    .where(workspaces.c.id == bindparam("workspace"), workspaces.c.last_number < bindparam("clock"))
-    .values(last_number=bindparam("last"))
-    .returning(workspaces.c.last_number)
+
+
+def _workspace(row: Sequence[Any]) -> Workspace:
+    values = dict(zip(Workspace.__struct_fields__, row, strict=True))
+    return Workspace(**{**values, "limits": msgspec.convert(values["limits"], Limits)})
+
+
+_DEFAULT = KeptRecord(
+    _WORKSPACE.where(workspaces.c.organization_id == bindparam("organization"), workspaces.c.is_default), _workspace
 )
-_STEP = (
+_BY_ID = KeptRecord(_WORKSPACE.where(workspaces.c.id == bindparam("workspace")), _workspace)
+_LAST: ColumnElement[int] = workspaces.c.last_number
+_DRAW = Kept(
     update(workspaces)
     .where(workspaces.c.id == bindparam("workspace"))
-    .values(last_number=workspaces.c.last_number + bindparam("count"))
-    .returning(workspaces.c.last_number)
+    .values(
+        # The greater of the two; the name of that function differs between databases.
+        last_number=bindparam("count") + case((bindparam("before") > _LAST, bindparam("before")), else_=_LAST),
+        living_files=workspaces.c.living_files + bindparam("living"),
+    )
+    .returning(_LAST)
 )
-_COUNT = (
+_COUNT = Kept(
     update(workspaces)
     .where(workspaces.c.id == bindparam("workspace"))
     .values(
@@ -54,12 +64,12 @@ def find(conn: Connection, organization_id: str, id_or_name: str) -> Workspace |
 
 def find_by_id(conn: Connection, workspace_id: str) -> Workspace:
     """Return the workspace that something is in."""
-    return _workspace(conn.execute(_BY_ID, {"workspace": workspace_id}).one())
+    return _there(_BY_ID.find(conn, {"workspace": workspace_id}))
 
 
 def find_default(conn: Connection, organization_id: str) -> Workspace:
     """Return the workspace that every organization has."""
-    return _workspace(conn.execute(_DEFAULT, {"organization": organization_id}).one())
+    return _there(_DEFAULT.find(conn, {"organization": organization_id}))
 
 
 def list_workspaces(conn: Connection, organization_id: str, after_id: str, limit: int) -> list[Workspace]:
@@ -70,22 +80,22 @@ def list_workspaces(conn: Connection, organization_id: str, after_id: str, limit
 
 def update_workspace(conn: Connection, workspace_id: str, **values: Any) -> None:
     """Change columns of one workspace."""
-    conn.execute(update(workspaces).where(workspaces.c.id == workspace_id).values(**values))
+    change(conn, workspaces, workspace_id, values)
 
 
-def next_numbers(conn: Connection, workspace_id: str, now: datetime, count: int = 1) -> int:
-    """Return the first of ``count`` numbers above every earlier one of the workspace: nanoseconds of ``now``, or the next."""
-    clock = int(now.timestamp() * 1_000_000) * 1000
-    # Two statements rather than a greatest(): its name differs between databases.
-    last = conn.execute(_ADVANCE, {"workspace": workspace_id, "clock": clock, "last": clock + count - 1}).scalar()
-    if last is None:
-        last = conn.execute(_STEP, {"workspace": workspace_id, "count": count}).scalar_one()
+def next_numbers(conn: Connection, workspace_id: str, now: datetime, count: int = 1, *, living: int = 0) -> int:
+    """Return the first of ``count`` numbers above every earlier one of the workspace: nanoseconds of ``now``, or the next.
+
+    ``living`` is added to how many living files the workspace has.
+    """
+    before = int(now.timestamp() * 1_000_000) * 1000 - 1
+    last = _DRAW.scalar(conn, {"workspace": workspace_id, "before": before, "count": count, "living": living})
     return int(last) - count + 1
 
 
 def count_files(conn: Connection, workspace_id: str, *, living: int = 0, deleted: int = 0) -> None:
     """Add to how many living and how many restorable files the workspace has."""
-    conn.execute(_COUNT, {"workspace": workspace_id, "living": living, "deleted": deleted})
+    _COUNT.run(conn, {"workspace": workspace_id, "living": living, "deleted": deleted})
 
 
 def counted_files(conn: Connection, workspace_id: str) -> tuple[int, int]:
@@ -95,6 +105,6 @@ def counted_files(conn: Connection, workspace_id: str) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def _workspace(row: Row[Any]) -> Workspace:
-    values = dict(zip(Workspace.__struct_fields__, row, strict=True))
-    return Workspace(**{**values, "limits": msgspec.convert(values["limits"], Limits)})
+def _there(workspace: Workspace | None) -> Workspace:
+    assert workspace is not None, "a row refers to it, and none is ever deleted"
+    return workspace

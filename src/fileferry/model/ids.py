@@ -25,7 +25,8 @@ def new_id(now: datetime) -> str:
             value = _last_id + 1 + secrets.randbits(32)
         _last_id = value
     high, low = value >> 62, value & (1 << 62) - 1
-    return str(uuid.UUID(int=(high >> 12) << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0b10 << 62 | low))
+    digits = f"{(high >> 12) << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0b10 << 62 | low:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def is_uuid(text: str) -> bool:

@@ -51,7 +51,7 @@ def parse_size(text: str) -> int:
 
 def format_time(moment: datetime) -> str:
     """Write a time as RFC 3339 in UTC with milliseconds, for example ``2026-11-21T09:30:00.000Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def format_optional_time(moment: datetime | None) -> str | None:

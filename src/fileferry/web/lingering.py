@@ -27,12 +27,13 @@ class Lingering:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Wrap one request; anything that is not HTTP, or that has no body, passes through."""
-        if scope["type"] != "http" or not _has_body(scope):
+        has_body, awaits_continue = _announced(scope) if scope["type"] == "http" else (False, False)
+        if not has_body:
             await self._application(scope, receive, send)
             return
         unread = True
         # A client that asked first sends its body once it was asked for, which is when the server says 100 (RFC 9110, 10.1.1).
-        sends = not _awaits_continue(scope)
+        sends = not awaits_continue
 
         async def watched_receive() -> Message:
             nonlocal unread, sends
@@ -72,12 +73,12 @@ async def _drain(receive: Receive, most_seconds: float) -> None:
                     came += len(message.get("body", b""))
 
 
-def _has_body(scope: Message) -> bool:
-    return any(
-        (name == b"content-length" and value != b"0") or name == b"transfer-encoding"
-        for name, value in scope["headers"]
-    )
-
-
-def _awaits_continue(scope: Message) -> bool:
-    return any(name == b"expect" for name, _value in scope["headers"])
+def _announced(scope: Message) -> tuple[bool, bool]:
+    """Return whether a request has a body, and whether its client waits to be asked for that."""
+    has_body = awaits_continue = False
+    for name, value in scope["headers"]:
+        if (name == b"content-length" and value != b"0") or name == b"transfer-encoding":
+            has_body = True
+        elif name == b"expect":
+            awaits_continue = True
+    return has_body, awaits_continue

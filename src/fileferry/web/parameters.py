@@ -43,9 +43,9 @@ def refuse_unknown_query(request: Request[Any, Any, Any], *further: str) -> None
 
     Also for one that comes twice where one value is meant, and for one without a value, unless that is what it is by default.
     """
-    sent = request.query_params.multi_items()
-    if not sent:
+    if not request.scope["query_string"]:
         return
+    sent = request.query_params.multi_items()
     known = _known_of.get(request.route_handler) or _learn(request)
     seen: set[str] = set()
     for name, value in sent:

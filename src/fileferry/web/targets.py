@@ -46,12 +46,17 @@ async def refuse_other_spellings(connection: ASGIConnection[Any, Any, Any, Any],
     What stands for a parameter may be encoded as its client likes, and a path of a user may be any.
     """
     sent: bytes = connection.scope["raw_path"]
-    if b"%" not in sent and b"//" not in sent and not sent.endswith(b"/"):
+    if is_spelt_once(sent):
         return
     template: str = connection.scope["path_template"]
     ends_in_path = any(str(value).startswith("/") for value in connection.path_params.values())
     if not _is_spelt(sent.decode("latin-1"), template, ends_in_path):
         raise NotFound("There is nothing at this address.")
+
+
+def is_spelt_once(sent: bytes) -> bool:
+    """Whether a path as it was sent holds nothing that could be written in another way."""
+    return b"%" not in sent and b"//" not in sent and not sent.endswith(b"/")
 
 
 def _is_spelt(sent: str, template: str, ends_in_path: bool) -> bool:

@@ -12,6 +12,7 @@ from fileferry.engine.engine import Engine
 from fileferry.errors import FileTooLarge, LinkRefused
 from fileferry.model import Upload
 from fileferry.web import cors
+from fileferry.web.express import EXPRESS
 from fileferry.web.requests import AnyRequest
 from fileferry.web.standing import begin_standing
 from fileferry.wire import azure, forms, gcs, plain, rufh, s3, tus
@@ -35,7 +36,7 @@ _PROTOCOLS: tuple[WireProtocol, ...] = (forms, azure, tus, rufh, s3, gcs, plain)
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
 
 
-@route("/u/{upload_id:str}/{name:path}", http_method=_METHODS)
+@route("/u/{upload_id:str}/{name:path}", http_method=_METHODS, opt=EXPRESS)
 async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Response[Any]:
     """Take the bytes of an upload at its signed URL, by whichever upload protocol the client speaks."""
     found, grant = await engine.tickets.at(upload_id, links.words(request.query_params.multi_items()))

@@ -17,6 +17,7 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes
 from fileferry.errors import InvalidParameter
 from fileferry.model import Principal, Scope, StoredFile, clean_name, clean_path, normalized
+from fileferry.web.express import EXPRESS
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
@@ -97,7 +98,7 @@ async def delete_file_at_path(
     await engine.changes.delete_at(principal, workspace, clean_path(sent_path(request, _PATH_PREFIX)))
 
 
-@get("/files/{file_id:str}")
+@get("/files/{file_id:str}", opt=EXPRESS)
 async def get_file(
     request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
 ) -> FileObject:

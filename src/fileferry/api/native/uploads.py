@@ -20,6 +20,7 @@ from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
 from fileferry.model import Principal, Scope, State, Upload, UploadState, canonical_id, clean_path
 from fileferry.web.entity_tags import preconditions
+from fileferry.web.express import EXPRESS
 from fileferry.web.framing import file_bytes, refuse_piece
 from fileferry.web.requests import (
     AnyRequest,
@@ -94,7 +95,7 @@ class UploadCompletion(msgspec.Struct, forbid_unknown_fields=True):
     parts: list[UploadedPart] | None = None
 
 
-@post(["/upload", "/upload/{path:path}"], operation_class=takes({"*/*": BINARY}))
+@post(["/upload", "/upload/{path:path}"], operation_class=takes({"*/*": BINARY}), opt=EXPRESS)
 async def hand_off(
     request: AnyRequest,
     engine: Engine,
@@ -112,7 +113,12 @@ async def hand_off(
     return await _upload(request, engine, principal, new)
 
 
-@route(["/upload", "/upload/{path:path}"], http_method=[HttpMethod.PUT], operation_class=takes({"*/*": BINARY}))
+@route(
+    ["/upload", "/upload/{path:path}"],
+    http_method=[HttpMethod.PUT],
+    operation_class=takes({"*/*": BINARY}),
+    opt=EXPRESS,
+)
 async def put_at_path(
     request: AnyRequest,
     engine: Engine,
@@ -130,7 +136,7 @@ async def put_at_path(
     return await _upload(request, engine, principal, new)
 
 
-@post("/uploads", operation_class=takes_json(NewUpload))
+@post("/uploads", operation_class=takes_json(NewUpload), opt=EXPRESS)
 async def create_upload(request: AnyRequest, engine: Engine, principal: Principal) -> Response[UploadObject]:
     """Ask for a ticket: a signed URL that takes the bytes without the key, whole or in parts."""
     asked = await json_body(request, engine, Scope.UPLOAD, NewUpload)
@@ -157,7 +163,7 @@ async def create_upload(request: AnyRequest, engine: Engine, principal: Principa
     return created(request, engine, f"/api/uploads/{upload.id}", upload_object(request, engine, upload, []))
 
 
-@get("/uploads/{upload_id:str}")
+@get("/uploads/{upload_id:str}", opt=EXPRESS)
 async def get_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
     """See how far an upload is, with a fresh signed URL: all that is needed to go on after a crash.
 
@@ -188,7 +194,7 @@ async def stream_upload(request: AnyRequest, engine: Engine, principal: Principa
     return upload_object(request, engine, upload, [])
 
 
-@post("/uploads/{upload_id:str}/complete", status_code=200, operation_class=takes_json(UploadCompletion))
+@post("/uploads/{upload_id:str}/complete", status_code=200, operation_class=takes_json(UploadCompletion), opt=EXPRESS)
 async def complete_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> FileObject:
     """Make the file of what has arrived; copies no bytes, and completing again is no error.
 

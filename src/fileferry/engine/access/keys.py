@@ -25,7 +25,6 @@ from fileferry.model import (
     Clock,
     Key,
     Limits,
-    Organization,
     Page,
     Principal,
     Scope,
@@ -111,9 +110,11 @@ class Keys:
         if found is None:
             raise Unauthorized()
         key, owner = found
+        if key.organization_id is None and organization is not None:
+            owner = await self._database.lookup(organizations.find_organization, organization)
         if owner is None:
-            owner = await self._root_organization(organization)
-        elif organization not in (None, owner.id, owner.slug):
+            raise NotFound(f"There is no organization {organization!r}.")
+        if organization not in (None, owner.id, owner.slug):
             raise NotFound()
         if not policy.may_act_for(key, end_user):
             raise Forbidden("This API key acts for end users: name one that it may act for, in the header user-id.")
@@ -258,15 +259,6 @@ class Keys:
 
         return await self._database.free(store), secret
 
-    async def _root_organization(self, id_or_slug: str | None) -> Organization:
-        if id_or_slug is None:
-            found = await self._database.lookup(organizations.find_default_organization)
-        else:
-            found = await self._database.lookup(organizations.find_organization, id_or_slug)
-        if found is None:
-            raise NotFound(f"There is no organization {id_or_slug!r}.")
-        return found
-
 
 def _authorize_keys(principal: Principal) -> None:
     """Raise Forbidden unless the principal may make and change keys: one with limits of its own could give others more."""
@@ -315,7 +307,9 @@ def renewed(conn: Connection, principal: Principal, now: datetime) -> Principal:
     if found is None:
         raise Unauthorized()
     key, owner = found
-    organization = owner or organizations.find_organization(conn, principal.organization.id)
+    organization = owner
+    if key.organization_id is None:  # it acts in any
+        organization = organizations.find_organization(conn, principal.organization.id)
     if organization is None:
         raise Unauthorized()
     if not policy.may_act_for(key, principal.end_user):

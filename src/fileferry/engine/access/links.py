@@ -80,7 +80,7 @@ class Links:
     """Mints with the newest secret, verifies with any. The secret's id is part of every link, so that secrets can rotate."""
 
     def __init__(self, secrets_by_id: dict[int, bytes]) -> None:
-        self._secrets = secrets_by_id
+        self._macs = {id: hmac.new(secret, digestmod="sha256") for id, secret in secrets_by_id.items()}
         self._newest = max(secrets_by_id)
 
     def public_token(self, organization_id: str, file_id: str, version_id: str) -> str:
@@ -95,7 +95,7 @@ class Links:
     def verify_public(self, token: str, stored: StoredFile) -> None:
         """Return if ``token`` was minted for this version; raises NotFound, the same answer as for no such version."""
         raw = _decode_token(token)
-        if raw[0] not in self._secrets:
+        if raw[0] not in self._macs:
             raise NotFound(NOTHING_HERE)
         file, version = stored.file, stored.version
         expected = self._mac(raw[0], "public", file.organization_id, file.id, version.id)
@@ -198,7 +198,7 @@ class Links:
             ends = _time(until)
         except (KeyError, ValueError) as error:
             raise LinkRefused() from error
-        if len(raw) != 1 + _MAC_BYTES or raw[0] not in self._secrets or ends <= now:
+        if len(raw) != 1 + _MAC_BYTES or raw[0] not in self._macs or ends <= now:
             raise LinkRefused()
         return until, raw[0], raw[1:]
 
@@ -228,7 +228,10 @@ class Links:
         return self._sign(secret_id, "\n".join(parts).encode())
 
     def _sign(self, secret_id: int, message: bytes) -> bytes:
-        return hmac.digest(self._secrets[secret_id], message, "sha256")[:_MAC_BYTES]
+        # A copy of one that has the secret already: hmac.digest prepares it anew each time, and lets other threads in between.
+        mac = self._macs[secret_id].copy()
+        mac.update(message)
+        return mac.digest()[:_MAC_BYTES]
 
 
 def asker(query: Mapping[str, str], upload: Upload) -> str:

@@ -105,6 +105,8 @@ def check_metadata(settings: Settings, metadata: dict[str, Any]) -> None:
     level: list[Any] = [metadata]
     for _ in range(_DEEPEST_METADATA):
         level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            break
     if level:
         raise InvalidMetadata(f"metadata may be nested at most {_DEEPEST_METADATA} deep.")
     if len(msgspec.json.encode(metadata)) > settings.max_metadata:

@@ -29,7 +29,7 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
     current = files.find(conn, target.id) if target is not None else None
     if place.preconditions != Preconditions():
         place.preconditions.verify(None if current is None else files.find_newest(conn, current.file.id))
-    sequence = workspaces.next_numbers(conn, place.workspace_id, now)
+    sequence = workspaces.next_numbers(conn, place.workspace_id, now, living=1 if current is None else 0)
     file = target or paths.new_file(conn, place, now)
     version = Version(
         id=place.version_id or content.blob_key or new_id(now),
@@ -61,9 +61,7 @@ def add(conn: Connection, place: Placement, content: Content, now: datetime) -> 
         file = _make_current(conn, file, version, place.metadata, now)
     elif current is not None:
         file = lives.outlast(conn, current)
-    if current is None:
-        workspaces.count_files(conn, file.workspace_id, living=1)
-    elif place.rules is None:
+    if current is not None and place.rules is None:
         _supersede(conn, current, now)
     if place.rules is None:
         announcements.announce(conn, "file.ready", file, now, version)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 
-import puremagic
-
 from fileferry.engine.inspection.declarations import effective_type, parameters_of
 from fileferry.engine.inspection.media_signatures import media_of
 from fileferry.engine.inspection.media_types import (
@@ -28,6 +26,7 @@ from fileferry.engine.inspection.media_types import (
     is_text,
     related,
 )
+from fileferry.engine.inspection.signature_index import matches
 
 SNIFFED_BYTES = 4096
 _JSON_START = re.compile(r'\s*[\[{"0-9tfn-]')
@@ -191,15 +190,11 @@ def _media(head: bytes, claimed: str) -> str | None:
 def _signature(head: bytes, text: str | None, claimed: str) -> str | None:
     if text is not None and head.isascii():
         return None
-    try:
-        matches = puremagic.magic_string(head)
-    except puremagic.PureError:  # nothing matched
-        return None
-    if text is not None:
-        # Signatures that are words ("From:", "ID3", "BM") begin many a text; bytes above ASCII do not stand so by chance.
-        matches = [match for match in matches if not match.byte_match.isascii()]
+    # Signatures that are words ("From:", "ID3", "BM") begin many a text; bytes above ASCII do not stand so by chance.
     found = [
-        (match.confidence, canonical(match.mime_type)) for match in matches if match.mime_type not in ("", GENERIC_TYPE)
+        (match.confidence, canonical(match.mime_type))
+        for match in matches(head)
+        if match.mime_type not in ("", GENERIC_TYPE) and (text is None or not match.byte_match.isascii())
     ]
     best = max((confidence for confidence, _ in found), default=0)
     equals = [media_type for confidence, media_type in found if confidence == best >= _WEAK]

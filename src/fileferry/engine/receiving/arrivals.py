@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobAssembled, BlobStore
 from fileferry.db import uploads
 from fileferry.db.database import Database
+from fileferry.db.writer import brief
 from fileferry.engine.access.rates import Rates, Toll
 from fileferry.engine.files.placement import Content
 from fileferry.engine.inspection import signatures
@@ -138,6 +139,7 @@ class Arrivals:
         # Enough for whatever the part turns out to be; setting it aside costs nothing until it is written.
         return next(size for size in (expected, announced, limit) if size is not None)
 
+    @brief
     def _begin_block(self, conn: Connection, upload_id: str, block_id: str, room: int) -> tuple[int, int, str]:
         blob_key = self._gathering_blob(conn, upload_id)
         present = uploads.any_block(conn, upload_id)
@@ -149,6 +151,7 @@ class Arrivals:
         uploads.begin_part(conn, upload_id, number, block_id)
         return number, uploads.reserve(conn, upload_id, room), blob_key
 
+    @brief
     def _begin_part(
         self, conn: Connection, upload_id: str, number: int, room: int, wire: Mapping[str, Any] | None
     ) -> tuple[int, str]:
@@ -172,6 +175,7 @@ class Arrivals:
         uploads.update_upload(conn, upload_id, blob_key=blob_key)
         return blob_key
 
+    @brief
     def record_whole(self, conn: Connection, upload: Upload, content: Content) -> tuple[str | None, StoredFile | None]:
         """Move an upload to received; return the key of the blob that this replaces, and the version of one that completes itself.
 
@@ -193,6 +197,7 @@ class Arrivals:
         stored = self.completion.record(conn, [upload.id])[0] if upload.auto_complete else None
         return current.blob_key, stored
 
+    @brief
     def record_part(self, conn: Connection, upload: Upload, part: Part, blob_key: str) -> Part | None:
         """Record a part whose bytes are durable in this blob; return the one that it replaces."""
         current = reload(conn, upload.id)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import events, files, upkeep, uploads
 from fileferry.db.database import Database
+from fileferry.db.writer import brief
 from fileferry.engine.access import limits
 from fileferry.engine.access.quotas import quotas_of
 from fileferry.engine.files import versions
@@ -39,6 +40,9 @@ from fileferry.errors import (
 )
 from fileferry.model import Clock, Digests, Part, State, StoredFile, Upload, UploadState, entity_tag
 from fileferry.settings import Settings
+
+MOST_BRIEF = 8
+"""How many uploads opened or completed together are still a brief write."""
 
 
 class Completion:
@@ -191,7 +195,8 @@ class Completion:
             if upload.state is UploadState.RECEIVED and upload.content and not upload.content["content_type"]:
                 await self.assemble(upload)
         try:
-            stored = await self._database.write(self.record, [upload.id for upload in found])
+            recording = self.record if len(found) > MOST_BRIEF else self._record_few
+            stored = await self._database.write(recording, [upload.id for upload in found])
         except FileTooLarge:
             if len(found) == 1 and found[0].end_user is not None:
                 await self._database.free(refuse_too_long, found[0].id, self._clock())
@@ -205,6 +210,7 @@ class Completion:
     async def _update(self, upload: Upload, **values: Any) -> None:
         """Record what assembling came to, unless the upload has moved on meanwhile: ended, completed, or sent anew whole."""
 
+        @brief
         def record(conn: Connection) -> None:
             if self._is_still(conn, upload):
                 uploads.update_upload(conn, upload.id, **values)
@@ -225,6 +231,10 @@ class Completion:
         if missing:
             raise NotUploaded(ids=missing)
         return [self._add(conn, upload) for upload in found]
+
+    @brief
+    def _record_few(self, conn: Connection, upload_ids: Sequence[str]) -> list[StoredFile]:
+        return self.record(conn, upload_ids)
 
     def _add(self, conn: Connection, upload: Upload) -> StoredFile:
         if upload.state is UploadState.COMPLETED:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobStore
 from fileferry.db import files, uploads
 from fileferry.db.database import Database
+from fileferry.db.writer import brief
 from fileferry.engine.access.rates import Rates
 from fileferry.engine.files.placement import Content
 from fileferry.engine.inspection.declarations import agreed_type
@@ -294,6 +295,7 @@ class Streams:
         # It hangs, or died with its process. Should it wake up it finds itself replaced, and what it writes lies apart.
         await self._database.write(_depose, upload_id)
 
+    @brief
     def _claim(self, conn: Connection, upload_id: str, token: str, offset: int) -> Upload | None:
         """Make a request the one that writes, with a run of bytes to write to; None where another was faster."""
         upload = reload(conn, upload_id)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from fileferry.db import files, keys, uploads
 from fileferry.db.database import Database
 from fileferry.db.uploads import Usable
+from fileferry.db.writer import brief
 from fileferry.engine.access import limits, links, policy
 from fileferry.engine.access.links import Grant, Links, Right
 from fileferry.engine.access.rates import Rates
@@ -23,6 +24,7 @@ from fileferry.engine.inspection.declarations import agreed_type
 from fileferry.engine.inspection.digests import Algorithm
 from fileferry.engine.receiving import lapse
 from fileferry.engine.receiving.completion import (
+    MOST_BRIEF,
     Completion,
     ReceivedBytes,
     completed,
@@ -70,12 +72,13 @@ class Tickets:
         for promise in promises:
             policy.check_metadata(self._settings, promise.metadata)
         await self._rates.spend_tickets(principal, len(promises))
-        return await self._database.grow(self._open, principal, promises)
+        opening = self._open if len(promises) > MOST_BRIEF else self._open_few
+        return await self._database.grow(opening, principal, promises)
 
     async def get(self, principal: Principal, upload_id: str) -> Upload:
         """Return an upload of the organization; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
-        upload = await self._database.read(uploads.find, upload_id)
+        upload = await self._database.lookup(uploads.find, upload_id)
         if upload is None or not policy.sees(principal, upload):
             raise NotFound("There is no upload with this id, or this key may not see it.")
         return upload
@@ -84,7 +87,7 @@ class Tickets:
         """Return the upload that is to make, or has made, a file; raises NotFound."""
         policy.authorize(principal, Scope.UPLOAD)
         organization_id, reach = principal.organization.id, policy.reach(principal)
-        found = await self._database.read(uploads.find_by_files, organization_id, [file_id], reach)
+        found = await self._database.lookup(uploads.find_by_files, organization_id, [file_id], reach)
         if file_id not in found:
             raise NotFound("There is no upload for a file with this id, or this key may not see it.")
         return found[file_id]
@@ -219,6 +222,8 @@ class Tickets:
 
     async def parts(self, upload: Upload) -> list[Part]:
         """Return the parts that have arrived, by number."""
+        if upload.blob_key is None:  # there is nothing that they could be in
+            return []
         return await self._database.read(uploads.list_parts, upload.id)
 
     async def open_partial(self, upload: Upload, size: int | None = None) -> Upload:
@@ -338,7 +343,8 @@ class Tickets:
         """
         policy.authorize(principal, Scope.UPLOAD)
         organization_id, reach = principal.organization.id, policy.reach(principal)
-        found = await self._database.read(uploads.find_by_files, organization_id, list(file_ids), reach)
+        find = self._database.read if len(file_ids) > MOST_BRIEF else self._database.lookup
+        found = await find(uploads.find_by_files, organization_id, list(file_ids), reach)
         refuse_unknown(file_ids, found)
         return await self._completion.finish([found[file_id] for file_id in dict.fromkeys(file_ids)])
 
@@ -356,6 +362,10 @@ class Tickets:
 
     def _open(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
         return insert_promised(conn, principal, promises, self._settings, self._clock())
+
+    @brief
+    def _open_few(self, conn: Connection, principal: Principal, promises: Sequence[Promise]) -> list[Upload]:
+        return self._open(conn, principal, promises)
 
     def _find_unfinished(
         self, conn: Connection, principal: Principal, file_id: str, number: int, workspace: str | None

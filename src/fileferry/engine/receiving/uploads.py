@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobStore
 from fileferry.db import bookkeeping, files
 from fileferry.db.database import Database
+from fileferry.db.writer import brief
 from fileferry.engine.access import limits, policy
 from fileferry.engine.access.keys import renewed
 from fileferry.engine.access.quotas import quotas_of, refuse_full, refuse_more
@@ -241,6 +242,7 @@ class Incoming:
             digests=self._intake.hasher.digests(),
         )
 
+    @brief
     def _record(self, conn: Connection, new: NewFile, content: Content) -> Received:
         if new.idempotency_key is None:
             return self._add(conn, new, content)

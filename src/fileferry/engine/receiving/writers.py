@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from fileferry.blobs.store import BlobAssembled, BlobStore
 from fileferry.db import uploads
 from fileferry.db.database import Database
+from fileferry.db.writer import brief
 from fileferry.engine.access.rates import Toll
 from fileferry.engine.inspection.digests import Algorithm, Hasher, combine_crc32c
 from fileferry.engine.receiving.completion import refuse_ended, reload
@@ -161,6 +162,7 @@ class Writer:
             raise AlreadyUploaded() from error
         self.upload = await self._means.database.write(self._record)
 
+    @brief
     def _record(self, conn: Connection) -> Upload:
         upload = reload(conn, self.upload.id)
         refuse_more(upload)
@@ -229,6 +231,7 @@ def refuse_more(upload: Upload) -> None:
         raise AlreadyUploaded("All bytes of this upload have arrived; it takes no more.")
 
 
+@brief
 def _release(conn: Connection, upload_id: str, token: str) -> None:
     writer, _asked = uploads.find_writer(conn, upload_id)
     if writer == token:

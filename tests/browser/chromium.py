@@ -32,13 +32,15 @@ Served = Mapping[str, tuple[str, Path]]
 """What is served at an address: its media type and the file it is in. The page itself is at ``/``."""
 
 
-def outcome_in_chromium(served: Served, told: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Open the page, which finds at ``/told`` what it is told; return what it reports with a POST."""
+def outcome_in_chromium(
+    served: Served, told: dict[str, Any], folder: Path, seconds: float = _SECONDS
+) -> dict[str, Any]:
+    """Open the page, which finds at ``/told`` what it is told; return what it reports with a POST, within ``seconds``."""
     with _page(served, told) as (address, outcomes), (folder / "chromium.log").open("wb") as log:
         command = ["chromium", *_SWITCHES, f"--user-data-dir={folder / 'profile'}", address]
         browser = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            return outcomes.get(timeout=_SECONDS)
+            return outcomes.get(timeout=seconds)
         except queue.Empty:
             raise AssertionError((folder / "chromium.log").read_text(errors="replace")) from None
         finally:

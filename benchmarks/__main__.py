@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import listing, load, machine, plot, presigner, report
+from benchmarks import beside, listing, load, machine, plot, presigner, report
 from benchmarks.earlier import Earlier
 from benchmarks.peers import INSTALL, ROOT, Peer, all_peers, single_peers
 from benchmarks.process import Server, StartError
@@ -125,7 +125,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
-        epilog="`python -m benchmarks listing` measures listing and looking up files among a million instead.",
+        epilog="`python -m benchmarks listing` measures listing and looking up files among a million instead, "
+        "`beside` how long small uploads take beside large work.",
     )
     parser.add_argument("--rounds", type=int, default=5, help="how often every server is measured (%(default)s)")
     parser.add_argument(
@@ -147,4 +148,6 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(listing.main(sys.argv[2:]) if sys.argv[1:2] == ["listing"] else main())
+    others = {"listing": listing.main, "beside": beside.main}
+    named = others.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    sys.exit(main() if named is None else named(sys.argv[2:]))

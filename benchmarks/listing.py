@@ -122,7 +122,7 @@ async def _filled(folder: Path, count: int) -> AsyncIterator[Filled]:
     settings = load({"FILEFERRY_DATA": str(folder), "FILEFERRY_ROOT_KEY": _KEY})
     await prepare(settings)
     started = time.perf_counter()
-    _fill(settings, count)
+    fill(settings, count)
     print(f"{count:,} files written in {time.perf_counter() - started:.0f} s", flush=True)
     async with opened(settings) as engine:
         yield Filled(engine, await engine.keys.authenticate(_KEY, None), count)
@@ -143,7 +143,8 @@ async def _timed(ask: Asking) -> float:
     return time.perf_counter() - started
 
 
-def _fill(settings: Settings, count: int) -> None:
+def fill(settings: Settings, count: int) -> None:
+    """Write ``count`` files straight into a prepared database that has one workspace."""
     engine = writer_engine(settings.resolved_database_url())
     folder_ids = [new_id(_BEGAN) for _ in range(count // _IN_FOLDER)]
     with engine.connect() as connection:

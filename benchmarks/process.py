@@ -14,7 +14,7 @@ from types import TracebackType
 
 from benchmarks.peers import Peer
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 

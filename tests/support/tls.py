@@ -9,5 +9,5 @@ from httpx._transports import default
 
 def share_one_context() -> None:
     """Give every client that httpx makes from now on the same context, made here."""
-    default.create_ssl_context = functools.cache(default.create_ssl_context)
+    default.create_ssl_context = functools.cache(default.create_ssl_context)  # type: ignore[attr-defined]
     default.HTTPTransport().close()

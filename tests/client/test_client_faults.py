@@ -85,7 +85,7 @@ def test_retry_after_is_waited_for(connect: Any, written: str) -> None:
     with FaultyServer([refused(429, "rate_limited", {"Retry-After": value}), accepted()]) as server:
         began = time.monotonic()
         connect(server.url).upload(b"abc", name="a.txt")
-    assert 0.9 <= time.monotonic() - began < 5
+    assert 0.9 <= time.monotonic() - began < 30
 
 
 def test_a_wait_is_told_before_it_begins(connect: Any) -> None:

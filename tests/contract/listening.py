@@ -41,7 +41,7 @@ class Listener:
         with contextlib.suppress(OSError):  # it has ended by itself
             # Closing alone would not wake the thread.
             self._response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(60)
         self._http.close()
 
     @property

@@ -88,7 +88,7 @@ def test_a_redis_that_hangs_delays_requests_by_seconds_at_most(make_server: Make
     redis.pause()
     started = time.monotonic()
     assert ask(server, key, 200) == {200: 200}
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert readiness(server) == ALONE
     redis.resume()
     eventually(lambda: readiness(server) == SHARED)

@@ -358,7 +358,7 @@ def test_what_the_bytes_raise_comes_through_and_ends_the_connection(run: Run, er
         raise error
 
     async def trial() -> None:
-        async with Scripted(script) as address, asyncio.timeout(10):
+        async with Scripted(script) as address, asyncio.timeout(60):
             with pytest.raises(type(error)) as raised:
                 await Clamd(address, CEILING, MINUTE).scan(broken())
             assert raised.value is error
@@ -376,7 +376,7 @@ def test_a_scan_that_is_cancelled_ends_its_connection(run: Run) -> None:
         ended.set()
 
     async def trial() -> None:
-        async with Scripted(script) as address, asyncio.timeout(10):
+        async with Scripted(script) as address, asyncio.timeout(60):
             scan = asyncio.create_task(Clamd(address, CEILING, MINUTE).scan(these(b"content")))
             await begun.wait()
             scan.cancel()

@@ -337,7 +337,7 @@ def test_judging_begins_while_the_scanner_hangs_over_being_tried(judged: Judged)
         judged.scanner.scan = hang_once  # type: ignore[method-assign]
         running = asyncio.create_task(judged.processing(engine).run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await hanging.wait()
                 while await engine.database.read(jobs.count):
                     await asyncio.sleep(0.01)

@@ -220,6 +220,14 @@ def test_a_misspelt_word_of_tus_is_refused_and_other_metadata_kept(service: Serv
         assert create(**words).status_code == 400, words
 
 
+def test_what_a_published_client_asks_of_workspaces_is_known(service: Service) -> None:
+    listing = "/workspace/orgs/default/workspaces"
+    (workspace, *_) = service.request("GET", f"{listing}?deleted=False").json()["results"]
+    assert service.request("GET", f"{listing}?deleted=true").json()["results"] == []
+    assert service.request("GET", f"{listing}/{workspace['id']}?deleted=False").json()["id"] == workspace["id"]
+    assert service.request("GET", f"{listing}?created_by={workspace['id']}").status_code == 400
+
+
 def test_what_gets_round_caches_is_no_parameter(service: Service) -> None:
     url = service.upload(b"x")["url"]
     assert service.fetch(f"{url}?_=1764000000&utm=x").content == b"x"

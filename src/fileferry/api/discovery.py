@@ -139,21 +139,31 @@ class Health(msgspec.Struct, omit_defaults=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """Which workspaces are asked for."""
+    """Which workspaces are asked for; those that are ``deleted`` are none, as none can be."""
 
     name: str
     order: tuple[tuple[str, bool], ...]
+    deleted: bool
     offset: int
     limit: int
 
 
 def window_of(
-    principal: Principal, name: Name = "", order_by: Order = None, limit: Limit = None, offset: Offset = None
+    principal: Principal,
+    name: Name = "",
+    order_by: Order = None,
+    deleted: Flag = None,
+    limit: Limit = None,
+    offset: Offset = None,
 ) -> Window:
     """Return the window that a query describes; raises InvalidParameter. It needs the principal only to come after it."""
     order = parse_order(order_by, ("name", "created_at", "updated_at", "user_role"))
     return Window(
-        normalized(name or "", "name").casefold(), order, parse_offset(offset), parse_limit(limit, 50, _AT_ONCE)
+        normalized(name or "", "name").casefold(),
+        order,
+        parse_flag("deleted", deleted),
+        parse_offset(offset),
+        parse_limit(limit, 50, _AT_ONCE),
     )
 
 
@@ -194,9 +204,10 @@ async def list_workspace_names(
 
 @get("/workspace/orgs/{organization_id:str}/workspaces/{workspace_id:str}")
 async def get_workspace(
-    request: AnyRequest, engine: Engine, principal: Principal, workspace_id: str
+    request: AnyRequest, engine: Engine, principal: Principal, workspace_id: str, deleted: Flag = None
 ) -> DiscoveredWorkspace:
-    """Describe a workspace."""
+    """Describe a workspace; with ``deleted=true`` a deleted one too, of which there are none."""
+    parse_flag("deleted", deleted)
     found = await engine.workspaces.get(principal, workspace_id)
     return _described(request, engine, principal, found)
 
@@ -234,7 +245,7 @@ router = Router(
 
 async def _workspaces(engine: Engine, principal: Principal, window: Window) -> list[Workspace]:
     every = await _all(lambda after: engine.workspaces.list(principal, after, _AT_ONCE))
-    found = [each for each in every if window.name in each.name.casefold()]
+    found = [each for each in every if window.name in each.name.casefold() and not window.deleted]
     for field, descending in reversed(window.order):  # the last one sorts least
         if field != "user_role":  # the same for all of them
             found.sort(

@@ -687,8 +687,8 @@ def test_a_process_that_ends_hands_over_to_the_next_at_once(service: Service, re
         database.execute("DELETE FROM leases WHERE name = 'webhooks'")
 
     def happen(conn: Any, path: str) -> None:
-        told_of = {"version_id": None, "type": "file.fetched", "data": {"path": path}, "now": service.now}
-        events.append(conn, organization_id=webhook["organization_id"], file_id=path, **told_of)
+        told_of = {"version_id": None, "type": "file.fetched", "data": {"path": path}, "created_at": service.now}
+        events.append_all(conn, [{"organization_id": webhook["organization_id"], "file_id": path, **told_of}])
 
     async def run_and_end(count: int) -> None:
         async with opened(service.settings, service.clock) as engine:

@@ -19,11 +19,11 @@ from fileferry.engine.inspection.signatures import judge_types
 from fileferry.errors import BadRequest, FerryError
 from fileferry.model import clean_name, clean_path, format_time, parse_duration, parse_size
 from fileferry.telemetry import redact
+from fileferry.web.entity_tags import entity_tags
 from fileferry.web.requests import (
     declared_digests,
     decode_cursor,
     encode_cursor,
-    entity_tags,
     parse_expires_at,
     parse_expires_in,
     parse_limit,

@@ -85,7 +85,7 @@ class Judged:
 
     def told(self, file: dict[str, Any]) -> list[str]:
         """Return the types of a file's events, in order, but for fetches: when those are told of depends on how busy it is here."""
-        found = self.run(lambda engine: engine.database.read(events.list_after, 0, 1000))
+        found = self.run(lambda engine: engine.database.read(events.list_following, 0, 1000))
         return [event.type for event in found if event.file_id == file["id"] and event.type != "file.fetched"]
 
     def waiting(self) -> int:

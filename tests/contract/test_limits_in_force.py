@@ -76,7 +76,7 @@ class Tenant:
         async def read() -> list[Any]:
             database = SqliteDatabase(self.service.settings.resolved_database_url())
             try:
-                return await database.read(events.list_after, 0, 1000, self.organization)
+                return await database.read(events.list_after, self.organization, 0, 1000)
             finally:
                 await database.close()
 

@@ -134,7 +134,7 @@ def _of_apis(stage: Stage) -> list[Sent]:
             ((b"Content-Digest", _DIGEST), (b"Content-MD5", _MD5), (b"Want-Repr-Digest", b"sha-256=1, md5=2"), _BINARY),
             b"abc",
         ),
-        Sent("GET", b"/api/files?prefix=folder%2F&limit=2&order=-created_at"),
+        Sent("GET", b"/api/files?prefix=folder%2F&limit=2"),
         Sent(
             "GET", b"/api/events?types=file.ready&limit=2", ((b"Last-Event-ID", b"1"), (b"Accept", b"application/json"))
         ),

@@ -398,11 +398,10 @@ def test_a_receiver_that_asks_for_time_is_sent_nothing_else_meanwhile(service: S
 
     def happen(path: str) -> None:
         with sqlite3.connect(service.data / "fileferry.db", timeout=30) as database:
-            columns = "organization_id, file_id, version_id, type, data, created_at"
-            another = (
-                f"SELECT organization_id, '{path}', NULL, type, '{{\"path\": \"{path}\"}}', created_at FROM events"
-            )
-            database.execute(f"INSERT INTO events ({columns}) {another}")
+            columns = "organization_id, number, file_id, version_id, type, data, created_at"
+            of_another = f"organization_id, number + 1, '{path}', NULL, type, '{{\"path\": \"{path}\"}}', created_at"
+            database.execute(f"INSERT INTO events ({columns}) SELECT {of_another} FROM events")
+            database.execute("UPDATE organizations SET last_event = last_event + 1")
 
     asyncio.run(both())
     assert sorted(path for _type, path in map(told, receiver.received)) == ["a", "a", "b"]

@@ -46,7 +46,6 @@ SHORT = {
     "no such upload": asked("GET", b"/api/uploads/none"),
     "no such file": asked("GET", b"/api/files/none"),
     "a bad signature": asked("PUT", b"/u/none/a?sig=x", b"abc"),
-    "slashes at the end": asked("GET", b"/api//files/none/"),
 }
 LONG = {
     "a parameter": asked("POST", b"/api/upload/a?expires_in=1h", b"abc"),
@@ -55,6 +54,7 @@ LONG = {
     "another address": asked("GET", b"/nothing"),
     "a host that is none": asked("GET", b"/api/files/none", host="a b"),
     "a path of bytes": asked("POST", b"/api/upload/%FF", b"abc", host="a_b"),
+    "slashes at the end": asked("GET", b"/api//files/none/"),
     "options": asked("OPTIONS", b"/u/none/a"),
 }
 

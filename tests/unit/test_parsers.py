@@ -19,9 +19,9 @@ from fileferry.engine.inspection.signatures import judge_types
 from fileferry.errors import BadRequest, FerryError
 from fileferry.model import clean_name, clean_path, format_time, parse_duration, parse_size
 from fileferry.telemetry import redact
+from fileferry.web.digest_fields import declared_digests
 from fileferry.web.entity_tags import entity_tags
 from fileferry.web.requests import (
-    declared_digests,
     decode_cursor,
     encode_cursor,
     parse_expires_at,

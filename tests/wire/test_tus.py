@@ -65,7 +65,8 @@ def test_creation_names_an_absolute_url_that_lives_as_long_as_the_upload(url: st
     assert answer.headers["upload-offset"] == "0"
     assert answer.headers["location"].startswith(url.split("/u/")[0] + "/u/")
     until = parsedate_to_datetime(answer.headers["upload-expires"])
-    assert timedelta(days=6) < until - datetime.now(UTC) <= timedelta(days=7)
+    # What the ticket grants: an hour less than its day is room for a slow machine.
+    assert timedelta(hours=23) < until - datetime.now(UTC) <= timedelta(hours=24)
     then = parsedate_to_datetime(patch(answer.headers["location"], 0, b"a").headers["upload-expires"])
     # With every byte the upload lives on; the URL, by a part of a second at most.
     assert timedelta(0) <= then - until <= timedelta(seconds=1)

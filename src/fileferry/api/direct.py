@@ -19,6 +19,7 @@ from fileferry.errors import InvalidParameter, MissingFile, UnsupportedType
 from fileferry.model import Principal, StoredFile, clean_name, format_optional_time, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.digest_fields import declared_digests
 from fileferry.web.express import EXPRESS
 from fileferry.web.forms import Form, receive_form
 from fileferry.web.framing import refuse_piece
@@ -26,7 +27,6 @@ from fileferry.web.requests import (
     AnyRequest,
     base_url,
     created,
-    declared_digests,
     decode_cursor,
     decode_json,
     encode_cursor,

@@ -11,7 +11,7 @@ from fileferry.api import direct
 from fileferry.api.bodies import takes_json
 from fileferry.api.presigned import FileMetadata, Limits, PresignedFile, Size, presigned_file, promise_of, s3_key_of
 from fileferry.engine.engine import Engine
-from fileferry.engine.receiving.completion import refuse_ended
+from fileferry.engine.receiving.lapse import refuse_ended
 from fileferry.engine.receiving.parts import MOST_PARTS, part_count
 from fileferry.errors import InvalidParameter, NotFound
 from fileferry.model import Part, Principal, Scope, Upload, canonical_id, format_time

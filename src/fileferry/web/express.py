@@ -19,7 +19,7 @@ from fileferry.telemetry import Application, Message, Receive, Send
 from fileferry.web.caching import keep_private
 from fileferry.web.identities import spell
 from fileferry.web.requests import AnyRequest
-from fileferry.web.targets import is_spelt_once, refuse_other_spellings
+from fileferry.web.targets import is_spelt_as_routed, refuse_other_spellings
 from fileferry.web.waiting import tell_applied
 
 EXPRESS = {"express": True}
@@ -100,9 +100,11 @@ class Express:
             way = self._ways[handler] = _Way(handler)
         if way.takes_query and scope["query_string"]:
             return None
-        scope["app"] = scope["litestar_app"] = self._framework
+        found = {**scope, "path": path, "path_params": parameters, "path_template": template, "route_handler": handler}
+        if not is_spelt_as_routed(found, handler):
+            return None
+        scope.update(found, app=self._framework, litestar_app=self._framework)
         scope.setdefault("state", {})
-        scope.update(path=path, path_params=parameters, path_template=template, route_handler=handler)
         return way
 
     async def _called(self, way: _Way, request: AnyRequest) -> Any:
@@ -118,8 +120,6 @@ class Express:
 
 
 def _is_plain(scope: Message) -> bool:
-    """Whether a request has one host, and its address, as nearly all write them; the framework judges others, and refuses some."""
-    sent: bytes = scope["raw_path"]
+    """Whether a request has one host as nearly all write it; the framework judges all others, and refuses some."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
-    has_usual_host = len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
-    return has_usual_host and is_spelt_once(sent) and not scope.get("root_path")
+    return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None and not scope.get("root_path")

@@ -22,9 +22,10 @@ from fileferry.errors import (
     TruncatedBody,
 )
 from fileferry.model import Principal, StoredFile
+from fileferry.web.digest_fields import declared_digests, wanted_digests
 from fileferry.web.form_parts import Decoder, decoder_of, file_name_of, text_of
 from fileferry.web.parameters import unknown_name
-from fileferry.web.requests import AnyRequest, body_of, content_length, declared_digests, wanted_digests
+from fileferry.web.requests import AnyRequest, body_of, content_length
 
 _LARGEST_FIELD = 64 * 1024
 _MOST_PARTS = 16

@@ -45,18 +45,20 @@ async def refuse_other_spellings(connection: ASGIConnection[Any, Any, Any, Any],
 
     What stands for a parameter may be encoded as its client likes, and a path of a user may be any.
     """
-    sent: bytes = connection.scope["raw_path"]
-    if is_spelt_once(sent):
-        return
-    template: str = connection.scope["path_template"]
-    ends_in_path = any(str(value).startswith("/") for value in connection.path_params.values())
-    if not _is_spelt(sent.decode("latin-1"), template, ends_in_path):
+    if not is_spelt_as_routed(connection.scope, connection.route_handler):
         raise NotFound("There is nothing at this address.")
 
 
-def is_spelt_once(sent: bytes) -> bool:
-    """Whether a path as it was sent holds nothing that could be written in another way."""
-    return b"%" not in sent and b"//" not in sent and not sent.endswith(b"/")
+def is_spelt_as_routed(scope: Any, handler: BaseRouteHandler) -> bool:
+    """Whether the address of a request is sent as the route that was found for it is written."""
+    sent: bytes = scope["raw_path"]
+    if b"%" not in sent and b"//" not in sent and not sent.endswith(b"/"):
+        return True
+    # A path that is none is told by whoever takes paths.
+    takes_path = sent.rstrip(b"/").endswith(b"/path") or any(path.endswith(":path}") for path in handler.paths)
+    template: str = scope["path_template"]
+    ends_in_path = any(str(value).startswith("/") for value in scope["path_params"].values())
+    return _is_spelt(sent.decode("latin-1").rstrip("/" if takes_path else ""), template, ends_in_path)
 
 
 def _is_spelt(sent: str, template: str, ends_in_path: bool) -> bool:
@@ -64,6 +66,7 @@ def _is_spelt(sent: str, template: str, ends_in_path: bool) -> bool:
         return True
     segments, wanted = sent.split("/"), template.split("/")
     if ends_in_path:
+        wanted = wanted[:-1]
         segments = segments[: len(wanted)]
     return len(segments) == len(wanted) and all(
         segment != "" if name.startswith("{") else segment == name

@@ -32,15 +32,10 @@ from fileferry.errors import (
 from fileferry.model import Clock, Upload
 from fileferry.web import azure
 from fileferry.web.dates import last_modified
+from fileferry.web.digest_fields import declared_digests
 from fileferry.web.entity_tags import entity_tags
 from fileferry.web.framing import file_bytes, refuse_framed, refuse_range
-from fileferry.web.requests import (
-    AnyRequest,
-    content_length,
-    declared_digests,
-    refuse_encoded,
-    small_body_of,
-)
+from fileferry.web.requests import AnyRequest, content_length, refuse_encoded, small_body_of
 from fileferry.wire import envelope, plain, stated_types
 from fileferry.wire.chunks import refuse_numbered
 from fileferry.wire.xml_lists import TooManyTags, parse_list

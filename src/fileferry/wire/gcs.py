@@ -20,13 +20,13 @@ from fileferry.errors import AlreadyUploaded, BadRequest, DigestMismatch, Trunca
 from fileferry.model import StoredFile, Upload, UploadState
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.digest_fields import declared_digests
 from fileferry.web.framing import file_bytes, refuse_framed
 from fileferry.web.requests import (
     AnyRequest,
     base_url,
     body_of,
     content_length,
-    declared_digests,
     decode_json,
     is_by_ticket,
     refuse_coding,

@@ -12,8 +12,9 @@ from fileferry.engine.receiving.completion import ReceivedBytes
 from fileferry.errors import MethodNotAllowed
 from fileferry.model import Upload
 from fileferry.web import problems
+from fileferry.web.digest_fields import declared_digests
 from fileferry.web.framing import refuse_framed, refuse_range
-from fileferry.web.requests import AnyRequest, base_url, declared_digests, refuse_encoded
+from fileferry.web.requests import AnyRequest, base_url, refuse_encoded
 from fileferry.wire import envelope, s3, stated_types
 from fileferry.wire.checksums import amz_checksums, is_s3_style, refuse_unknown
 from fileferry.wire.envelope import Content

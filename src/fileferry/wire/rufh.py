@@ -30,16 +30,9 @@ from fileferry.errors import (
 )
 from fileferry.model import Upload, UploadState
 from fileferry.web import problems, tus
+from fileferry.web.digest_fields import declared_digests, wanted_digests
 from fileferry.web.framing import file_bytes, refuse_framed, refuse_range
-from fileferry.web.requests import (
-    AnyRequest,
-    content_length,
-    declared_digests,
-    is_by_ticket,
-    refuse_encoded,
-    session_url,
-    wanted_digests,
-)
+from fileferry.web.requests import AnyRequest, content_length, is_by_ticket, refuse_encoded, session_url
 from fileferry.wire import interop, plain, stated_types
 from fileferry.wire.interop import Dialect
 

@@ -13,7 +13,7 @@ from litestar import Response
 
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import agreed
-from fileferry.engine.receiving.completion import refuse_ended
+from fileferry.engine.receiving.lapse import refuse_ended
 from fileferry.engine.receiving.parts import MOST_PARTS, multipart_etag
 from fileferry.errors import (
     AlreadyUploaded,
@@ -29,15 +29,9 @@ from fileferry.errors import (
 from fileferry.model import Part, Upload, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.digest_fields import declared_digests
 from fileferry.web.framing import file_bytes, refuse_framed, refuse_range
-from fileferry.web.requests import (
-    AnyRequest,
-    base_url,
-    content_length,
-    declared_digests,
-    refuse_encoded,
-    small_body_of,
-)
+from fileferry.web.requests import AnyRequest, base_url, content_length, refuse_encoded, small_body_of
 from fileferry.wire import stated_types
 from fileferry.wire.checksums import UnknownChecksum, amz_checksums, object_checksums, refuse_unknown
 from fileferry.wire.gcs_object import declared_hashes, hashes_field, location_of

@@ -13,7 +13,7 @@ from fileferry.errors import AlreadyUploaded, Forbidden, MethodNotAllowed
 from fileferry.model import Upload
 from fileferry.web import tus
 from fileferry.web.requests import AnyRequest
-from fileferry.wire import rufh, stated_types
+from fileferry.wire import envelope, rufh, stated_types
 
 # With none of the draft's own fields beside them.
 _MARKS = ("upload-length", "upload-defer-length", "upload-concat", "upload-offset", "upload-checksum")
@@ -26,10 +26,15 @@ def is_spoken(request: AnyRequest) -> bool:
     """Whether the header came that every request of tus has; one without it that can be of nothing else must be told so."""
     if "tus-resumable" in request.headers:
         return True
-    if request.method not in ("POST", "PATCH") or rufh.is_spoken(request):
+    if request.method not in ("POST", "PATCH") or rufh.is_spoken(request) or _is_widget(request):
         return False
     is_marked = any(name in request.headers for name in _MARKS)
     return is_marked or request.headers.get("content-type", "").strip().lower() == tus.MEDIA_TYPE
+
+
+def _is_widget(request: AnyRequest) -> bool:
+    """Whether this is FilePond, which borrows fields of tus: see ``forms``."""
+    return "upload-name" in request.headers or envelope.is_form(request)
 
 
 async def handle(request: AnyRequest, engine: Engine, upload: Upload) -> Response[Any]:

@@ -19,6 +19,7 @@ from fileferry.engine.receiving.promises import Promise
 from fileferry.engine.receiving.uploads import NewFile
 from fileferry.errors import InvalidName, InvalidParameter, Rejected
 from fileferry.model import Principal, Scope, State, Upload, UploadState, canonical_id, clean_path
+from fileferry.web.digest_fields import declared_digests, wanted_digests
 from fileferry.web.entity_tags import preconditions
 from fileferry.web.express import EXPRESS
 from fileferry.web.framing import file_bytes, refuse_piece
@@ -27,7 +28,6 @@ from fileferry.web.requests import (
     base_url,
     content_length,
     created,
-    declared_digests,
     idempotency_key,
     json_body,
     parse_expires_at,
@@ -36,7 +36,6 @@ from fileferry.web.requests import (
     parse_metadata,
     refuse_encoded,
     sent_path,
-    wanted_digests,
 )
 from fileferry.web.waiting import asked_wait, judged, settled
 

@@ -26,11 +26,11 @@ from fileferry.engine.receiving.completion import (
     completed,
     promised_digests,
     received_bytes,
-    refuse_ended,
     reload,
     stored_bytes,
 )
 from fileferry.engine.receiving.intake import Intake
+from fileferry.engine.receiving.lapse import refuse_ended
 from fileferry.engine.receiving.liveness import Liveness
 from fileferry.engine.receiving.parts import LARGEST_PART, MOST_WAITING_BLOCKS, part_length, refuse_part_size
 from fileferry.engine.receiving.repetitions import Repetition

@@ -16,15 +16,8 @@ from fileferry.db.database import Database
 from fileferry.engine.files.placement import Content
 from fileferry.engine.inspection.declarations import agreed_type
 from fileferry.engine.inspection.digests import Algorithm
-from fileferry.engine.receiving.completion import (
-    Completion,
-    ReceivedBytes,
-    received_bytes,
-    refuse_ended,
-    refuse_gone,
-    reload,
-    stored_bytes,
-)
+from fileferry.engine.receiving.completion import Completion, ReceivedBytes, received_bytes, reload, stored_bytes
+from fileferry.engine.receiving.lapse import refuse_ended, refuse_gone
 from fileferry.engine.receiving.parts import MOST_BLOCKS
 from fileferry.errors import AlreadyUploaded, DigestMismatch, InvalidBlock, InvalidBlockList
 from fileferry.model import Part, Upload, UploadState

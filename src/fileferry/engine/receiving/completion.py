@@ -27,13 +27,11 @@ from fileferry.engine.inspection.digests import Algorithm, Hasher, combine_crc32
 from fileferry.engine.receiving import lapse
 from fileferry.engine.receiving.extents import join_extents, refuse_repeated
 from fileferry.errors import (
-    AlreadyUploaded,
     DigestMismatch,
     FileTooLarge,
     Forbidden,
     Gone,
     InternalError,
-    NotFound,
     NotUploaded,
     SizeMismatch,
     Superseded,
@@ -378,26 +376,6 @@ def refuse_too_long(conn: Connection, upload_id: str, now: datetime) -> None:
         "created_at": now,
     }
     events.append_all(conn, [event])
-
-
-def refuse_ended(upload: Upload) -> None:
-    """Raise AlreadyUploaded for a completed upload, Gone for one that was aborted or swept."""
-    if upload.state is UploadState.COMPLETED:
-        raise AlreadyUploaded()
-    refuse_gone(upload)
-
-
-def refuse_gone(upload: Upload) -> None:
-    """Raise Gone for an upload that was aborted or swept; a completed one is as good as any."""
-    if upload.state in (UploadState.ABORTED, UploadState.EXPIRED):
-        raise Gone("The upload was aborted, or waited too long.")
-
-
-def refuse_unknown(asked: Sequence[str], found: Mapping[str, Upload]) -> None:
-    """Raise NotFound, naming the ids among ``asked`` that no upload was found for."""
-    unknown = [id for id in asked if id not in found]
-    if unknown:
-        raise NotFound("There are no uploads for some of these ids.", ids=unknown)
 
 
 def _refuse_mismatch(expected: Mapping[Algorithm, bytes], computed: Mapping[Algorithm, bytes]) -> None:

@@ -1,9 +1,11 @@
-"""How long an upload may go on by its URLs: one rule for what is taken at them and for what is told of it. Knows no signatures."""
+"""How long an upload may go on by its URLs, and what is told of one that may not: one rule for all of them. Knows no signatures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from fileferry.errors import AlreadyUploaded, Gone, NotFound
 from fileferry.model import Upload, UploadState
 from fileferry.settings import Settings
 
@@ -36,3 +38,23 @@ def has_failed(upload: Upload, settings: Settings, now: datetime) -> bool:
     """Whether an end user is told that an upload has failed, which is final: nothing of it is taken, and nobody completes it."""
     is_under_way = upload.state in (UploadState.OPEN, UploadState.RECEIVED)
     return is_under_way and upload.end_user is not None and has_lapsed(upload, settings, now)
+
+
+def refuse_ended(upload: Upload) -> None:
+    """Raise AlreadyUploaded for a completed upload, Gone for one that was aborted or swept."""
+    if upload.state is UploadState.COMPLETED:
+        raise AlreadyUploaded()
+    refuse_gone(upload)
+
+
+def refuse_gone(upload: Upload) -> None:
+    """Raise Gone for an upload that was aborted or swept; a completed one is as good as any."""
+    if upload.state in (UploadState.ABORTED, UploadState.EXPIRED):
+        raise Gone("The upload was aborted, or waited too long.")
+
+
+def refuse_unknown(asked: Sequence[str], found: Mapping[str, Upload]) -> None:
+    """Raise NotFound, naming the ids among ``asked`` that no upload was found for."""
+    unknown = [id for id in asked if id not in found]
+    if unknown:
+        raise NotFound("There are no uploads for some of these ids.", ids=unknown)

@@ -29,14 +29,13 @@ from fileferry.engine.receiving.completion import (
     ReceivedBytes,
     promised_digests,
     received_bytes,
-    refuse_ended,
-    refuse_gone,
     reload,
     reopen,
     stored_bytes,
 )
 from fileferry.engine.receiving.contents import content_of_stream, joined_content, stream_of_parts
 from fileferry.engine.receiving.extents import refuse_repeated
+from fileferry.engine.receiving.lapse import refuse_ended, refuse_gone
 from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.writers import Means, Writer, refuse_more
 from fileferry.errors import (

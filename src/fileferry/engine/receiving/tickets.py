@@ -29,13 +29,11 @@ from fileferry.engine.receiving.completion import (
     ReceivedBytes,
     completed,
     received_bytes,
-    refuse_ended,
-    refuse_gone,
     refuse_too_long,
-    refuse_unknown,
     reload,
     stored_bytes,
 )
+from fileferry.engine.receiving.lapse import refuse_ended, refuse_gone, refuse_unknown
 from fileferry.engine.receiving.parts import MOST_PARTIALS, choose_parts
 from fileferry.engine.receiving.promises import Promise, insert_promised
 from fileferry.errors import AlreadyUploaded, Conflict, FileTooLarge, Forbidden, LinkRefused, NotFound, NotUploaded
@@ -222,7 +220,7 @@ class Tickets:
 
     async def parts(self, upload: Upload) -> list[Part]:
         """Return the parts that have arrived, by number."""
-        if upload.blob_key is None:  # there is nothing that they could be in
+        if upload.state is UploadState.OPEN and upload.blob_key is None:  # there is nothing that they could be in
             return []
         return await self._database.read(uploads.list_parts, upload.id)
 

@@ -19,8 +19,9 @@ from fileferry.db.database import Database
 from fileferry.db.writer import brief
 from fileferry.engine.access.rates import Toll
 from fileferry.engine.inspection.digests import Algorithm, Hasher, combine_crc32c
-from fileferry.engine.receiving.completion import refuse_ended, reload
+from fileferry.engine.receiving.completion import reload
 from fileferry.engine.receiving.intake import Intake
+from fileferry.engine.receiving.lapse import refuse_ended
 from fileferry.engine.receiving.liveness import Liveness
 from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.running_digests import RegionHasher, RunningDigests

@@ -17,6 +17,7 @@ _DIGEST_BYTES: dict[str, int] = {
     Algorithm.SHA256: 32,
     Algorithm.SHA512: 64,
 }
+# With parameters (RFC 9651 section 3.2), of which none means anything here.
 _DIGEST_MEMBER = re.compile(
     r"\s*([a-z0-9*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):(?:[ ]*;[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:\"[^\"]*\"|[^\s\",;]+))?)*\s*"
 )

@@ -38,7 +38,6 @@ AnyRequest = Request[Any, Any, Any]
 
 _CODING_FIELDS = ("content-encoding", "x-ms-blob-content-encoding")
 _CODING_PARAMETER = "contentEncoding"
-# With parameters (RFC 9651 section 3.2), of which none means anything here.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LONGEST_KEY = 255
 _LARGEST_JSON = 1024 * 1024

@@ -220,8 +220,6 @@ class Tickets:
 
     async def parts(self, upload: Upload) -> list[Part]:
         """Return the parts that have arrived, by number."""
-        if upload.state is UploadState.OPEN and upload.blob_key is None:  # there is nothing that they could be in
-            return []
         return await self._database.read(uploads.list_parts, upload.id)
 
     async def open_partial(self, upload: Upload, size: int | None = None) -> Upload:

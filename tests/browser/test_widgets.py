@@ -56,7 +56,7 @@ def test_widgets_upload_as_the_docs_say(http: httpx.Client, tmp_path: Path) -> N
     for id, (name, content) in expected.items():
         upload = http.get(f"/api/uploads/{id}").json()
         file = http.get(f"/api/files/{upload['file_id']}").json()
-        assert file.get("status") == "ready", (
+        assert file.get("status") == "ready", (name, len(content), upload)
             name,
             upload["state"],
             upload["parts"],

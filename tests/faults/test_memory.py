@@ -1,4 +1,4 @@
-"""A file of any size goes through in constant memory, two gigabytes of it in `make soak`; what stalled clients take stays little."""
+"""A file of any size goes through in constant memory, two gigabytes of it in `make soak`; stalled clients take little."""
 
 from __future__ import annotations
 

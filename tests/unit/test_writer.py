@@ -133,9 +133,9 @@ def test_a_group_ends_when_its_time_is_over(tmp_path: Path) -> None:
     groups: list[int] = []
     sync = writer.Writer._sync
 
-    def counted(self: writer.Writer, transaction: Any, group: list[writer.Write]) -> None:
+    def counted(self: writer.Writer, opened: Any, transaction: Any, group: list[writer.Write]) -> None:
         groups.append(len(group))
-        sync(self, transaction, group)
+        sync(self, opened, transaction, group)
 
     async def use(opened: SqliteDatabase) -> None:
         groups.clear()

@@ -219,16 +219,25 @@ def test_fewer_bytes_than_the_length_do_not_complete(
     assert arrived(http, draft.append(url, SIZE - 1, content[-1:], complete=True)) == content
 
 
-def test_a_url_that_has_expired_takes_nothing_and_that_of_the_session_lives_on(make_server: MakeServer) -> None:
+def test_a_url_that_has_expired_takes_nothing_and_that_of_a_session_that_goes_on_lives_on(
+    make_server: MakeServer,
+) -> None:
     # In real time: a server in a process of its own has a clock of its own.
     own, draft = make_server(upload_url_lifetime="4s"), Draft(6)
     with own.client() as http:
         url = open_ticket(http, auto_complete=True)["url"]
         location = draft.create(url, b"0").headers["location"]
-        eventually(lambda: draft.ask(url).status_code == 403)
-        assert draft.append(url, 1, b"1").status_code == 403
+        sent = [b"0"]
+
+        def is_refused_while_the_session_goes_on() -> bool:
+            assert draft.append(location, len(sent), b"1").is_success
+            sent.append(b"1")
+            return bool(draft.ask(url).status_code == 403)
+
+        eventually(is_refused_while_the_session_goes_on)
+        assert draft.append(url, len(sent), b"1").status_code == 403
         assert draft.create(url, b"01", complete=True).status_code == 403
-        assert arrived(http, draft.append(location, 1, b"1", complete=True)) == b"01"
+        assert arrived(http, draft.append(location, len(sent), b"2", complete=True)) == b"".join([*sent, b"2"])
 
 
 def test_a_server_that_is_killed_knows_what_it_acknowledged(make_server: MakeServer, content: bytes) -> None:

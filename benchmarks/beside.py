@@ -68,7 +68,7 @@ class _Trial:
         """Print how long small uploads take while ``company`` is done again and again, on so many sides."""
         self._end.clear()
         with ThreadPoolExecutor(sides) as pool:
-            beside = [pool.submit(self._again, company) for _ in range(sides if company else 0)]
+            beside = [] if company is None else [pool.submit(self._again, company) for _ in range(sides)]
             try:
                 waits = sorted(self._waits())
             finally:

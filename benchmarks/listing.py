@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from fileferry.app import opened, prepare
-from fileferry.db.database import writer_engine
+from fileferry.db.connections import writer_engine
 from fileferry.db.schema import files, folders, versions, workspaces
 from fileferry.engine.engine import Engine
 from fileferry.model import Principal, Search, new_id

@@ -55,3 +55,9 @@ def test_importing_the_client_loads_no_server() -> None:
     loaded = result.stdout.split()
     assert not SERVER_LIBRARIES & set(loaded)
     assert not {"fileferry.engine", "fileferry.db", "fileferry.settings"} & set(loaded)
+
+
+def test_the_benchmarks_load() -> None:
+    """They use modules of the server that no test but this holds in place for them."""
+    asked = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert asked.returncode == 0, asked.stderr

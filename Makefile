@@ -36,7 +36,7 @@ check: setup ## Check format, lint, types, the generated client and the directio
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) scripts/blocking_client.py --check
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m mypy scripts tests/conftest.py tests/support
+	@$(PYTHON) -m mypy scripts benchmarks tests/conftest.py tests/support
 	@$(VENV)/bin/lint-imports --no-logo
 
 format: setup ## Format the code, mend what ruff can mend, and generate the blocking client

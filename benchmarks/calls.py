@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 
 from benchmarks import load
 from benchmarks.peers import Fileferry
-from benchmarks.trial import Measurement, Outcome, Trial, failure, measure
+from benchmarks.trial import Measurement, Outcome, Trial, failure, flood, measure
 
 FILES = 256
 """How many files are confirmed in a round, and how many of them, and of open tickets, the other calls go round."""
-CONNECTIONS = 16
 MANY_TICKETS = "tickets-1-many"
 TITLES = {
     "confirm": "Confirming an uploaded file, one connection",
@@ -48,12 +47,12 @@ def calls(trial: Trial) -> Iterator[Measurement]:
             yield failure(trial, scenario, "–", error)
         return
     files, uploads = [f"/api/files/{id}" for id in ids], [f"/api/uploads/{id}" for id in tickets]
-    yield measure(trial, "get", "GET /api/files/{id}", lambda: _flood(trial, "GET", files, key, None))
-    yield measure(trial, "status", "GET /api/uploads/{id}", lambda: _flood(trial, "GET", uploads, key, None))
+    yield measure(trial, "get", "GET /api/files/{id}", lambda: flood(trial, "GET", files, key, None))
+    yield measure(trial, "status", "GET /api/uploads/{id}", lambda: flood(trial, "GET", uploads, key, None))
     one = json.dumps({"filesMetadata": [{"name": "report.bin", "size": 1000}]}).encode()
     target = f"/v1/files/{folder}"
     yield measure(
-        trial, MANY_TICKETS, "POST /v1/files/{folderId}", lambda: _flood(trial, "POST", [target], with_json, one)
+        trial, MANY_TICKETS, "POST /v1/files/{folderId}", lambda: flood(trial, "POST", [target], with_json, one)
     )
 
 
@@ -78,17 +77,3 @@ def _confirm(client: load.KeptAlive, ids: list[str], headers: dict[str, str]) ->
 def _asked(client: load.KeptAlive, method: str, target: str, headers: dict[str, str], body: object) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(client.ask(method, target, headers, json.dumps(body).encode()).body)
     return answer
-
-
-def _flood(trial: Trial, method: str, targets: list[str], headers: dict[str, str], body: bytes | None) -> Outcome:
-    seen = load.flood(
-        trial.server.port,
-        method,
-        targets,
-        headers,
-        body,
-        connections=CONNECTIONS,
-        seconds=trial.seconds,
-        scratch=trial.scratch,
-    )
-    return Outcome(seen.requests / seen.seconds, seen.requests, seen.p50_ms, seen.p99_ms)

@@ -17,10 +17,9 @@ from benchmarks.calls import calls
 from benchmarks.completion import completions
 from benchmarks.peers import Route
 from benchmarks.tickets import tickets
-from benchmarks.trial import Measurement, Outcome, Trial, failure, measure
+from benchmarks.trial import Measurement, Outcome, Trial, failure, flood, measure
 
 SMALL_BYTES = 10 * 1024
-CONNECTIONS = 16
 SEEDED = 256
 """How many files the small downloads go round."""
 
@@ -67,7 +66,7 @@ def small_downloads(trial: Trial) -> Iterator[Measurement]:
     route = trial.server.peer.small[0]
 
     def download() -> Outcome:
-        return _flood(trial, "GET", targets, {}, None)
+        return flood(trial, "GET", targets, {}, None)
 
     try:
         targets = [_seed(trial, route, number) for number in range(SEEDED)]
@@ -83,7 +82,7 @@ def small_uploads(trial: Trial) -> Iterator[Measurement]:
     for route in trial.server.peer.small:
 
         def upload(route: Route = route) -> Outcome:
-            return _flood(trial, route.method, [route.target], route.headers_for(SMALL_BYTES), route.body(content))
+            return flood(trial, route.method, [route.target], route.headers_for(SMALL_BYTES), route.body(content))
 
         machine.warm_memory(min(_SMALL_WARMTH, machine.free_memory() // 2))
         yield measure(trial, "upload-small", route.label, upload)
@@ -106,17 +105,3 @@ def _seed(trial: Trial, route: Route, number: int) -> str:
     location = trial.server.peer.located(target, answer.headers, answer.body)
     load.receive(port, location, SMALL_BYTES)
     return location
-
-
-def _flood(trial: Trial, method: str, targets: list[str], headers: dict[str, str], body: bytes | None) -> Outcome:
-    seen = load.flood(
-        trial.server.port,
-        method,
-        targets,
-        headers,
-        body,
-        connections=CONNECTIONS,
-        seconds=trial.seconds,
-        scratch=trial.scratch,
-    )
-    return Outcome(seen.requests / seen.seconds, seen.requests, seen.p50_ms, seen.p99_ms)

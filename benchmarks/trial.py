@@ -12,6 +12,9 @@ import msgspec
 from benchmarks import load
 from benchmarks.process import Server
 
+CONNECTIONS = 16
+"""Of a flood of small requests."""
+
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One number of one server in one round; ``problem`` says why there is none."""
@@ -84,3 +87,18 @@ def failure(trial: Trial, scenario: str, route: str, error: load.LoadError) -> M
     """Return the measurement that has no number."""
     server = trial.server.peer.name
     return Measurement(scenario=scenario, server=server, route=route, round=trial.round, problem=str(error))
+
+
+def flood(trial: Trial, method: str, targets: list[str], headers: dict[str, str], body: bytes | None) -> Outcome:
+    """Ask for these targets in turn, over ``CONNECTIONS`` at once, for as long as floods last."""
+    seen = load.flood(
+        trial.server.port,
+        method,
+        targets,
+        headers,
+        body,
+        connections=CONNECTIONS,
+        seconds=trial.seconds,
+        scratch=trial.scratch,
+    )
+    return Outcome(seen.requests / seen.seconds, seen.requests, seen.p50_ms, seen.p99_ms)

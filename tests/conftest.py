@@ -43,6 +43,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         live.close()
 
 
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server where nothing happens but what the tests of one module do."""
+    live = LiveServer(tmp_path_factory.mktemp("quiet"))
+    try:
+        live.start()
+        yield live
+    finally:
+        live.close()
+
+
 @pytest.fixture(autouse=True)
 def _lent(request: pytest.FixtureRequest) -> None:
     """Note with the shared server since when this test has it: what others left there is not this one's."""

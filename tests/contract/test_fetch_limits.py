@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +23,6 @@ if TYPE_CHECKING:  # at run time each folder has a module of this name
 SMALL = b"fetched whole"
 LARGE = os.urandom(20_000_000)
 FETCHED = "file.fetched"
-
-
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server where nothing happens but what these tests do."""
-    live = LiveServer(tmp_path_factory.mktemp("quiet"))
-    try:
-        live.start()
-        yield live
-    finally:
-        live.close()
 
 
 def put(server: LiveServer, path: str, content: bytes = SMALL, **query: Any) -> dict[str, Any]:

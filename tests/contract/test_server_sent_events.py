@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
 
 from contract.edge import eventually
 from contract.listening import Listener
@@ -18,17 +16,6 @@ if TYPE_CHECKING:  # at run time each folder has a module of this name
     from support.live_server import MakeServer
 
 READY = "file.ready"
-
-
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server where nothing happens but what these tests do."""
-    live = LiveServer(tmp_path_factory.mktemp("quiet"))
-    try:
-        live.start()
-        yield live
-    finally:
-        live.close()
 
 
 def put(server: LiveServer, path: str, **query: str) -> dict[str, Any]:

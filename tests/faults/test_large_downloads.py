@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,17 +19,6 @@ from faults.waiting import eventually
 from support.live_server import LiveServer
 
 CONTENT = os.urandom(20_000_003)
-
-
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server where nothing happens but what these tests do."""
-    live = LiveServer(tmp_path_factory.mktemp("quiet"))
-    try:
-        live.start()
-        yield live
-    finally:
-        live.close()
 
 
 @pytest.fixture(scope="module")

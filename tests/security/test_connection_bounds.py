@@ -326,6 +326,7 @@ def test_what_frees_or_protects_is_answered_when_all_are_at_work(make_server: Ma
             eventually(lambda: client.get("/api/files").status_code == 503, "all connections are at work")
         refused = httpx.get(file["url"], trust_env=False)
         assert refused.status_code == 503
+        assert refused.headers["date"]
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["code"] == "unavailable"
         # To clients of tus any other status would say that the upload is gone.

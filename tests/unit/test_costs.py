@@ -29,7 +29,7 @@ CEILINGS = {
     "the state of a ticket": Ceiling(5, 1, 0),
     "confirming": Ceiling(16, 1, 1),
     "a file's record": Ceiling(2, 0, 0),
-    "a public download": Ceiling(3, 0, 0),
+    "a public download": Ceiling(2, 0, 0),
 }
 
 

@@ -26,7 +26,7 @@ from fileferry.model import StoredFile
 from fileferry.web import azure, cors, problems, zerocopy
 from fileferry.web.dates import last_modified
 from fileferry.web.entity_tags import entity_tags
-from fileferry.web.moments import http_date
+from fileferry.web.moments import read_http_date
 from fileferry.web.requests import AnyRequest
 
 _SAFETY = {
@@ -62,15 +62,21 @@ async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
     hot = engine.hot.find(token) if is_plain else None
     if hot is not None:
         if await engine.files.is_as_before(hot):
-            fields = [*hot.fields, (b"cache-control", _cache_control(engine, hot.stored).encode())]
-            return WholeAnswer(fields, hot.content, partial(engine.fetches.add, hot.stored))
+            return _whole(engine, hot)
         engine.hot.drop(token)
     stored = await engine.files.open_public(token)
-    if is_plain and engine.hot.takes(stored):
-        fields = deliver(request, engine, stored, _ANY_ORIGIN).fields()
-        content = b"".join([block async for block in engine.files.read(stored, 0, stored.version.size)])
-        engine.hot.keep(token, HotFile(stored, content, fields))
-    return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)})
+    if not is_plain or not engine.hot.takes(stored):
+        return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)})
+    fields = deliver(request, engine, stored, _ANY_ORIGIN).fields()
+    content = b"".join([block async for block in engine.files.read(stored, 0, stored.version.size)])
+    hot = HotFile(stored, content, fields)
+    engine.hot.keep(token, hot)
+    return _whole(engine, hot)
+
+
+def _whole(engine: Engine, hot: HotFile) -> WholeAnswer:
+    fields = [*hot.fields, (b"cache-control", _cache_control(engine, hot.stored).encode())]
+    return WholeAnswer(fields, hot.content, partial(engine.fetches.add, hot.stored))
 
 
 def _is_plain(request: AnyRequest) -> bool:
@@ -258,14 +264,12 @@ def _is_modified(request: AnyRequest, etag: str, modified: datetime) -> bool:
     if (value := headers.get("if-match")) is not None:
         if entity_tags(value) != ("*",) and etag not in entity_tags(value):
             raise PreconditionFailed("The file is not, or no longer, the one named by If-Match.")
-    elif (since := http_date(headers.get("if-unmodified-since"))) is not None and modified.replace(
-        microsecond=0
-    ) > since:
+    elif (since := read_http_date(headers.get("if-unmodified-since"))) and modified.replace(microsecond=0) > since:
         raise PreconditionFailed("The file is newer than If-Unmodified-Since.")
     if (value := headers.get("if-none-match")) is not None:
         weak = [tag.removeprefix("W/") for tag in entity_tags(value)]
         return weak != ["*"] and etag not in weak
-    since = http_date(headers.get("if-modified-since"))
+    since = read_http_date(headers.get("if-modified-since"))
     return since is None or modified.replace(microsecond=0) > since
 
 
@@ -300,7 +304,7 @@ def _if_range_holds(request: AnyRequest, etag: str, modified: datetime) -> bool:
     value = request.headers.get("if-range")
     if value is None:
         return True
-    since = None if '"' in value else http_date(value)
+    since = None if '"' in value else read_http_date(value)
     if since is None:
         return value.strip() in (etag, etag.strip('"'))
     # A date is only as good as an exact match (RFC 9110 section 13.1.5).

@@ -14,9 +14,11 @@ from typing import Protocol
 
 from fileferry import settings as configuration
 from fileferry.errors import FerryError, Unavailable
+from fileferry.model import utc_now
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import CUT, Application, Message, Receive, Send, Telemetry
 from fileferry.web import problems, tus
+from fileferry.web.dates import Dated
 from fileferry.web.lingering import Lingering
 
 RESERVE = 32
@@ -115,7 +117,7 @@ def busy() -> FerryError:
 
 def reserved(application: Application) -> Application:
     """Return the application for connections of the reserve: it answers probes, and what frees or protects something, as always."""
-    refusing = Telemetry(Lingering(_refuse, _LINGERING))
+    refusing = Telemetry(Dated(Lingering(_refuse, _LINGERING), utc_now))
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
         chosen = application if _may_use_reserve(scope) else refusing

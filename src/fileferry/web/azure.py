@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import xml.etree.ElementTree as ElementTree
 from datetime import datetime
-from email.utils import format_datetime
 from typing import Any
 
 from litestar import Response
@@ -18,6 +17,7 @@ from fileferry.engine.inspection.digests import Algorithm
 from fileferry.errors import BadRequest, FerryError, InvalidDigest, PreconditionFailed
 from fileferry.telemetry import request_id
 from fileferry.web import problems
+from fileferry.web.dates import http_date
 from fileferry.web.requests import AnyRequest
 
 ERROR_CODE = "x-ms-error-code"
@@ -122,7 +122,7 @@ def properties(created_at: datetime) -> dict[str, str]:
     """Return the headers that say of a blob what is the same of every one here."""
     return {
         "x-ms-blob-type": "BlockBlob",
-        "x-ms-creation-time": format_datetime(created_at, usegmt=True),
+        "x-ms-creation-time": http_date(created_at),
         "x-ms-lease-state": "available",
         "x-ms-lease-status": "unlocked",
         "x-ms-server-encrypted": "false",

@@ -100,10 +100,10 @@ class Express:
             way = self._ways[handler] = _Way(handler)
         if way.takes_query and scope["query_string"]:
             return None
-        found = {**scope, "path": path, "path_params": parameters, "path_template": template, "route_handler": handler}
-        if not is_spelt_as_routed(found, handler):
+        if not is_spelt_as_routed(scope["raw_path"], template, parameters, handler):
             return None
-        scope.update(found, app=self._framework, litestar_app=self._framework)
+        scope["app"] = scope["litestar_app"] = self._framework
+        scope.update(path=path, path_params=parameters, path_template=template, route_handler=handler)
         scope.setdefault("state", {})
         return way
 

@@ -11,7 +11,7 @@ _PLUS_AS_SPACE = re.compile(r"(T.*) (\d\d:?\d\d)", re.ASCII)
 _LONGEST = 64  # characters
 
 
-def http_date(value: str | None) -> datetime | None:
+def read_http_date(value: str | None) -> datetime | None:
     """Return an HTTP date (RFC 9110 section 5.6.7: IMF-fixdate, RFC 850, asctime); None where there is none or it is no date."""
     if value is None or len(value) > _LONGEST:
         return None

@@ -4,6 +4,7 @@ way, as what sits in front denies and caches addresses by their spelling.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request
@@ -45,19 +46,20 @@ async def refuse_other_spellings(connection: ASGIConnection[Any, Any, Any, Any],
 
     What stands for a parameter may be encoded as its client likes, and a path of a user may be any.
     """
-    if not is_spelt_as_routed(connection.scope, connection.route_handler):
+    scope = connection.scope
+    if not is_spelt_as_routed(
+        scope["raw_path"], scope["path_template"], scope["path_params"], connection.route_handler
+    ):
         raise NotFound("There is nothing at this address.")
 
 
-def is_spelt_as_routed(scope: Any, handler: BaseRouteHandler) -> bool:
-    """Whether the address of a request is sent as the route that was found for it is written."""
-    sent: bytes = scope["raw_path"]
+def is_spelt_as_routed(sent: bytes, template: str, parameters: Mapping[str, Any], handler: BaseRouteHandler) -> bool:
+    """Whether an address is ``sent`` as the route that was found for it is written."""
     if b"%" not in sent and b"//" not in sent and not sent.endswith(b"/"):
         return True
     # A path that is none is told by whoever takes paths.
     takes_path = sent.rstrip(b"/").endswith(b"/path") or any(path.endswith(":path}") for path in handler.paths)
-    template: str = scope["path_template"]
-    ends_in_path = any(str(value).startswith("/") for value in scope["path_params"].values())
+    ends_in_path = any(str(value).startswith("/") for value in parameters.values())
     return _is_spelt(sent.decode("latin-1").rstrip("/" if takes_path else ""), template, ends_in_path)
 
 

@@ -9,7 +9,6 @@ import base64
 import binascii
 import re
 from datetime import datetime
-from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,6 +35,7 @@ from fileferry.errors import (
 )
 from fileferry.model import Upload, UploadState
 from fileferry.web import problems
+from fileferry.web.dates import http_date
 from fileferry.web.framing import file_bytes, refuse_framed
 from fileferry.web.requests import (
     AnyRequest,
@@ -268,7 +268,7 @@ async def progress(request: AnyRequest, engine: Engine, upload: Upload, url_ends
     headers = {"Upload-Offset": str(size), "Cache-Control": "no-store"}
     if upload.state is not UploadState.COMPLETED:
         ends = upload.touched_at + engine.settings.upload_idle_timeout
-        headers["Upload-Expires"] = format_datetime(min(ends, url_ends), usegmt=True)
+        headers["Upload-Expires"] = http_date(min(ends, url_ends))
     if received is not None and received.stored is not None and upload.wire.get(_IS_TOLD):
         headers["Content-Location"] = public_url(request, engine, received.stored)
     return headers

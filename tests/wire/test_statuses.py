@@ -21,7 +21,9 @@ from wire.tus import BYTES, VERSION
 PAGE = Path(__file__).parents[2] / "docs" / "statuses.md"
 CONTENT = b"abc"
 MD5 = base64.b64encode(hashlib.md5(b"other").digest()).decode()
-COLUMNS = ["tus", "HTTP draft", "Google", "S3 part", "Azure", "plain PUT"]
+FORM_TYPE = "multipart/form-data; boundary=b"
+FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n%s\r\n--b--\r\n'
+COLUMNS = ["tus", "HTTP draft", "Google", "S3 part", "Azure", "form", "plain PUT"]
 
 
 class Sender:
@@ -50,6 +52,9 @@ class Sender:
             return self._ask("PUT", self._part_url, headers=said, content=content)
         if protocol == "Azure":
             return self._ask("PUT", headers={"x-ms-blob-type": "BlockBlob", **said}, content=content)
+        if protocol == "form":
+            body = FORM % content
+            return self._ask("POST", headers={"Content-Type": FORM_TYPE, **said}, content=body)
         return self._ask("PUT", headers=said, content=content)
 
     def ask(self, protocol: str) -> httpx.Response | None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -21,26 +18,11 @@ from fileferry.db.connections import writer_engine
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import NEWEST, migrate
 from fileferry.db.schema import metadata
+from unit.scratch import run_on, scratch_database
 
 
-@asynccontextmanager
-async def database(folder: Path) -> AsyncIterator[SqliteDatabase]:
-    opened = SqliteDatabase(f"sqlite:///{folder}/test.db")
-    try:
-        await opened.write(
-            lambda conn: conn.execute(text("CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)")) and None
-        )
-        yield opened
-    finally:
-        await opened.close()
-
-
-def run(folder: Path, use: Callable[[SqliteDatabase], Coroutine[Any, Any, None]]) -> None:
-    async def main() -> None:
-        async with database(folder) as opened:
-            await use(opened)
-
-    asyncio.run(main())
+def prepare(conn: Connection) -> None:
+    conn.execute(text("CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"))
 
 
 def insert(conn: Connection, number: int) -> int:
@@ -68,7 +50,7 @@ def test_a_failing_write_undoes_its_own_and_touches_no_other(tmp_path: Path) -> 
         ]
         assert await opened.read(numbers) == good
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_a_broken_rule_of_the_database_fails_one_write_only(tmp_path: Path) -> None:
@@ -77,19 +59,19 @@ def test_a_broken_rule_of_the_database_fails_one_write_only(tmp_path: Path) -> N
         assert sum(isinstance(outcome, int) for outcome in outcomes) == 20
         assert await opened.read(numbers) == list(range(20))
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_a_write_is_read_back_at_once_and_by_another_process(tmp_path: Path) -> None:
     async def use(opened: SqliteDatabase) -> None:
-        async with database(tmp_path) as other:
+        async with scratch_database(tmp_path, prepare) as other:
             for number in range(20):
                 await opened.write(insert, number)
                 assert max(await opened.read(numbers)) == number
                 assert max(await opened.lookup(numbers)) == number
                 assert max(await other.read(numbers)) == number
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_a_read_cannot_write(tmp_path: Path) -> None:
@@ -99,7 +81,7 @@ def test_a_read_cannot_write(tmp_path: Path) -> None:
                 await ask(insert, 1)
         assert await opened.read(numbers) == []
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_a_cancelled_write_is_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -113,7 +95,7 @@ def test_a_cancelled_write_is_whole_or_not_at_all(tmp_path: Path) -> None:
         assert set(found) >= {outcome for outcome in outcomes if isinstance(outcome, int)}
         await opened.write(insert, 1000)
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_the_migrations_make_the_schema(tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +21,7 @@ from fileferry.db.statements import Kept, KeptRecord, change
 from fileferry.db.turns import Turn
 from fileferry.db.writer import brief
 from fileferry.model import utc_now
+from unit.scratch import run_on, scratch_database
 
 THINGS = Table(
     "things", MetaData(), Column("id", String(8), primary_key=True), Column("n", Integer), Column("at", Instant)
@@ -31,22 +31,8 @@ NUMBERS = Kept(select(THINGS.c.n).order_by(THINGS.c.n))
 NUMBER = Kept(select(THINGS.c.n).where(THINGS.c.id == bindparam("thing")))
 
 
-@asynccontextmanager
-async def database(folder: Path) -> AsyncIterator[SqliteDatabase]:
-    opened = SqliteDatabase(f"sqlite:///{folder}/test.db")
-    try:
-        await opened.write(lambda conn: THINGS.create(conn, checkfirst=True))
-        yield opened
-    finally:
-        await opened.close()
-
-
-def run(folder: Path, use: Callable[[SqliteDatabase], Coroutine[Any, Any, None]]) -> None:
-    async def main() -> None:
-        async with database(folder) as opened:
-            await use(opened)
-
-    asyncio.run(main())
+def prepare(conn: Connection) -> None:
+    THINGS.create(conn, checkfirst=True)
 
 
 @brief
@@ -83,7 +69,7 @@ def test_brief_writes_run_in_the_loops_thread_and_others_do_not(tmp_path: Path) 
         assert {mixed[n - 10] for n in range(10, 40) if n % 3 == 0} == {"db-write"}
         assert await opened.read(numbers) == [1, 2, 3, *range(10, 40)]
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_the_loop_does_not_wait_for_another_process_whose_turn_it_is(tmp_path: Path) -> None:
@@ -94,7 +80,7 @@ def test_the_loop_does_not_wait_for_another_process_whose_turn_it_is(tmp_path: P
         other.close()
         assert await opened.write(add, 2) == threading.current_thread().name
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_the_loop_does_not_wait_for_one_that_takes_no_turns(tmp_path: Path) -> None:
@@ -105,7 +91,7 @@ def test_the_loop_does_not_wait_for_one_that_takes_no_turns(tmp_path: Path) -> N
         other.close()
         assert await opened.read(numbers) == [1]
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_a_slow_statement_is_broken_off_in_the_loop_and_run_in_the_thread(tmp_path: Path) -> None:
@@ -123,7 +109,7 @@ def test_a_slow_statement_is_broken_off_in_the_loop_and_run_in_the_thread(tmp_pa
         assert await opened.read(numbers) == [1]
 
     with mock.patch.object(writer, "_LONGEST_STATEMENT", 0.0):
-        run(tmp_path, use)
+        run_on(tmp_path, prepare, use)
     assert ran == [threading.current_thread().name, "db-write"]
 
 
@@ -146,7 +132,7 @@ def test_a_group_ends_when_its_time_is_over(tmp_path: Path) -> None:
         mock.patch.object(writer.time, "perf_counter", side_effect=(tick / 1000 for tick in clock)),
         mock.patch.object(writer.Writer, "_sync", counted),
     ):
-        run(tmp_path, use)
+        run_on(tmp_path, prepare, use)
     assert sum(groups) == 20
     assert max(groups) <= 5
 
@@ -164,7 +150,7 @@ def test_a_brief_write_that_fails_undoes_its_own_and_touches_no_other(tmp_path: 
         assert [str(one) for one in outcomes if isinstance(one, RuntimeError)] == [str(n) for n in range(0, 30, 5)]
         assert await opened.read(numbers) == [n for n in range(30) if n % 5]
 
-    run(tmp_path, use)
+    run_on(tmp_path, prepare, use)
 
 
 def test_closing_finishes_what_waits(tmp_path: Path) -> None:
@@ -173,7 +159,7 @@ def test_closing_finishes_what_waits(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         await opened.close()
         assert all(task.done() for task in waiting)
-        async with database(tmp_path) as again:
+        async with scratch_database(tmp_path, prepare) as again:
             assert await again.read(numbers) == list(range(150))
 
     async def main() -> None:
@@ -201,7 +187,7 @@ def test_kept_statements_give_what_sqlalchemy_gives(tmp_path: Path) -> None:
             Kept(select(Table("others", MetaData(), Column("id", Integer)).c.id)).all(conn)
 
     async def main() -> None:
-        async with database(tmp_path) as opened:
+        async with scratch_database(tmp_path, prepare) as opened:
             await opened.write(use)
 
     asyncio.run(main())
@@ -217,7 +203,7 @@ def test_a_kept_statement_takes_no_other_parameters(tmp_path: Path) -> None:
                 NUMBER.first(conn, given)
 
     async def main() -> None:
-        async with database(tmp_path) as opened:
+        async with scratch_database(tmp_path, prepare) as opened:
             await opened.write(use)
 
     asyncio.run(main())
@@ -237,7 +223,7 @@ def test_a_record_is_made_once_for_equal_rows_and_anew_for_others(tmp_path: Path
         assert found.find(conn, {"thing": "b"}) is None
 
     async def main() -> None:
-        async with database(tmp_path) as opened:
+        async with scratch_database(tmp_path, prepare) as opened:
             await opened.write(use)
 
     asyncio.run(main())

@@ -153,7 +153,7 @@ def test_what_another_organization_has_is_as_unknown_as_what_is_not_there(ours: 
     theirs = stage.path_values() | {"path": "folder/a.svg"}
     (workspace,) = ours.service.request("GET", "/api/workspaces").json()["workspaces"]
     theirs |= dict.fromkeys(("workspace_id", "id_or_name"), workspace["id"])
-    own = {name: ours.slug for name in ("organization_id", "id_or_slug")}
+    own = dict.fromkeys(("organization_id", "id_or_slug"), ours.slug)
     document = ours.service.request("GET", "/docs/openapi.json").json()
 
     def told(method: str, path: str, ids: dict[str, str], body: Any) -> tuple[int, str]:

@@ -90,7 +90,7 @@ def list_users(conn: Connection, organization_id: str, ids: Iterable[str], only_
     return [msgspec.structs.replace(user, id=by_row.get(user.id, user.id)) for user in found]
 
 
-def _row_of(organization_id: str, user_id: str) -> str:
+def _row_of(organization_id: str | None, user_id: str) -> str:
     """Return the primary key of a user: clients choose their ids, so that each organization has all of them for itself.
 
     It is none of a client's own, which are UUIDs. Earlier releases took the id itself.

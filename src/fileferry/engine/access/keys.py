@@ -64,7 +64,7 @@ def digest(secret: str) -> str:
 
 
 class NewUser(msgspec.Struct, frozen=True):
-    """Whom a key is to act for. An ``id`` that the organization knows names that user again, and renames it where a name is given."""
+    """Whom a key is to act for. An ``id`` that the organization knows names that user again, and renames it."""
 
     id: str | None = None
     name: str | None = None

@@ -77,7 +77,8 @@ class Express:
         try:
             await spell(request)
             data = await self._called(way, request)
-            answer = await way.handler.to_response(app=self._framework, data=data, request=request)
+            is_answer = callable(data)  # an ASGI application already
+            answer = data if is_answer else await way.handler.to_response(self._framework, data, request)
             await answer(scope, receive, telling_send)  # type: ignore[arg-type]
         except Exception as error:
             if has_started:

@@ -42,11 +42,11 @@ class _Request(Request[Any, Any, Any]):
     """The framework's, which makes its headers and its state once, not each time that it is asked for them."""
 
     @functools.cached_property
-    def headers(self) -> Headers:  # type: ignore[override]
+    def headers(self) -> Headers:
         return Headers.from_scope(self.scope)
 
     @functools.cached_property
-    def state(self) -> State:  # type: ignore[override]
+    def state(self) -> State:
         return State(self.scope["state"])
 
 

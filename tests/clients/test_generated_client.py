@@ -48,7 +48,7 @@ def generated(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     try:
         made = importlib.import_module("ferry_client")
         arguments = {"trust_env": False, "timeout": 60}
-        client = made.AuthenticatedClient(base_url=server.url, token=server.key, httpx_args=arguments)
+        client = made.AuthenticatedClient(base_url=server.url, token=server.root_key, httpx_args=arguments)
         yield Generated(client, run.stdout + run.stderr)
     finally:
         sys.path.remove(str(folder))

@@ -75,7 +75,9 @@ def test_calls_say_whether_they_need_a_key_or_a_signature(service: Service, docu
         target = path.format_map(values).encode()
         answer = service.ask_raw(method.upper(), target, ((b"x-api-key", b""), (b"user-id", b"u")))
         schemes = {name for each in operation["security"] for name in each}
-        wanted = {"signature"} if answer.status == 403 else {"bearer", "key"} if answer.status == 401 else set()
+        # To Google's clients, who delete their sessions, a URL that is not valid is none.
+        is_refused = answer.status == 403 or (answer.status, method) == (404, "delete")
+        wanted = {"signature"} if is_refused else {"bearer", "key"} if answer.status == 401 else set()
         if schemes != wanted:
             found.append(f"{method} {path}: {answer.status}, {schemes}")
     assert not found

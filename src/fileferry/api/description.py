@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 from litestar import Router
 from litestar.openapi import OpenAPIConfig
 
-from fileferry.api import bodies, direct, organizations, responses, signed, successes, tus
+from fileferry.api import bodies, direct, organizations, presigned, responses, signed, successes, tus
+from fileferry.api.discovery import Health
 from fileferry.api.examples import EXAMPLES
 from fileferry.api.reference import Description, ReferencePage
 from fileferry.api.responses import Flow, Kind, Render
+from fileferry.api.signed_status import SignedFile
 from fileferry.web import azure, problems
 from fileferry.web.requests import AnyRequest
 
@@ -81,6 +84,8 @@ _PARAMETERS: Mapping[str, dict[str, Any]] = {
     "version_id": {"type": "string", "pattern": "^[0-9]{1,19}$"},
     "expires_at": {"type": "string", "format": "date-time"},
 }
+# What is shown by handlers whose type does not tell of it.
+_MADE_BY_HAND = (presigned.PresignedPage, SignedFile, Health)
 _WITHOUT_KEY = ("/healthz", "/readyz", "/metrics", "/file/health_check", "/workspace/health_check", "/f/")
 _SIGNED_URLS = ("/u/", "/d/")
 _KEYS: Mapping[str, dict[str, Any]] = {
@@ -154,15 +159,8 @@ class _Document:
 def _complete(schema: dict[str, Any], at_url: Flow) -> None:
     components = schema["components"]
     components["schemas"] |= {name: dict(shape) for name, shape in responses.SCHEMAS.items()}
-    components["schemas"]["Health"] = {
-        "type": "object",
-        "properties": {
-            "status": {"type": "string", "enum": ["pass", "degraded", "fail"]},
-            "version": {"type": "string"},
-            "dependencies": {"type": "object", "additionalProperties": {"type": "string"}},
-        },
-        "required": ["status", "version"],
-    }
+    _, made = msgspec.json.schema_components(_MADE_BY_HAND, ref_template="#/components/schemas/{name}")
+    components["schemas"] = made | components["schemas"]
     components["securitySchemes"] = {**_KEYS, **_SIGNATURE}
     for name, example in EXAMPLES.items():
         components["schemas"][name]["examples"] = [example]

@@ -53,8 +53,10 @@ def generated(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     sys.path.insert(0, str(folder))
     try:
         made = importlib.import_module("ferry_client")
-        arguments = {"trust_env": False, "timeout": 60}
-        client = made.AuthenticatedClient(base_url=server.url, token=server.root_key, httpx_args=arguments)
+        arguments = {"trust_env": False}
+        client = made.AuthenticatedClient(
+            base_url=server.url, token=server.root_key, timeout=httpx.Timeout(60), httpx_args=arguments
+        )
         yield Generated(client, run.stdout + run.stderr)
     finally:
         sys.path.remove(str(folder))

@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Response
 from litestar.exceptions import (
     HTTPException,
@@ -19,11 +18,12 @@ from litestar.exceptions import (
 )
 
 from fileferry.errors import BadRequest, FerryError, InternalError, InvalidParameter, MethodNotAllowed, NotFound
+from fileferry.logs import get_logger
 from fileferry.telemetry import request_id
 from fileferry.web.requests import AnyRequest
 
 MEDIA_TYPE = "application/problem+json"
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 _is_logged: ContextVar[bool] = ContextVar("is_logged", default=True)
 
 

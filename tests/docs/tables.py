@@ -1,4 +1,4 @@
-"""The tables of the docs that the code already holds: settings, errors, commands. Run as a program it writes them anew."""
+"""The tables of the docs that the code already holds: settings, errors, commands, the client. Run as a program it writes them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import msgspec
 import typer
 from pages import DOCS
 
-from fileferry import settings
+from fileferry import Client, Tickets, Webhooks, WorkspaceFiles, settings
 from fileferry.cli import app
 from fileferry.errors import CATALOGUE
+
+FACES = (Client, WorkspaceFiles, Tickets, Webhooks)
 
 
 def settings_table() -> str:
@@ -42,10 +44,16 @@ def commands_table() -> str:
     return "\n\n".join(_commands(typer.main.get_command(app), "fileferry"))
 
 
+def client_table() -> str:
+    """Return every method of the Python client with its arguments and what it does."""
+    return "\n\n".join(f"### `{face.__name__}`\n\n{_methods(face)}" for face in FACES)
+
+
 TABLES = {
     "settings": (DOCS / "operating.md", settings_table),
     "errors": (DOCS / "errors.md", errors_table),
     "commands": (DOCS / "command-line.md", commands_table),
+    "client": (DOCS / "python-client.md", client_table),
 }
 """The page of each table, and what makes it."""
 
@@ -74,6 +82,34 @@ def _attribute_docstrings(kind: type[Any]) -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant):
             found[ast.unparse(field.target)] = str(said.value.value).replace("``", "`")
     return found
+
+
+def _methods(face: type) -> str:
+    rows = [
+        (f"`{name}{_arguments(method)}`", _first_sentence(inspect.getdoc(method) or ""))
+        for name, method in inspect.getmembers(face)
+        if not name.startswith("_")
+    ]
+    return _table(("method", "what it does"), rows)
+
+
+def _arguments(method: Any) -> str:
+    if isinstance(method, property):
+        return ""
+    parameters = [*inspect.signature(method).parameters.values()][1:]
+    words = [
+        f"**{parameter.name}"
+        if parameter.kind is parameter.VAR_KEYWORD
+        else parameter.name
+        if parameter.default is parameter.empty
+        else f"{parameter.name}="
+        for parameter in parameters
+    ]
+    return f"({', '.join(words)})"
+
+
+def _first_sentence(said: str) -> str:
+    return " ".join(said.partition("\n\n")[0].split()).replace("``", "`")
 
 
 def _default_text(default: Any) -> str:

@@ -39,9 +39,23 @@ def errors_table() -> str:
     return _table(("code", "status", "retry", "meaning"), rows)
 
 
+def every_command_table() -> str:
+    """Return one line for each command: how it is called, its options, and what it does."""
+    commands = [(words, child) for words, child in _every(typer.main.get_command(app), "fileferry")]
+    rows = [
+        (
+            f"`{_signature(child, words)}`",
+            " ".join(_option_names(child)),
+            _first_sentence(child.help.replace(". ", ".\n\n")),
+        )
+        for words, child in commands
+    ]
+    return _table(("command", "options", "what it does"), rows)
+
+
 def commands_table() -> str:
     """Return every command of the command line with its arguments and options."""
-    return "\n\n".join(_commands(typer.main.get_command(app), "fileferry"))
+    return "\n\n".join(_command(child, words) for words, child in _every(typer.main.get_command(app), "fileferry"))
 
 
 def client_table() -> str:
@@ -52,6 +66,7 @@ def client_table() -> str:
 TABLES = {
     "settings": (DOCS / "operating.md", settings_table),
     "errors": (DOCS / "errors.md", errors_table),
+    "every-command": (DOCS / "command-line.md", every_command_table),
     "commands": (DOCS / "command-line.md", commands_table),
     "client": (DOCS / "python-client.md", client_table),
 }
@@ -136,26 +151,36 @@ def _size_text(size: int) -> str:
     return str(size)
 
 
-def _commands(command: Any, words: str) -> Iterator[str]:
+def _every(command: Any, words: str) -> Iterator[tuple[str, Any]]:
     for name, child in sorted(getattr(command, "commands", {}).items()):
         below = f"{words} {name}"
         if getattr(child, "commands", None):
-            yield from _commands(child, below)
-        else:
-            yield _command(child, below)
+            yield from _every(child, below)
+        elif not child.hidden:
+            yield below, child
 
 
 def _command(command: Any, words: str) -> str:
-    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
-    signature = " ".join([words, *(_argument_text(argument) for argument in arguments)])
-    rows = [
-        (_option_text(option), option.help or "")
-        for option in options
-        if not {"--help", "--url", "--key"} & set(option.opts)
-    ]
+    rows = [(_option_text(option), option.help or "") for option in _options(command)]
     table = "\n\n" + _table(("option", "meaning"), rows) if rows else ""
-    return f"### `{signature}`\n\n{' '.join(command.help.split())}{table}"
+    return f"### `{_signature(command, words)}`\n\n{' '.join(command.help.split())}{table}"
+
+
+def _signature(command: Any, words: str) -> str:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    return " ".join([words, *(_argument_text(argument) for argument in arguments)])
+
+
+def _options(command: Any) -> list[Any]:
+    return [
+        parameter
+        for parameter in command.params
+        if parameter.param_type_name == "option" and not {"--help", "--url", "--key"} & set(parameter.opts)
+    ]
+
+
+def _option_names(command: Any) -> list[str]:
+    return [f"`{max(option.opts, key=len)}`" for option in _options(command)]
 
 
 def _argument_text(argument: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fileferry.cli.session import note
+from fileferry.cli.session import json_object, note
 from fileferry.client.nouns.limits import Usage
 
 LIFTED = "none"
@@ -93,8 +94,11 @@ def takes_limits(*kinds: Callable[..., Changes]) -> Callable[[Callable[..., None
     return decorate
 
 
-def print_limits(limits: Mapping[str, Any], usage: Usage | None = None) -> None:
+def print_limits(limits: Mapping[str, Any], usage: Usage | None = None, *, as_json: bool = False) -> None:
     """Print one limit per line, and what is kept where that is limited; say so where there is neither."""
+    if as_json:
+        print(json_object(limits=limits, usage=None if usage is None else dataclasses.asdict(usage)))
+        return
     if not limits and usage is None:
         note("There are no limits.")
     for name, value in limits.items():

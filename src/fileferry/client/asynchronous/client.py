@@ -33,7 +33,8 @@ class AsyncClient(Files, Folders, Workspaces, Keys, Organizations):
     ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Who may do what: ``create_key``,
     ``update_key``, ``whoami``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does too.
 
-    ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER. With an end user all is done
+    ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
+    file FILEFERRY_KEY_FILE holds. With an end user all is done
     on that user's behalf, and only that user's files are there. ``timeout`` is in seconds without any progress.
     ``organization`` (itself, id or slug) names another organization than the key's own; only a root key may.
 
@@ -51,6 +52,15 @@ class AsyncClient(Files, Folders, Workspaces, Keys, Organizations):
         retries: RetryPolicy = PATIENT,
     ) -> None:
         self._transport = Transport(Connection(url, key, end_user, timeout), retries)
+
+    @property
+    def url(self) -> str:
+        """The server's address, without a slash at its end; empty where none is known.
+
+        >>> client.url.startswith("http")
+        True
+        """
+        return self._transport.connection.url
 
     def __repr__(self) -> str:
         return f"AsyncClient(url={self._transport.connection.url!r})"

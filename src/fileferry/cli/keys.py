@@ -61,7 +61,7 @@ def create(
     user_name: Annotated[str | None, typer.Option(metavar="NAME", help="That user's name.")] = None,
     user_email: Annotated[str | None, typer.Option(metavar="EMAIL", help="That user's address.")] = None,
     path_prefix: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Confine the key to a folder of the tree.")
+        str | None, typer.Option(metavar="FOLDER", help="Scope the key to a folder of the tree.")
     ] = None,
     on_behalf_of: Annotated[
         list[str] | None,
@@ -117,7 +117,7 @@ def update(
         typer.Option(metavar="upload|read|delete|admin", help="A right that it has from now on; may be repeated."),
     ] = None,
     path_prefix: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Confine the key to a folder of the tree; 'none' frees it.")
+        str | None, typer.Option(metavar="FOLDER", help="Scope the key to a folder of the tree; 'none' frees it.")
     ] = None,
     on_behalf_of: Annotated[
         list[str] | None,

@@ -24,7 +24,7 @@ Types = Annotated[
     typer.Option("--type", metavar="TYPE", help="A media type that files may have; may be repeated; 'none': any."),
 ]
 MaxRetention = Annotated[
-    str | None, typer.Option(metavar="30d", help="Longest life of a file; 'none' lifts the limit.")
+    str | None, typer.Option(metavar="30d", help="How long a file may be kept at most; 'none' lifts the limit.")
 ]
 MaxBytes = Annotated[str | None, typer.Option(metavar="5GB", help="What may be kept together; 'none': any number.")]
 MaxFiles = Annotated[str | None, typer.Option(metavar="N", help="How many versions may be kept; 'none': any number.")]

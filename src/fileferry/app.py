@@ -22,6 +22,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
+from fileferry import memory
 from fileferry import settings as configuration
 from fileferry.api import (
     auth,
@@ -91,7 +92,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             app.state.engine = engine
             _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
-            loops = [engine.sweeper.run(), engine.deliveries.run(), _give_memory_back(settings), *judging]
+            loops = [engine.sweeper.run(), engine.deliveries.run(), memory.give_back(settings.sweep_interval), *judging]
             async with _running(*loops):
                 with _on_signals(engine.events.end):
                     yield
@@ -132,6 +133,13 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
     )
     answering = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
     return Telemetry(Dated(Lingering(answering), clock))
+
+
+def create_served_app() -> Application:
+    """Return the service for a process that does nothing else; uvicorn calls this in each."""
+    application = create_app()
+    memory.collect_rarely()
+    return application
 
 
 async def _described(request: AnyRequest) -> None:
@@ -306,7 +314,7 @@ def serve(host: str, port: int, workers: int) -> None:
         print(f"Root key, shown this once: {made}", flush=True)
     with shared_metrics() if workers > 1 else contextlib.nullcontext():
         uvicorn.run(
-            "fileferry.app:create_app",
+            "fileferry.app:create_served_app",
             factory=True,
             host=host,
             port=port,
@@ -336,7 +344,12 @@ async def work() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with (
         opened(settings) as engine,
-        _running(engine.processing.run(), engine.sweeper.run(), engine.deliveries.run(), _give_memory_back(settings)),
+        _running(
+            engine.processing.run(),
+            engine.sweeper.run(),
+            engine.deliveries.run(),
+            memory.give_back(settings.sweep_interval),
+        ),
     ):
         await stopped.wait()
 
@@ -345,14 +358,6 @@ def _end_with_parent() -> None:
     """Let a worker process end with the one that started it, killed or not: orphans would go on serving with old settings."""
     if multiprocessing.parent_process() is not None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-async def _give_memory_back(settings: Settings) -> None:
-    """Give back to the system, as often as is swept, what the C library keeps of memory that is free: of a crowd that is most."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it: malloc_trim(3)
-    while trim is not None:
-        await asyncio.sleep(settings.sweep_interval.total_seconds())
-        await asyncio.to_thread(trim, 0)
 
 
 def _end_with(task: asyncio.Task[None]) -> None:

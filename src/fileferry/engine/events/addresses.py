@@ -15,4 +15,4 @@ def told(event: Event, minter: Links, base_url: str | None) -> dict[str, object]
         token = minter.public_token(event.organization_id, event.file_id, event.version_id)
         url = f"{base_url.rstrip('/')}/f/{token}/{quote(str(event.data['name']), safe='')}"
     # Events that an earlier release kept have no metadata.
-    return {"metadata": {}, **event.data, "url": url}
+    return {**event.data, "metadata": event.data.get("metadata", {}), "url": url}

@@ -15,7 +15,6 @@ from types import FrameType
 from typing import Any, cast
 
 import msgspec
-import structlog
 import uvicorn
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
@@ -53,6 +52,7 @@ from fileferry.engine.events import egress
 from fileferry.engine.files.sweeper import Findings
 from fileferry.engine.receiving.room import Room
 from fileferry.errors import Unavailable
+from fileferry.logs import get_logger
 from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
@@ -62,6 +62,7 @@ from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.connections import Connection
 from fileferry.web.dates import Dated
 from fileferry.web.express import Express
+from fileferry.web.framework import Framework
 from fileferry.web.head_requests import HeadRequests
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
@@ -75,7 +76,7 @@ _MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when 
 _LEAST_SPARE = 1024 * 1024  # a deletion takes some tens of KiB of the log, until that begins anew
 _SPARE_SHARE = 16
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Application:
@@ -97,7 +98,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
                 with _on_signals(engine.events.end):
                     yield
 
-    application = Litestar(
+    application = Framework(
         route_handlers=[
             health.router,
             presigned.router,

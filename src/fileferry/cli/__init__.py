@@ -1,5 +1,7 @@
 """The ``fileferry`` command: puts the commands of this package together. What they do is in their own modules.
 
+Each is loaded when it is asked for: a server would keep in memory what ``put`` needs, and ``put`` wait for all the others.
+
 Exit status: 0 done; 1 failed for good; 2 used wrongly; 75 failed for now, the same command may succeed later; 130
 interrupted. Results go to stdout, everything said about them to stderr.
 """
@@ -7,29 +9,83 @@ interrupted. Results go to stdout, everything said about them to stderr.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from fileferry.cli import (
-    events,
-    files,
-    folders,
-    identity,
-    keys,
-    organizations,
-    profiles,
-    put,
-    server,
-    versions,
-    webhooks,
-    workspaces,
-)
+_PLACES = {
+    "login": "identity",
+    "logout": "identity",
+    "whoami": "identity",
+    "put": "put",
+    "get": "files",
+    "ls": "files",
+    "stat": "files",
+    "link": "files",
+    "update": "files",
+    "rm": "files",
+    "mv": "versions",
+    "versions": "versions",
+    "restore": "versions",
+    "events": "events",
+    "serve": "server",
+    "worker": "server",
+    "doctor": "server",
+    "folders": "folders",
+    "workspaces": "workspaces",
+    "keys": "keys",
+    "orgs": "organizations",
+    "webhooks": "webhooks",
+}
+"""The module of each command: it has a function of that name, or an ``app`` of commands below it."""
+
+ALSO = {"ls": ["list"], "rm": ["delete"], "show": ["stat"], "stat": ["show"], "revoke": ["rm", "delete"]}
+"""What else a verb may be called, in every family of commands; help does not list it."""
+_OTHERS = {other: verb for verb in _PLACES for other in ALSO.get(verb, [])}
+
+
+class _Commands(Mapping[str, Any]):
+    def __getitem__(self, name: str) -> Any:
+        return _command(name, _OTHERS.get(name, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_PLACES, *_OTHERS))
+
+    def __len__(self) -> int:
+        return len(_PLACES) + len(_OTHERS)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands()  # type: ignore[assignment]
+
+
+@cache
+def _command(name: str, verb: str) -> Any:
+    module = import_module(f"fileferry.cli.{_PLACES[verb]}")
+    holder = typer.Typer(pretty_exceptions_enable=False)
+    if group := getattr(module, "app", None):
+        _also(group)
+        holder.add_typer(group, name=name)
+    else:
+        command = getattr(module, verb)
+        # Paragraphs without their line breaks, which are the source's and not the terminal's.
+        paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+        holder.command(name, hidden=name != verb, help="\n\n".join(" ".join(text.split()) for text in paragraphs))(
+            command
+        )
+    return typer.main.get_group(holder).commands[name]
+
 
 app = typer.Typer(
     name="fileferry",
+    cls=_Group,
     help="Hand files to other systems by URL.",
     epilog=(
         "Exit status: 0 done, 1 failed for good, 2 used wrongly, 75 failed for now (may succeed later), "
@@ -40,16 +96,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ALSO = {"ls": ["list"], "rm": ["delete"], "show": ["stat"], "stat": ["show"], "revoke": ["rm", "delete"]}
-"""What else a verb may be called, in every family of commands; help does not list it."""
-
-
-def _add(*commands: Callable[..., Any]) -> None:
-    for command in commands:
-        # Paragraphs without their line breaks, which are the source's and not the terminal's.
-        paragraphs = (inspect.getdoc(command) or "").split("\n\n")
-        app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(command)
 
 
 def _also(family: typer.Typer) -> None:
@@ -79,20 +125,10 @@ def options(
     ] = None,
 ) -> None:
     """Take the options of the command itself."""
-    profiles.chosen.set(profile)
+    if profile is not None:
+        from fileferry.cli import profiles
 
-
-_add(identity.login, identity.logout, identity.whoami)
-_add(put.put, files.get, files.ls, files.stat, files.link, files.update, files.rm)
-_add(versions.mv, versions.versions, versions.restore, events.events)
-app.add_typer(folders.app, name="folders")
-app.add_typer(workspaces.app, name="workspaces")
-app.add_typer(keys.app, name="keys")
-app.add_typer(organizations.app, name="orgs")
-app.add_typer(webhooks.app, name="webhooks")
-_add(server.serve, server.worker, server.doctor)
-for family in (app, folders.app, workspaces.app, keys.app, organizations.app, webhooks.app):
-    _also(family)
+        profiles.chosen.set(profile)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -29,8 +29,9 @@ from fileferry.cli.session import (
     session,
 )
 from fileferry.cli.standing import standing
-from fileferry.client import UNCHANGED, Client, File
-from fileferry.client.transfers.downloads import label_of, part_of
+
+if TYPE_CHECKING:
+    from fileferry.client import Client, File
 
 KEPT = "none"
 """What ``--expires`` is for a file that is to be kept."""
@@ -154,6 +155,8 @@ def update(
     key: Key = None,
 ) -> None:
     """Change a file's name, expiry or metadata, which --meta says anew as a whole, and print its URL."""
+    from fileferry.client import UNCHANGED
+
     metadata = metadata_of(meta)
     if name is None and expires is None and metadata is None:
         raise typer.BadParameter("say what to change: --name, --expires or --meta")
@@ -246,6 +249,8 @@ def _name_of(client: Client, source: File | str, organization: str | None) -> st
 
 def _refuse_taken(destination: Path) -> None:
     """Fail where a name that the uploader chose would replace something; what an earlier download left goes on."""
+    from fileferry.client.transfers.downloads import label_of, part_of
+
     part, label = part_of(destination), label_of(destination)
     is_other = os.path.lexists(part) and not (label.is_file() and part.is_file())
     if os.path.lexists(destination) or is_other or any(path.is_symlink() for path in (part, label)):

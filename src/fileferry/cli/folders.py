@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fileferry.cli.places import Org, is_id
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, json_object, moment_text, printable, session
-from fileferry.client import Client
+
+if TYPE_CHECKING:
+    from fileferry.client import Client
 
 app = typer.Typer(help="Make, list and delete folders.", no_args_is_help=True, pretty_exceptions_enable=False)
 

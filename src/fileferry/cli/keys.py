@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,9 @@ from fileferry.cli.session import (
     printable,
     session,
 )
-from fileferry.client import UNCHANGED, ApiKey, Client
+
+if TYPE_CHECKING:
+    from fileferry.client import ApiKey, Client
 
 app = typer.Typer(
     help="Make, list, change and revoke API keys.",
@@ -131,6 +133,8 @@ def update(
     key: Key = None,
 ) -> None:
     """Change what a key may do, at once, and print it."""
+    from fileferry.client import UNCHANGED
+
     folder = UNCHANGED if path_prefix is None else None if path_prefix == LIFTED else path_prefix
     users = None if on_behalf_of == [LIFTED] else on_behalf_of or UNCHANGED
     with session(url, key) as client:

@@ -6,12 +6,14 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fileferry.cli.session import json_object, note
-from fileferry.client.nouns.limits import Usage
+
+if TYPE_CHECKING:
+    from fileferry.client.nouns.limits import Usage
 
 LIFTED = "none"
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fileferry.client import Client, File, WorkspaceFiles
+if TYPE_CHECKING:
+    from fileferry.client import Client, File, WorkspaceFiles
+
 
 _PLACE = re.compile(r"([^:/]+):(?:/(?!/)(.*))?", re.DOTALL)
 

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from fileferry.client.failures import NotConfigured
+from fileferry.errors import FerryError
 
 DEFAULT = "default"
 """The profile of who names none."""
@@ -59,7 +59,7 @@ def connection(url: str | None, key: str | None) -> tuple[str | None, str | None
     profile = find(named or os.environ.get("FILEFERRY_PROFILE") or DEFAULT)
     if profile is None and (named or os.environ.get("FILEFERRY_PROFILE")):
         name = named or os.environ["FILEFERRY_PROFILE"]
-        raise NotConfigured(f"There is no profile {name!r}: 'fileferry login --profile {name}' makes one.")
+        raise _not_configured(f"There is no profile {name!r}: 'fileferry login --profile {name}' makes one.")
     if profile is None:
         return url, key
     if given_url is not None and given_url.rstrip("/") != profile.url.rstrip("/"):
@@ -74,7 +74,7 @@ def find(name: str) -> Profile | None:
         return None
     section = written[name]
     if "url" not in section:
-        raise NotConfigured(f"The profile {name!r} in {config_path()} names no url.")
+        raise _not_configured(f"The profile {name!r} in {config_path()} names no url.")
     return Profile(section["url"], section.get("key"), section.get("key_file"))
 
 
@@ -105,7 +105,14 @@ def read_key(path: str) -> str:
         return Path(path).expanduser().read_text().strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise NotConfigured(f"The key cannot be read from {path}: {reason}.") from None
+        raise _not_configured(f"The key cannot be read from {path}: {reason}.") from None
+
+
+def _not_configured(sentence: str) -> FerryError:
+    # Loaded where something is wrong: options are read before it is known whether a command needs the client.
+    from fileferry.client.failures import NotConfigured
+
+    return NotConfigured(sentence)
 
 
 def _read() -> configparser.ConfigParser:
@@ -114,12 +121,12 @@ def _read() -> configparser.ConfigParser:
     try:
         with path.open() as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise NotConfigured(f"{path} holds keys, and others may read it: chmod 600 {path}")
+                raise _not_configured(f"{path} holds keys, and others may read it: chmod 600 {path}")
             written.read_file(file)
     except FileNotFoundError:
         pass
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise NotConfigured(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        raise _not_configured(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     return written
 
 

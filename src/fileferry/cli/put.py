@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,10 +16,15 @@ from fileferry.cli.meter import metered
 from fileferry.cli.places import Org, is_folder, target_place
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, note, printable, session
 from fileferry.cli.standing import found_by_scan, standing
-from fileferry.client import Client, File, TimedOut
-from fileferry.client.transfers.journal import state_folder
-from fileferry.client.transfers.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
-from fileferry.client.waiting import LONGEST_WAIT
+
+if TYPE_CHECKING:
+    from fileferry.client import Client, File
+
+# The client's own, which help is not to wait for: tests/client/test_cli.py holds that they are the same.
+MULTIPART_THRESHOLD = 64 * 1024 * 1024
+PARALLEL = 4
+MOST_PARALLEL = 64
+LONGEST_WAIT = 60.0
 
 PartSize = Annotated[
     int | None,
@@ -167,6 +172,8 @@ def _below(folder: str) -> Iterator[str]:
 def _see_ready(client: Client, file: File, wait: float, org: str | None) -> None:
     """Return once a file is ready; raise TimedOut when it is not after ``wait`` seconds, and fail when it is rejected."""
     if file.is_under_way and wait <= LONGEST_WAIT:
+        from fileferry.client import TimedOut
+
         raise TimedOut(f"{file.name} was uploaded, and is not ready after {wait:g} s.")
     if file.is_under_way:
         file = client.wait(file, file.version_id, timeout=wait - LONGEST_WAIT, organization=org)
@@ -175,6 +182,8 @@ def _see_ready(client: Client, file: File, wait: float, org: str | None) -> None
 
 
 def _keeps_state() -> bool:
+    from fileferry.client.transfers.journal import state_folder
+
     folder = state_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fileferry.client import File
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fileferry.client import File
 
 
 def standing(file: File) -> str:

@@ -12,7 +12,6 @@ import typer
 
 from fileferry.cli.places import Org
 from fileferry.cli.session import Json, Key, Url, json_line, json_object, moment_text, note, printable, session
-from fileferry.client import UNCHANGED
 
 app = typer.Typer(help="Have events posted to a URL.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -82,6 +81,8 @@ def update(
     key: Key = None,
 ) -> None:
     """Change where events go and which; disable a webhook, or enable it again."""
+    from fileferry.client import UNCHANGED
+
     with session(url, key) as client:
         changed = client.webhooks(organization=org).update(
             webhook_id,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fileferry.cli.limits import Changes, of_files, print_limits, takes_limits
 from fileferry.cli.places import Org
 from fileferry.cli.session import Json, Key, Url, json_line, json_object, moment_text, printable, session
-from fileferry.client import UNCHANGED, Workspace
+
+if TYPE_CHECKING:
+    from fileferry.client import Workspace
 
 app = typer.Typer(
     help="Make, change, list and delete workspaces, and set their limits.",
@@ -72,6 +74,8 @@ def update(
     key: Key = None,
 ) -> None:
     """Change which versions a workspace keeps."""
+    from fileferry.client import UNCHANGED
+
     if keep_versions is None and keep_versions_for is None:
         raise typer.BadParameter("say what to change: --keep-versions or --keep-versions-for")
     if keep_versions not in {None, ALL} and not (keep_versions.isascii() and keep_versions.isdigit()):

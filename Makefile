@@ -31,10 +31,11 @@ test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure
 soak: setup ## Run the long trials: many gigabytes, many kills
 	@$(PYTHON) -m pytest -m soak $(ARGS)
 
-check: setup ## Check format, lint, types, the generated client and the direction of imports
+check: setup ## Check format, lint, types, the generated client, the words of the docs and the direction of imports
 	@$(PYTHON) -m ruff format --check --quiet .
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) scripts/blocking_client.py --check
+	@$(PYTHON) scripts/prose.py
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m mypy scripts benchmarks tests/conftest.py tests/support
 	@$(VENV)/bin/lint-imports --no-logo

@@ -18,6 +18,8 @@ BY_HAND = "runtime.py"
 RULES = {
     # What the language and the libraries say differently.
     r"\basync (?=def|with|for)": "",
+    # Of an example: what it asks of an answer needs no brackets.
+    r"(?<=>>> )\(await ((?:[^()\n]|\([^()\n]*\))*)\)\.": r"\1.",
     r"\bawait ": "",
     r"\b__aenter__\b": "__enter__",
     r"\b__aexit__\b": "__exit__",

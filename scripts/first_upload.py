@@ -126,7 +126,7 @@ def exchange(
 
 def instructions(sample: Path, port: int, key: str, url: str) -> str:
     """Return what a newcomer wants to know now that the server runs."""
-    curl = ["curl", "-H", f"Authorization: Bearer {key}", "-H", "Accept: text/plain", "-T", str(sample)]
+    curl = ["curl", "-X", "POST", "-H", f"Authorization: Bearer {key}", "-H", "Accept: text/plain", "-T", str(sample)]
     curl.append(f"http://{HOST}:{port}/api/upload/")
     return f"""
 fileferry runs on http://{HOST}:{port} and has its first file:

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-_SWITCHES = [
+SWITCHES = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -23,8 +23,6 @@ _SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--enable-logging=stderr",
-    "--remote-debugging-port=0",
 ]
 _SECONDS = 90
 
@@ -37,7 +35,14 @@ def outcome_in_chromium(
 ) -> dict[str, Any]:
     """Open the page, which finds at ``/told`` what it is told; return what it reports with a POST, within ``seconds``."""
     with _page(served, told) as (address, outcomes), (folder / "chromium.log").open("wb") as log:
-        command = ["chromium", *_SWITCHES, f"--user-data-dir={folder / 'profile'}", address]
+        command = [
+            "chromium",
+            *SWITCHES,
+            "--enable-logging=stderr",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={folder / 'profile'}",
+            address,
+        ]
         browser = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             return outcomes.get(timeout=seconds)

@@ -21,6 +21,10 @@ class Blocking:
     def workspace(self, *args: Any, **kwargs: Any) -> Any:
         return _BlockingFace(self._client.workspace(*args, **kwargs))
 
+    @property
+    def tickets(self) -> Any:
+        return _BlockingFace(self._client.tickets)
+
     def webhooks(self, *args: Any, **kwargs: Any) -> Any:
         return _BlockingFace(self._client.webhooks(*args, **kwargs))
 
@@ -50,6 +54,10 @@ class Awaiting:
 
     def workspace(self, *args: Any, **kwargs: Any) -> Any:
         return _AwaitingFace(self._client, lambda client: client.workspace(*args, **kwargs))
+
+    @property
+    def tickets(self) -> Any:
+        return _AwaitingFace(self._client, lambda client: client.tickets)
 
     def webhooks(self, *args: Any, **kwargs: Any) -> Any:
         return _AwaitingFace(self._client, lambda client: client.webhooks(*args, **kwargs))

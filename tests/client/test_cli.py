@@ -20,7 +20,7 @@ import pytest
 from relay import Relay
 from shell import Shell
 
-from fileferry.cli import files
+from fileferry.cli import put
 from fileferry.client.transfers import manner
 from fileferry.client.transfers.journal import state_folder
 from fileferry.client.waiting import LONGEST_WAIT
@@ -36,7 +36,7 @@ def nobody() -> Iterator[str]:
 
 
 def test_put_says_of_the_client_what_is_so() -> None:
-    said = files.PARALLEL, files.MOST_PARALLEL, files.MULTIPART_THRESHOLD, files.LONGEST_WAIT
+    said = put.PARALLEL, put.MOST_PARALLEL, put.MULTIPART_THRESHOLD, put.LONGEST_WAIT
     assert said == (manner.PARALLEL, manner.MOST_PARALLEL, manner.MULTIPART_THRESHOLD, LONGEST_WAIT)
 
 

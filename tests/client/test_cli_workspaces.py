@@ -129,7 +129,7 @@ def test_the_root_key_names_files_of_another_organization(shell: Shell) -> None:
     shell.out("restore", file_id, *org)
     assert shell.out("get", "reports:/b", "-o", "-", *org) == "1"
     assert shell.out("get", file_id, "-o", "-", *org) == "1"
-    assert shell.out("ls", "inbox/", *org).endswith("\tinbox/a\n")
+    assert shell.out("ls", "inbox/", *org).endswith("\tinbox/a\thand-off\n")
     assert shell.out("versions", "reports:/b", *org).count("\n") == 1
     status, said = shell.refused("ls", "reports:/")
     assert (status, "reports" in said) == (1, True)

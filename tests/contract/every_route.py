@@ -47,6 +47,7 @@ class Scene:
         sent = service.request("PUT", self.large["upload_url"], key=None, content=SECRET)
         assert sent.is_success, sent.text
         self.other_key = self.make_key(scopes=["read"])["id"]
+        self.empty_workspace = self.admin_asks("POST", "/api/workspaces", json={"name": "empty"}).json()["id"]
         hook = self.admin_asks("POST", "/api/webhooks", json={"url": "https://hooks.example.org/b"}).json()["id"]
         self.webhook = f"/api/webhooks/{hook}"
         self.delivery = self.admin_asks("POST", f"{self.webhook}/test").json()["id"]
@@ -179,6 +180,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/api/files/{file_id}/content"): lambda s: _about(f"/api/files/{s.file['id']}/content"),
     ("head", "/api/files/{file_id}/content"): lambda s: _about(f"/api/files/{s.file['id']}/content"),
     ("post", "/api/files/{file_id}/restore"): lambda s: _about(f"/api/files/{s.deleted['id']}/restore"),
+    ("post", "/api/files/{file_id}/links"): lambda s: _about(f"/api/files/{s.file['id']}/links", json={}),
     ("get", "/api/files/{file_id}/versions"): lambda s: _about(f"/api/files/{s.file['id']}/versions"),
     ("delete", "/api/files/{file_id}/versions/{version_id}"): lambda s: _about(
         f"/api/files/{s.file['id']}/versions/{s.version}"
@@ -293,6 +295,7 @@ ADMINISTRATION: dict[tuple[str, str], Row] = {
     ),
     ("post", "/api/webhooks/{webhook_id}/rotate"): lambda s: _about(f"{s.webhook}/rotate"),
     ("post", "/api/webhooks/{webhook_id}/test"): lambda s: _about(f"{s.webhook}/test"),
+    ("delete", "/api/workspaces/{id_or_name}"): lambda s: _about(f"/api/workspaces/{s.empty_workspace}"),
     ("patch", "/api/workspaces/{id_or_name}"): lambda s: _about(f"/api/workspaces/{s.workspace}", json={}),
 }
 """What only keys with the scope ``admin`` do that see the whole organization."""
@@ -310,6 +313,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ("get", "/api/organizations/{id_or_slug}"): "shows no files",
     ("get", "/api/workspaces"): "shows no files",
     ("get", "/api/workspaces/{id_or_name}"): "shows no files",
+    ("get", "/api/whoami"): "shows no files",
     ("get", "/evo/identity/v2/discovery"): "shows no files",
     ("get", "/workspace/orgs/{organization_id}/workspaces"): "shows no files",
     ("get", "/workspace/orgs/{organization_id}/workspaces/summary"): "shows no files",

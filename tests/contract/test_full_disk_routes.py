@@ -55,11 +55,13 @@ FREES = {
     ("post", "/api/keys/{key_id}/rotate"),
     ("patch", "/api/organizations/{id_or_slug}"),
     ("patch", "/api/workspaces/{id_or_name}"),
+    ("delete", "/api/workspaces/{id_or_name}"),
     ("delete", "/api/webhooks/{webhook_id}"),
     ("post", "/api/webhooks/{webhook_id}/rotate"),
 }
 """What ends things, or narrows what may be done."""
 FINISHES = {
+    ("post", "/api/files/{file_id}/links"),
     ("post", "/api/uploads/{upload_id}/complete"),
     ("post", "/api/uploads/{upload_id}/stream"),
     ("post", "/api/uploads/{upload_id}/urls"),

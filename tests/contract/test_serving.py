@@ -253,7 +253,7 @@ def test_only_bytes_that_are_what_they_say_are_shown(
         assert got.content == content
         assert got.headers["content-type"] == served
         assert got.headers["content-disposition"].split(";")[0] == expected
-        assert got.headers["content-security-policy"] == "sandbox; default-src 'none'"
+        assert got.headers["content-security-policy"] == "sandbox; default-src 'none'; media-src 'self'"
         assert got.headers["x-content-type-options"] == "nosniff"
 
 

@@ -1,4 +1,4 @@
-"""The tables of the docs that the code already holds: settings, errors, commands. Run as a program it writes them anew."""
+"""The tables of the docs that the code already holds: settings, errors, commands, the client. Run as a program it writes them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import msgspec
 import typer
 from pages import DOCS
 
-from fileferry import settings
+from fileferry import Client, Tickets, Webhooks, WorkspaceFiles, settings
 from fileferry.cli import app
 from fileferry.errors import CATALOGUE
+
+FACES = (Client, WorkspaceFiles, Tickets, Webhooks)
 
 
 def settings_table() -> str:
@@ -37,15 +39,36 @@ def errors_table() -> str:
     return _table(("code", "status", "retry", "meaning"), rows)
 
 
+def every_command_table() -> str:
+    """Return one line for each command: how it is called, its options, and what it does."""
+    commands = [(words, child) for words, child in _every(typer.main.get_command(app), "fileferry")]
+    rows = [
+        (
+            f"`{_signature(child, words)}`",
+            " ".join(_option_names(child)),
+            _first_sentence(child.help.replace(". ", ".\n\n")),
+        )
+        for words, child in commands
+    ]
+    return _table(("command", "options", "what it does"), rows)
+
+
 def commands_table() -> str:
     """Return every command of the command line with its arguments and options."""
-    return "\n\n".join(_commands(typer.main.get_command(app), "fileferry"))
+    return "\n\n".join(_command(child, words) for words, child in _every(typer.main.get_command(app), "fileferry"))
+
+
+def client_table() -> str:
+    """Return every method of the Python client with its arguments and what it does."""
+    return "\n\n".join(f"### `{face.__name__}`\n\n{_methods(face)}" for face in FACES)
 
 
 TABLES = {
     "settings": (DOCS / "operating.md", settings_table),
     "errors": (DOCS / "errors.md", errors_table),
+    "every-command": (DOCS / "command-line.md", every_command_table),
     "commands": (DOCS / "command-line.md", commands_table),
+    "client": (DOCS / "python-client.md", client_table),
 }
 """The page of each table, and what makes it."""
 
@@ -76,6 +99,34 @@ def _attribute_docstrings(kind: type[Any]) -> dict[str, str]:
     return found
 
 
+def _methods(face: type) -> str:
+    rows = [
+        (f"`{name}{_arguments(method)}`", _first_sentence(inspect.getdoc(method) or ""))
+        for name, method in inspect.getmembers(face)
+        if not name.startswith("_")
+    ]
+    return _table(("method", "what it does"), rows)
+
+
+def _arguments(method: Any) -> str:
+    if isinstance(method, property):
+        return ""
+    parameters = [*inspect.signature(method).parameters.values()][1:]
+    words = [
+        f"**{parameter.name}"
+        if parameter.kind is parameter.VAR_KEYWORD
+        else parameter.name
+        if parameter.default is parameter.empty
+        else f"{parameter.name}="
+        for parameter in parameters
+    ]
+    return f"({', '.join(words)})"
+
+
+def _first_sentence(said: str) -> str:
+    return " ".join(said.partition("\n\n")[0].split()).replace("``", "`")
+
+
 def _default_text(default: Any) -> str:
     if default is None:
         return "–"
@@ -100,26 +151,36 @@ def _size_text(size: int) -> str:
     return str(size)
 
 
-def _commands(command: Any, words: str) -> Iterator[str]:
+def _every(command: Any, words: str) -> Iterator[tuple[str, Any]]:
     for name, child in sorted(getattr(command, "commands", {}).items()):
         below = f"{words} {name}"
         if getattr(child, "commands", None):
-            yield from _commands(child, below)
-        else:
-            yield _command(child, below)
+            yield from _every(child, below)
+        elif not child.hidden:
+            yield below, child
 
 
 def _command(command: Any, words: str) -> str:
-    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
-    signature = " ".join([words, *(_argument_text(argument) for argument in arguments)])
-    rows = [
-        (_option_text(option), option.help or "")
-        for option in options
-        if not {"--help", "--url", "--key"} & set(option.opts)
-    ]
+    rows = [(_option_text(option), option.help or "") for option in _options(command)]
     table = "\n\n" + _table(("option", "meaning"), rows) if rows else ""
-    return f"### `{signature}`\n\n{' '.join(command.help.split())}{table}"
+    return f"### `{_signature(command, words)}`\n\n{' '.join(command.help.split())}{table}"
+
+
+def _signature(command: Any, words: str) -> str:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    return " ".join([words, *(_argument_text(argument) for argument in arguments)])
+
+
+def _options(command: Any) -> list[Any]:
+    return [
+        parameter
+        for parameter in command.params
+        if parameter.param_type_name == "option" and not {"--help", "--url", "--key"} & set(parameter.opts)
+    ]
+
+
+def _option_names(command: Any) -> list[str]:
+    return [f"`{max(option.opts, key=len)}`" for option in _options(command)]
 
 
 def _argument_text(argument: Any) -> str:

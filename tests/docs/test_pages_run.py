@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +24,9 @@ RUN = {"bash", "python"}
 OUTPUT = {"text", "json"}
 # Every word of a page's shell survives from block to block, as it does for who types them.
 SHELL = "set -a; if [ -f {state} ]; then . {state}; fi; set -euo pipefail\n{text}\nexport -p > {state}\n"
+
+
+LISTED = Block(ROOT / "README.md", 0, "bash", "fileferry ls --json", None)
 
 
 class Reader:
@@ -96,6 +100,15 @@ def test_what_a_page_shows_works(page: Path, reader: Reader) -> None:
             assert block.language in OUTPUT, f"{block.place}: nobody knows how to run {block.language!r}"
             assert output is not None, f"{block.place} shows the output of nothing that was run"
             (check_json if block.language == "json" else check_text)(block.text, output)
+
+
+@pytest.mark.service("curl")
+@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md"])
+def test_two_jobs_that_send_the_same_name_by_the_first_line_of_curl_make_two_files(page: str, reader: Reader) -> None:
+    first = next(block for block in blocks(ROOT / page) if block.text.startswith("curl"))
+    urls = {reader.does(first) for _ in range(2)}
+    versions = [json.loads(line)["file_id"] for line in reader.does(LISTED).splitlines()]
+    assert (len(urls), len(versions)) == (2, 2)
 
 
 @pytest.mark.parametrize(

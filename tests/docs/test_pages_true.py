@@ -12,7 +12,21 @@ from pages import DOCS, ROOT, blocks, links, name_of, pages, prose, routes
 from tables import TABLES, written
 
 import fileferry
-from fileferry.client import ApiKey, Delivery, Event, File, Folder, Organization, Scan, Version, Webhook, Workspace
+from fileferry.client import (
+    ApiKey,
+    Delivery,
+    Event,
+    File,
+    Folder,
+    Identity,
+    Link,
+    Organization,
+    Scan,
+    Ticket,
+    Version,
+    Webhook,
+    Workspace,
+)
 from fileferry.errors import FerryError
 
 NOT_IN_THE_SCHEMA = {("GET", "/docs"), ("GET", "/docs/openapi.json")}
@@ -61,7 +75,8 @@ def test_every_method_of_the_client_is_described(client: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "noun", [ApiKey, Delivery, Event, File, Folder, Organization, Scan, Version, Webhook, Workspace]
+    "noun",
+    [ApiKey, Delivery, Event, File, Folder, Identity, Link, Organization, Scan, Ticket, Version, Webhook, Workspace],
 )
 def test_every_field_of_the_clients_nouns_is_described(noun: type) -> None:
     assert not unnamed(list(inspect.signature(noun).parameters), DOCS / "python-client.md")

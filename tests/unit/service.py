@@ -170,7 +170,7 @@ class Service:
         """Send what is due to webhooks, without the chance that retries wait longer."""
 
         given = {"chance": lambda: 0.0, **seams}
-        self._run(Deliveries(self._engine.database, self.settings, self.clock, **given).settle())
+        self._run(Deliveries(self._engine.database, self._engine.links, self.settings, self.clock, **given).settle())
 
     def sweep(self) -> None:
         """Sweep once."""

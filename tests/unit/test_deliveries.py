@@ -387,7 +387,7 @@ def test_a_receiver_that_asks_for_time_is_sent_nothing_else_meanwhile(service: S
 
     async def both() -> None:
         async with opened(service.settings, service.clock) as engine:
-            sending = Deliveries(engine.database, service.settings, service.clock)
+            sending = Deliveries(engine.database, engine.links, service.settings, service.clock)
             await sending.settle()
             await asyncio.to_thread(happen, "b")
             await sending.settle()
@@ -416,7 +416,7 @@ def test_what_one_receiver_asked_for_does_not_hold_up_the_address_after_it(
 
     async def move(new: Receiver) -> None:
         async with opened(service.settings, service.clock) as engine:
-            sending = Deliveries(engine.database, service.settings, service.clock)
+            sending = Deliveries(engine.database, engine.links, service.settings, service.clock)
             await sending.settle()
             principal = await engine.keys.authenticate(ROOT_KEY, None)
             await engine.webhooks.change(principal, webhook["id"], url=new.url)
@@ -691,7 +691,9 @@ def test_a_process_that_ends_hands_over_to_the_next_at_once(service: Service, re
 
     async def run_and_end(count: int) -> None:
         async with opened(service.settings, service.clock) as engine:
-            running = asyncio.create_task(Deliveries(engine.database, service.settings, service.clock).run())
+            running = asyncio.create_task(
+                Deliveries(engine.database, engine.links, service.settings, service.clock).run()
+            )
             await engine.database.write(happen, f"{count}")
             found = (webhook["id"], DeliveryState.DELIVERED, 1_000_000, 10)
             async with asyncio.timeout(30):

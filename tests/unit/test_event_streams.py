@@ -31,7 +31,7 @@ def stream(
     async def run() -> None:
         engine = service._engine
         principal = await engine.keys.authenticate(ROOT_KEY, None)
-        await EventStream(engine, principal, wanted, Position(0), False)({}, receive, send)
+        await EventStream(engine, principal, wanted, Position(0), False, "http://service")({}, receive, send)
 
     service._run(run())
 

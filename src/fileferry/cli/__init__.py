@@ -19,9 +19,15 @@ import typer
 from typer.core import TyperGroup
 
 _PLACES = {
-    "put": "files",
+    "login": "identity",
+    "logout": "identity",
+    "whoami": "identity",
+    "put": "put",
     "get": "files",
     "ls": "files",
+    "stat": "files",
+    "link": "files",
+    "update": "files",
     "rm": "files",
     "mv": "versions",
     "versions": "versions",
@@ -38,16 +44,20 @@ _PLACES = {
 }
 """The module of each command: it has a function of that name, or an ``app`` of commands below it."""
 
+ALSO = {"ls": ["list"], "rm": ["delete"], "show": ["stat"], "stat": ["show"], "revoke": ["rm", "delete"]}
+"""What else a verb may be called, in every family of commands; help does not list it."""
+_OTHERS = {other: verb for verb in _PLACES for other in ALSO.get(verb, [])}
+
 
 class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
-        return _command(name, _PLACES[name])
+        return _command(name, _OTHERS.get(name, name))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_PLACES)
+        return iter((*_PLACES, *_OTHERS))
 
     def __len__(self) -> int:
-        return len(_PLACES)
+        return len(_PLACES) + len(_OTHERS)
 
 
 class _Group(TyperGroup):
@@ -57,16 +67,19 @@ class _Group(TyperGroup):
 
 
 @cache
-def _command(name: str, place: str) -> Any:
-    module = import_module(f"fileferry.cli.{place}")
+def _command(name: str, verb: str) -> Any:
+    module = import_module(f"fileferry.cli.{_PLACES[verb]}")
     holder = typer.Typer(pretty_exceptions_enable=False)
     if group := getattr(module, "app", None):
+        _also(group)
         holder.add_typer(group, name=name)
     else:
-        command = getattr(module, name)
+        command = getattr(module, verb)
         # Paragraphs without their line breaks, which are the source's and not the terminal's.
         paragraphs = (inspect.getdoc(command) or "").split("\n\n")
-        holder.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(command)
+        holder.command(name, hidden=name != verb, help="\n\n".join(" ".join(text.split()) for text in paragraphs))(
+            command
+        )
     return typer.main.get_group(holder).commands[name]
 
 
@@ -76,12 +89,20 @@ app = typer.Typer(
     help="Hand files to other systems by URL.",
     epilog=(
         "Exit status: 0 done, 1 failed for good, 2 used wrongly, 75 failed for now (may succeed later), "
-        "130 interrupted. FILEFERRY_URL and FILEFERRY_KEY name the server and the API key, FILEFERRY_END_USER the end user "
-        "on whose behalf all is done, if any."
+        "130 interrupted. The server and the API key are those of 'fileferry login', or FILEFERRY_URL and FILEFERRY_KEY name "
+        "them, and FILEFERRY_END_USER the end user on whose behalf all is done, if any."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _also(family: typer.Typer) -> None:
+    for command in list(family.registered_commands):
+        assert command.callback is not None
+        for other in ALSO.get(command.name or command.callback.__name__, []):
+            family.command(other, hidden=True, help=command.help)(command.callback)
 
 
 def _print_version(wanted: bool) -> None:
@@ -96,10 +117,20 @@ def options(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version of fileferry."),
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile", metavar="NAME", help="A server and key of 'fileferry login'. Default: FILEFERRY_PROFILE."
+        ),
+    ] = None,
 ) -> None:
     """Take the options of the command itself."""
+    if profile is not None:
+        from fileferry.cli import profiles
+
+        profiles.chosen.set(profile)
 
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    app()
+    app(prog_name="fileferry")

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from fileferry.cli.files import Patience
+from fileferry.cli.amounts import Patience
 from fileferry.cli.places import Org
-from fileferry.cli.session import Key, Url, json_line, session
+from fileferry.cli.session import Json, Key, Url, json_line, session
 
 
 def events(
@@ -22,6 +22,7 @@ def events(
     count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many events.")] = None,
     patience: Patience = 600,
     org: Org = None,
+    _as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:

@@ -1,164 +1,42 @@
-"""``put``, ``get``, ``ls`` and ``rm``: files from and to the command line."""
+"""``get``, ``ls``, ``stat``, ``update``, ``link`` and ``rm``: what is done with files that the server has."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
 import typer
 
-from fileferry.cli.folders import folder_id_of
+from fileferry.cli.amounts import Patience
+from fileferry.cli.metadata import Meta, metadata_of
 from fileferry.cli.meter import metered
-from fileferry.cli.places import Org, file_place_of, is_folder, place_of, target_place
-from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
-from fileferry.errors import InvalidExpiry
+from fileferry.cli.places import Org, Source, file_place_of, found_at, place_of
+from fileferry.cli.session import (
+    FAILED,
+    Json,
+    Key,
+    Url,
+    fail,
+    json_line,
+    json_object,
+    moment_text,
+    note,
+    printable,
+    session,
+)
+from fileferry.cli.standing import standing
 
 if TYPE_CHECKING:
     from fileferry.client import Client, File
 
-# The client's own, which help is not to wait for: tests/client/test_cli.py holds that they are the same.
-MULTIPART_THRESHOLD = 64 * 1024 * 1024
-PARALLEL = 4
-MOST_PARALLEL = 64
-LONGEST_WAIT = 60.0
+KEPT = "none"
+"""What ``--expires`` is for a file that is to be kept."""
 
-
-def _size(text: str | int) -> int:
-    # The server's own reading of sizes; loaded when one is given, as little else of this command needs it.
-    from fileferry.model import parse_size
-
-    try:
-        return parse_size(str(text))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _seconds(text: str | int) -> int:
-    from fileferry.model import parse_duration
-
-    try:
-        return int(parse_duration(str(text)).total_seconds())
-    except InvalidExpiry as error:
-        raise typer.BadParameter(error.detail) from None
-
-
-PartSize = Annotated[
-    int | None,
-    typer.Option(parser=_size, metavar="16MiB", help="Size of the parts; the server chooses by default."),
-]
-Threshold = Annotated[
-    int,
-    typer.Option(
-        parser=_size, metavar="64MiB", show_default=False, help="Files from this size on go in parts; 64MiB by default."
-    ),
-]
-
-Patience = Annotated[
-    int,
-    typer.Option(
-        parser=_seconds,
-        metavar="10m",
-        show_default=False,
-        help="How long a server that cannot be reached is tried again, without progress; 10m by default.",
-    ),
-]
-
-
-def put(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files to upload; - is standard input.")],
-    name: Annotated[str | None, typer.Option(help="Name of the new file; for - the default is stdin.")] = None,
-    path: Annotated[
-        str | None,
-        typer.Option(help="Path of the file, which gets a new version if it exists; a folder/ when there are many."),
-    ] = None,
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WORKSPACE:/PATH",
-            help="Path in a workspace (id or name), which gets a new version if it exists; a folder/ keeps the name.",
-        ),
-    ] = None,
-    folder: Annotated[
-        str | None, typer.Option(metavar="NAME|ID", help="Folder to put new files in; made where it is missing.")
-    ] = None,
-    expires: Annotated[str | None, typer.Option(metavar="24h", help="Delete after 30m, 24h, 7d or seconds.")] = None,
-    fetches: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, metavar="N", help="Delete after N complete downloads.")
-    ] = None,
-    wait: Annotated[
-        int | None,
-        typer.Option(parser=_seconds, metavar="30s", help="Wait so long until each file is ready; fail if it is not."),
-    ] = None,
-    content_type: Annotated[str | None, typer.Option(help="Media type; guessed from the name by default.")] = None,
-    meta: Annotated[list[str] | None, typer.Option(metavar="K=V|JSON", help="Metadata; may be repeated.")] = None,
-    parallel: Annotated[
-        int, typer.Option(min=1, max=MOST_PARALLEL, help="Parts of a large file that are sent at once.")
-    ] = PARALLEL,
-    part_size: PartSize = None,
-    multipart_threshold: Threshold = MULTIPART_THRESHOLD,
-    resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Continue large files where an earlier put stopped.")
-    ] = True,
-    patience: Patience = 600,
-    org: Org = None,
-    as_json: Json = False,
-    url: Url = None,
-    key: Key = None,
-) -> None:
-    """Upload files and print their URLs, one per line, in the order given. Stops at the first that fails.
-
-    Large files go in parts, and over a connection that breaks again and again as one stream. When the network is away put
-    tries again for --patience. When it is interrupted, the same command continues: it keeps a small state file, without
-    the key, in ~/.local/state/fileferry (or under XDG_STATE_HOME) until the upload is complete.
-    """
-    if path is not None and to is not None:
-        raise typer.BadParameter("it names the path already: leave --path out", param_hint="--to")
-    at = None if to is None else target_place(to)
-    target = at.path if at else path
-    if folder is not None and target is not None:
-        raise typer.BadParameter("a path names its folder itself", param_hint="--folder")
-    if len(sources) > 1 and name is not None:
-        raise typer.BadParameter("one name cannot serve many files", param_hint="--name")
-    if len(sources) > 1 and target is not None and not is_folder(target):
-        raise typer.BadParameter(
-            "for many files it must be a folder: end it with /", param_hint="--path" if to is None else "--to"
-        )
-    metadata = _metadata(meta or [])
-    with session(url, key, patience) as client:
-        folder_id = folder_id_of(client, folder, org) if folder else None
-        resumes = resume and _keeps_state()
-        for source in sources:
-            own_name = name or ("stdin" if source == "-" else os.path.basename(source))
-            with metered(own_name) as progress:
-                file = client.upload(
-                    sys.stdin.buffer if source == "-" else source,
-                    name=own_name,
-                    path=target + own_name if target is not None and is_folder(target) else target,
-                    folder=folder_id,
-                    organization=org,
-                    workspace=at.workspace if at else None,
-                    expires_in=expires,
-                    expires_after_fetches=fetches,
-                    wait=None if wait is None else min(wait, LONGEST_WAIT),
-                    content_type=content_type,
-                    metadata=metadata,
-                    resume=resumes and source != "-",
-                    parallel=parallel,
-                    part_size=part_size,
-                    multipart_threshold=multipart_threshold,
-                    progress=progress,
-                )
-            if as_json or file.status != "rejected":
-                print(json_line(file) if as_json else file.url, flush=True)
-            if file.is_under_way and wait is None:
-                note(f"{file.name} is still being checked; --wait 60s waits for the outcome.")
-            else:
-                _see_ready(client, file, wait or 0, org)
+Version = Annotated[str | None, typer.Option("--version", metavar="V", help="Another version than the current one.")]
 
 
 def get(
@@ -172,9 +50,10 @@ def get(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what has the file's own name already.")
     ] = False,
-    version: Annotated[str | None, typer.Option(metavar="V", help="Another version than the current one.")] = None,
+    version: Version = None,
     patience: Patience = 600,
     org: Org = None,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -201,7 +80,9 @@ def get(
                 _refuse_taken(destination)
         with metered(destination.name) as progress:
             client.download(known or source, destination, progress=progress, **options)
-        note(f"Saved {destination}")
+        note(f"Saved {printable(str(destination))}")
+        if as_json:
+            print(json_object(saved=str(destination)))
 
 
 def ls(
@@ -217,7 +98,10 @@ def ls(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List files, one per line: id and path, or with --long id, size, status, created, expires, path and URL."""
+    """List files, one per line: id and path, or with --long id, size, status, created, expires, path and URL.
+
+    A file that is at no path of its own, so that others may have its name, has "hand-off" behind.
+    """
     line_of = _long_line if long else _short_line
     at = place_of(prefix or "")
     if at is not None and workspace is not None:
@@ -229,6 +113,89 @@ def ls(
             print(json_line(file) if as_json else line_of(file))
 
 
+def stat(
+    source: Source, version: Version = None, org: Org = None, as_json: Json = False, url: Url = None, key: Key = None
+) -> None:
+    """Show what is known of a file, one thing per line."""
+    at = file_place_of(source)
+    with session(url, key) as client:
+        file = found_at(client, source, at, org, version=version)
+        if as_json:
+            print(json_line(file))
+            return
+        shown = {
+            "id": file.file_id,
+            "path": file.path,
+            "kind": _kind(file),
+            "size": file.size,
+            "type": file.content_type,
+            "status": standing(file),
+            "version": file.version_id,
+            "created": moment_text(file.created_at),
+            "expires": moment_text(file.expires_at),
+            "fetches_left": "-" if file.fetches_left is None else file.fetches_left,
+            "sha256": file.sha256 or "-",
+            "metadata": json_object(**file.metadata),
+            "url": file.url,
+        }
+        for name, value in shown.items():
+            print(f"{name}\t{printable(str(value))}")
+
+
+def update(
+    source: Source,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="A new name; mv gives a new path.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="24h", help="Delete after so long, counted from now; 'none' keeps the file.")
+    ] = None,
+    meta: Meta = None,
+    org: Org = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Change a file's name, expiry or metadata, which --meta says anew as a whole, and print its URL."""
+    from fileferry.client import UNCHANGED
+
+    metadata = metadata_of(meta)
+    if name is None and expires is None and metadata is None:
+        raise typer.BadParameter("say what to change: --name, --expires or --meta")
+    at = file_place_of(source)
+    with session(url, key) as client:
+        file = client.update(
+            found_at(client, source, at, org) if at else source,
+            name=UNCHANGED if name is None else name,
+            expires_in=UNCHANGED if expires is None else None if expires == KEPT else expires,
+            metadata=UNCHANGED if metadata is None else metadata,
+            organization=org,
+        )
+        print(json_line(file) if as_json else file.url)
+
+
+def link(
+    source: Source,
+    expires: Annotated[
+        str | None, typer.Option(metavar="1h", help="A signed URL that ends after so long, at most 7d.")
+    ] = None,
+    version: Version = None,
+    org: Org = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Print a URL that anyone can fetch a file from: its public one, which is good as long as the file, or one that ends."""
+    at = file_place_of(source)
+    with session(url, key) as client:
+        if expires is None:
+            file = found_at(client, source, at, org, version=version)
+            address, ends_at = file.url, file.expires_at
+        else:
+            named = found_at(client, source, at, org) if at else source
+            made = client.link(named, expires_in=expires, version=version, organization=org)
+            address, ends_at = made.url, made.expires_at
+        print(json_object(url=address, expires_at=ends_at) if as_json else address)
+
+
 def rm(
     files: Annotated[
         list[str],
@@ -237,76 +204,37 @@ def rm(
     permanent: Annotated[
         bool, typer.Option("--permanent", help="Free the bytes at once: the files cannot be restored.")
     ] = False,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="V", help="Only this version, which is not the current one.")
+    ] = None,
     org: Org = None,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Delete files: their URLs stop working at once. Files at a path can be restored. Stops at the first that fails."""
+    """Delete files, or one version: their URLs stop working at once. Files at a path can be restored.
+
+    Stops at the first that fails.
+    """
+    if version is not None and (len(files) > 1 or permanent):
+        raise typer.BadParameter("a version is of one file, and always deleted for good", param_hint="--version")
     if any("://" in file for file in files):
         raise typer.BadParameter("name files by id, or by path as WORKSPACE:/PATH", param_hint="FILE")
     places = [(file, file_place_of(file)) for file in files]
     with session(url, key) as client:
         for file, at in places:
-            if at is None:
+            if version is not None:
+                client.delete_version(found_at(client, file, at, org) if at else file, version, organization=org)
+            elif at is None:
                 client.delete(file, permanent=permanent, organization=org)
             else:
                 at.files(client, org).delete(at.path, permanent=permanent)
-
-
-def _see_ready(client: Client, file: File, wait: float, org: str | None) -> None:
-    """Return once a file is ready; raise TimedOut when it is not after ``wait`` seconds, and fail when it is rejected."""
-    if file.is_under_way and wait <= LONGEST_WAIT:
-        from fileferry.client import TimedOut
-
-        raise TimedOut(f"{file.name} was uploaded, and is not ready after {wait:g} s.")
-    if file.is_under_way:
-        file = client.wait(file, file.version_id, timeout=wait - LONGEST_WAIT, organization=org)
-    if file.status != "ready":
-        fail(f"{file.name} is {_standing(file)}{_found(file)}", FAILED)
-
-
-def _standing(file: File) -> str:
-    return f"{file.status}: {file.reason}" if file.status == "rejected" and file.reason else file.status
-
-
-def _found(file: File) -> str:
-    """Return what a scan says of why a file is rejected, in brackets; nothing where that is not the reason."""
-    if file.scan is None or file.reason not in {"infected", "not_scanned", "scan_failed"}:
-        return ""
-    return f" ({file.scan.detail or file.scan.outcome})"
-
-
-def _keeps_state() -> bool:
-    from fileferry.client.transfers.journal import state_folder
-
-    folder = state_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
-
-
-def _metadata(given: list[str]) -> dict[str, Any] | None:
-    metadata: dict[str, Any] = {}
-    for text in given:
-        if text.lstrip().startswith("{"):
-            try:
-                metadata |= json.loads(text)
-            except ValueError as error:
-                raise typer.BadParameter(f"not valid JSON: {error}", param_hint="--meta") from None
-            continue
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{text!r} is neither name=value nor a JSON object", param_hint="--meta")
-        metadata[name] = value
-    return metadata or None
+            if as_json:
+                print(json_object(deleted=file, version=version))
 
 
 def _name_of(client: Client, source: File | str, organization: str | None) -> str:
     """Return the bare name of what is downloaded, so that no server chooses a folder of ours."""
-    from fileferry.client import File
-
     if isinstance(source, str) and "://" in source:
         path = unquote(urlsplit(source).path)
     else:
@@ -331,10 +259,15 @@ def _refuse_taken(destination: Path) -> None:
         )
 
 
+def _kind(file: File) -> str:
+    return "hand-off" if file.at_path is False else "path"
+
+
 def _short_line(file: File) -> str:
-    return f"{file.file_id}\t{printable(file.path)}"
+    return "\t".join([file.file_id, printable(file.path), *(["hand-off"] if file.at_path is False else [])])
 
 
 def _long_line(file: File) -> str:
     created, expires = moment_text(file.created_at), moment_text(file.expires_at)
-    return "\t".join([file.file_id, str(file.size), _standing(file), created, expires, printable(file.path), file.url])
+    fields = [file.file_id, str(file.size), standing(file), created, expires, printable(file.path), file.url]
+    return "\t".join([*fields, *(["hand-off"] if file.at_path is False else [])])

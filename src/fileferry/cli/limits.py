@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fileferry.cli.session import note
+from fileferry.cli.session import json_object, note
 
 if TYPE_CHECKING:
     from fileferry.client.nouns.limits import Usage
@@ -25,7 +26,7 @@ Types = Annotated[
     typer.Option("--type", metavar="TYPE", help="A media type that files may have; may be repeated; 'none': any."),
 ]
 MaxRetention = Annotated[
-    str | None, typer.Option(metavar="30d", help="Longest life of a file; 'none' lifts the limit.")
+    str | None, typer.Option(metavar="30d", help="How long a file may be kept at most; 'none' lifts the limit.")
 ]
 MaxBytes = Annotated[str | None, typer.Option(metavar="5GB", help="What may be kept together; 'none': any number.")]
 MaxFiles = Annotated[str | None, typer.Option(metavar="N", help="How many versions may be kept; 'none': any number.")]
@@ -95,8 +96,11 @@ def takes_limits(*kinds: Callable[..., Changes]) -> Callable[[Callable[..., None
     return decorate
 
 
-def print_limits(limits: Mapping[str, Any], usage: Usage | None = None) -> None:
+def print_limits(limits: Mapping[str, Any], usage: Usage | None = None, *, as_json: bool = False) -> None:
     """Print one limit per line, and what is kept where that is limited; say so where there is neither."""
+    if as_json:
+        print(json_object(limits=limits, usage=None if usage is None else dataclasses.asdict(usage)))
+        return
     if not limits and usage is None:
         note("There are no limits.")
     for name, value in limits.items():

@@ -19,21 +19,42 @@ def create(
     slug: Annotated[str, typer.Argument(help="Short name for addresses.")],
     name: Annotated[str | None, typer.Option(help="Name for people.")] = None,
     organization_id: Annotated[str | None, typer.Option("--id", metavar="UUID", help="Fixes the id.")] = None,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Make an organization and print its id."""
     with session(url, key) as client:
-        print(client.create_organization(slug, name=name, organization_id=organization_id).organization_id)
+        made = client.create_organization(slug, name=name, organization_id=organization_id)
+        print(json_line(made) if as_json else made.organization_id)
 
 
-@app.command("list")
+@app.command("ls")
 def list_organizations(as_json: Json = False, url: Url = None, key: Key = None) -> None:
     """List organizations, one per line: id, slug and name."""
     with session(url, key) as client:
         for found in client.list_organizations():
             line = f"{found.organization_id}\t{found.slug}\t{printable(found.name)}"
             print(json_line(found) if as_json else line)
+
+
+@app.command()
+def show(
+    organization: Annotated[str, typer.Argument(metavar="ORG", help="Id or slug of the organization.")],
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Show an organization and its limits."""
+    with session(url, key) as client:
+        found = client.get_organization(organization)
+        if as_json:
+            print(json_line(found))
+            return
+        print(f"id\t{found.organization_id}")
+        print(f"slug\t{found.slug}")
+        print(f"name\t{printable(found.name)}")
+        print_limits(found.limits, found.usage)
 
 
 @app.command("limits")
@@ -43,6 +64,7 @@ def change_limits(
     end_users: Annotated[
         bool, typer.Option("--end-users", help="The limits of each of its end users, instead of those of all it has.")
     ] = False,
+    as_json: Json = False,
     *,
     limits: Changes,
     url: Url = None,
@@ -56,4 +78,5 @@ def change_limits(
             found = client.update_organization(organization, end_user_limits=limits)
         else:
             found = client.update_organization(organization, limits=limits)
-        print_limits(found.end_user_limits if end_users else found.limits, None if end_users else found.usage)
+        shown, usage = (found.end_user_limits, None) if end_users else (found.limits, found.usage)
+        print_limits(shown, usage, as_json=as_json)

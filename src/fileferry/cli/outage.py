@@ -14,7 +14,7 @@ _WORTH_SAYING = 2.0
 
 
 class Outage:
-    """Says with ``say`` what a command waits for, once per wait; of a lost connection once a minute, where somebody watches."""
+    """Says with ``say`` what a command waits for, once per wait; of a lost connection at once, and then once a minute."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
@@ -28,7 +28,7 @@ class Outage:
         minutes = math.ceil(left / 60)
         with self._lock:
             is_news, self._minutes = minutes != self._minutes, minutes
-        if is_news and self._watched:
+        if is_news:
             self._say(f"connection lost, trying again for {minutes} min …")
 
     def waits(self, error: FerryError, seconds: float) -> None:

@@ -1,18 +1,23 @@
-"""How a command line names a file in a workspace: ``WORKSPACE:/PATH``, beside ids and URLs. Asks nothing."""
+"""How a command line names a file in a workspace: ``WORKSPACE:/PATH``, beside ids and URLs."""
 
 from __future__ import annotations
 
 import re
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from fileferry.client import Client, WorkspaceFiles
+    from fileferry.client import Client, File, WorkspaceFiles
 
 
-_PLACE = re.compile(r"([^:/]+):/(?!/)(.*)", re.DOTALL)
+_PLACE = re.compile(r"([^:/]+):(?:/(?!/)(.*))?", re.DOTALL)
+
+Source = Annotated[
+    str, typer.Argument(metavar="ID|WORKSPACE:/PATH", help="A file's id, or its path in a workspace (id or name).")
+]
 
 Org = Annotated[str | None, typer.Option("--org", help="Id or slug of another organization; root key only.")]
 
@@ -29,6 +34,14 @@ class Place:
         return client.workspace(self.workspace, organization=organization)
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text is an id, and so no name."""
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
 def is_folder(path: str) -> bool:
     """Return whether a path ends in a slash, or is empty: there files keep their names."""
     return not path or path.endswith("/")
@@ -37,7 +50,7 @@ def is_folder(path: str) -> bool:
 def place_of(text: str) -> Place | None:
     """Return the place that ``text`` names; None where it is something else, such as an id or a URL."""
     found = _PLACE.fullmatch(text)
-    return Place(found[1], found[2]) if found else None
+    return Place(found[1], found[2] or "") if found else None
 
 
 def file_place_of(text: str) -> Place | None:
@@ -57,3 +70,12 @@ def target_place(text: str) -> Place:
     if found is None:
         raise typer.BadParameter(f"{text!r} names no workspace: write WORKSPACE:/PATH", param_hint="--to")
     return found
+
+
+def found_at(
+    client: Client, source: str, at: Place | None, organization: str | None, *, version: str | None = None
+) -> File:
+    """Return the file that ``source`` names: the one ``at`` a place, or else the one with this id."""
+    if at is None:
+        return client.get(source, version=version, organization=organization)
+    return at.files(client, organization).get(at.path, version=version)

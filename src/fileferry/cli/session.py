@@ -25,11 +25,15 @@ MISUSED = 2
 FAILED_FOR_NOW = os.EX_TEMPFAIL
 INTERRUPTED = 130
 
-Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The server. Default: FILEFERRY_URL.")]
+Url = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="The server. Default: FILEFERRY_URL, or that of the profile.")
+]
 Key = Annotated[
     str | None,
     typer.Option(
-        "--key", metavar="KEY", help="The API key. Default: FILEFERRY_KEY, which other users of the machine cannot see."
+        "--key",
+        metavar="KEY|@FILE",
+        help="The API key, or the file that holds it. Default: FILEFERRY_KEY, FILEFERRY_KEY_FILE, or that of the profile.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -44,14 +48,21 @@ def session(url: str | None, key: str | None, patience: float = 0.0) -> Iterator
     # Loaded here: help and a server, which need no client, do not wait for it and do not keep it. Nor is the command loaded
     # that httpx brings with it.
     with absent("pygments", "rich"):
+        from fileferry.cli.profiles import connection
         from fileferry.client import Client, RetryPolicy
 
     outage = Outage(note)
     retries = RetryPolicy(outage=patience, on_outage=outage.lasts, on_wait=outage.waits)
+    with told_failures(), Client(*connection(url, key), retries=retries) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def told_failures() -> Iterator[None]:
+    """End the command with one line on stderr and its exit status when something expected goes wrong."""
     try:
-        with Client(url, key, retries=retries) as client:
-            yield client
-            sys.stdout.flush()
+        yield
+        sys.stdout.flush()
     except FerryError as error:
         fail(_line_of(error), FAILED if error.retry is Retry.NEVER else FAILED_FOR_NOW)
     except BrokenPipeError:
@@ -82,7 +93,12 @@ def printable(text: str) -> str:
 
 def json_line(noun: Any) -> str:
     """Return a file, key or organization as one line of JSON; times are RFC 3339 in UTC."""
-    return json.dumps(dataclasses.asdict(noun), default=_json_value)
+    return json_object(**dataclasses.asdict(noun))
+
+
+def json_object(**members: Any) -> str:
+    """Return an object as one line of JSON, likewise."""
+    return json.dumps(members, default=_json_value)
 
 
 def moment_text(moment: datetime | None) -> str:

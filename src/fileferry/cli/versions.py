@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from fileferry.cli.places import Org, Place, file_place_of, is_folder, place_of
+from fileferry.cli.places import Org, Source, file_place_of, found_at, is_folder, place_of
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, printable, session
-
-if TYPE_CHECKING:
-    from fileferry.client import Client, File
-
-Source = Annotated[
-    str, typer.Argument(metavar="ID|WORKSPACE:/PATH", help="A file's id, or its path in a workspace (id or name).")
-]
 
 
 def versions(source: Source, org: Org = None, as_json: Json = False, url: Url = None, key: Key = None) -> None:
@@ -62,12 +55,6 @@ def mv(
         )
     new_path = (to.path if to else target).removeprefix("/")
     with session(url, key) as client:
-        file = _file(client, source, at, org)
+        file = found_at(client, source, at, org)
         moved = client.update(file, path=new_path + file.name if is_folder(new_path) else new_path, organization=org)
         print(json_line(moved) if as_json else printable(moved.path))
-
-
-def _file(client: Client, source: str, at: Place | None, organization: str | None) -> File:
-    if at is None:
-        return client.get(source, organization=organization)
-    return at.files(client, organization).get(at.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import ipaddress
 from datetime import datetime
 from typing import Annotated
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from fileferry.cli.places import Org
-from fileferry.cli.session import Json, Key, Url, json_line, moment_text, note, printable, session
+from fileferry.cli.session import Json, Key, Url, json_line, json_object, moment_text, note, printable, session
 
 app = typer.Typer(help="Have events posted to a URL.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -26,13 +27,14 @@ def create(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="The http:// or https:// address to post to.")],
     types: Types = None,
     org: Org = None,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Have events from now on posted to TARGET and print the secret that signs them, which is shown only now."""
     with session(url, key) as client:
         made = client.webhooks(organization=org).create(target, types=types or None)
-        print(made.secret, flush=True)
+        print(json_line(made) if as_json else made.secret, flush=True)
         note(f"Webhook {made.webhook_id} for {', '.join(made.types or ['all events'])}")
         if _is_private(target):
             note(
@@ -51,6 +53,20 @@ def list_webhooks(org: Org = None, as_json: Json = False, url: Url = None, key: 
 
 
 @app.command()
+def show(webhook_id: WebhookId, org: Org = None, as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """Show where a webhook's events go, which, and whether they are sent."""
+    with session(url, key) as client:
+        found = client.webhooks(organization=org).get(webhook_id)
+        if as_json:
+            print(json_line(found))
+            return
+        print(f"id\t{found.webhook_id}")
+        print(f"url\t{printable(found.url)}")
+        print(f"types\t{','.join(found.types or ['all'])}")
+        print(f"enabled\t{'yes' if found.enabled else f'no: {found.disabled_reason}'}")
+
+
+@app.command()
 def update(
     webhook_id: WebhookId,
     target: Annotated[str | None, typer.Option("--target", metavar="TARGET", help="A new address to post to.")] = None,
@@ -60,6 +76,7 @@ def update(
         bool | None, typer.Option("--enable/--disable", help="Send events from now on, or give up what waits.")
     ] = None,
     org: Org = None,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -67,19 +84,23 @@ def update(
     from fileferry.client import UNCHANGED
 
     with session(url, key) as client:
-        client.webhooks(organization=org).update(
+        changed = client.webhooks(organization=org).update(
             webhook_id,
             url=UNCHANGED if target is None else target,
             types=None if all_types else types or UNCHANGED,
             enabled=UNCHANGED if enabled is None else enabled,
         )
+        if as_json:
+            print(json_line(changed))
 
 
 @app.command()
-def rm(webhook_id: WebhookId, org: Org = None, url: Url = None, key: Key = None) -> None:
+def rm(webhook_id: WebhookId, org: Org = None, as_json: Json = False, url: Url = None, key: Key = None) -> None:
     """Delete a webhook with its log; what waits is not sent."""
     with session(url, key) as client:
         client.webhooks(organization=org).delete(webhook_id)
+        if as_json:
+            print(json_object(deleted=webhook_id))
 
 
 @app.command()
@@ -87,19 +108,29 @@ def rotate(
     webhook_id: WebhookId,
     grace: Annotated[str | None, typer.Option(metavar="24h", help="How long the old secret signs too.")] = None,
     org: Org = None,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Give a webhook a new secret and print it, which is shown only now."""
     with session(url, key) as client:
-        print(client.webhooks(organization=org).rotate(webhook_id, grace=grace).secret, flush=True)
+        renewed = client.webhooks(organization=org).rotate(webhook_id, grace=grace)
+        print(json_line(renewed) if as_json else renewed.secret, flush=True)
+
+
+class DeliveryState(enum.StrEnum):
+    """How far the sending of an event is."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
 
 
 @app.command()
 def deliveries(
     webhook_id: WebhookId,
     state: Annotated[
-        str | None, typer.Option(metavar="pending|delivered|failed", help="Only what is in this state.")
+        DeliveryState | None, typer.Option(metavar="pending|delivered|failed", help="Only what is in this state.")
     ] = None,
     org: Org = None,
     as_json: Json = False,
@@ -128,6 +159,7 @@ def replay(
         typer.Option(metavar="TIME", help="Or everything that failed since then, as 2026-11-21T09:30:00Z."),
     ] = None,
     org: Org = None,
+    as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -141,13 +173,16 @@ def replay(
             hooks.replay(webhook_id, delivery_id)
         count = len(delivery_ids or []) if since is None else hooks.replay_failed(webhook_id, since)
         note(f"{count} to be sent again")
+        if as_json:
+            print(json_object(replayed=count))
 
 
 @app.command("test")
-def send_test(webhook_id: WebhookId, org: Org = None, url: Url = None, key: Key = None) -> None:
+def send_test(webhook_id: WebhookId, org: Org = None, as_json: Json = False, url: Url = None, key: Key = None) -> None:
     """Send an event of the type webhook.test and print the id of its delivery."""
     with session(url, key) as client:
-        print(client.webhooks(organization=org).test(webhook_id).delivery_id)
+        sent = client.webhooks(organization=org).test(webhook_id)
+        print(json_line(sent) if as_json else sent.delivery_id)
 
 
 def _is_private(target: str) -> bool:

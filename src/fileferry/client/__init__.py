@@ -7,27 +7,36 @@
 from __future__ import annotations
 
 from fileferry.client.asynchronous.client import AsyncClient
+from fileferry.client.asynchronous.tickets import AsyncTickets
 from fileferry.client.asynchronous.webhooks import AsyncWebhooks
 from fileferry.client.asynchronous.workspace_files import AsyncWorkspaceFiles
 from fileferry.client.blocking.client import Client
+from fileferry.client.blocking.tickets import Tickets
 from fileferry.client.blocking.webhooks import Webhooks
 from fileferry.client.blocking.workspace_files import WorkspaceFiles
-from fileferry.client.calls.call import UNCHANGED
+from fileferry.client.calls.call import UNCHANGED, Lifetime
 from fileferry.client.failures import ConnectionFailed, NotConfigured, SourceChanged, TimedOut, UnexpectedAnswer
 from fileferry.client.nouns.events import Event
 from fileferry.client.nouns.files import File, Scan
 from fileferry.client.nouns.folders import Folder
+from fileferry.client.nouns.identities import Identity
 from fileferry.client.nouns.keys import ApiKey
+from fileferry.client.nouns.limits import Usage
+from fileferry.client.nouns.links import Link
 from fileferry.client.nouns.organizations import Organization
+from fileferry.client.nouns.uploads import Ticket
 from fileferry.client.nouns.versions import Version
 from fileferry.client.nouns.webhooks import Delivery, Webhook
 from fileferry.client.nouns.workspaces import Workspace
 from fileferry.client.retrying import RetryPolicy
+from fileferry.client.transfers.parts import Progress
+from fileferry.client.transfers.sources import Readable
 
 __all__ = [
     "UNCHANGED",
     "ApiKey",
     "AsyncClient",
+    "AsyncTickets",
     "AsyncWebhooks",
     "AsyncWorkspaceFiles",
     "Client",
@@ -36,13 +45,21 @@ __all__ = [
     "Event",
     "File",
     "Folder",
+    "Identity",
+    "Lifetime",
+    "Link",
     "NotConfigured",
     "Organization",
+    "Progress",
+    "Readable",
     "RetryPolicy",
     "Scan",
     "SourceChanged",
+    "Ticket",
+    "Tickets",
     "TimedOut",
     "UnexpectedAnswer",
+    "Usage",
     "Version",
     "Webhook",
     "Webhooks",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import version
+from pathlib import Path
 
 import httpx
 
@@ -13,11 +14,14 @@ CONNECT_SECONDS = 10.0
 
 
 class Connection:
-    """A server's address, a key and an end user, from arguments or FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER."""
+    """A server's address, a key and an end user, from arguments or FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER.
+
+    FILEFERRY_KEY_FILE names a file that holds the key, where FILEFERRY_KEY does not.
+    """
 
     def __init__(self, url: str | None, key: str | None, end_user: str | None, timeout: float) -> None:
         self.url = _address(url or os.environ.get("FILEFERRY_URL") or "")
-        self._key = _usable_key(key or os.environ.get("FILEFERRY_KEY") or "")
+        self._key = _usable_key(key or os.environ.get("FILEFERRY_KEY") or _key_of_file())
         named = end_user if end_user is not None else os.environ.get("FILEFERRY_END_USER") or None
         self._end_user = None if named is None else _usable_name(named)
         self.timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
@@ -53,6 +57,17 @@ def _address(url: str) -> str:
     if parsed.userinfo:
         raise NotConfigured("The server's address must hold no user or password; the key is given by itself.")
     return str(parsed).rstrip("/")
+
+
+def _key_of_file() -> str:
+    path = os.environ.get("FILEFERRY_KEY_FILE")
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise NotConfigured(f"FILEFERRY_KEY_FILE: {path} cannot be read: {reason}.") from None
 
 
 def _usable_key(key: str) -> str:

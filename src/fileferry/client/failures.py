@@ -45,7 +45,7 @@ class NotConfigured(FerryError):
     """The client cannot begin: no usable server address, an unusable key, or a server that proves no identity."""
 
     code, status, retry = "not_configured", 0, Retry.NEVER
-    title = "No server is known: give url=, or --url, or set FILEFERRY_URL."
+    title = "No server is known: give url=, or --url, set FILEFERRY_URL, or use 'fileferry login'."
 
 
 class ConnectionFailed(FerryError):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from fileferry.client.calls.call import given, with_query
 from fileferry.client.failures import UnexpectedAnswer
 from fileferry.client.nouns.events import Event, event_from
+from fileferry.client.nouns.organizations import Organization
 from fileferry.errors import Retry
 
 SILENCE = 45.0
@@ -18,7 +19,11 @@ class Following:
     """One run of events, through any number of streams."""
 
     def __init__(
-        self, after: str | None, types: Iterable[str] | None, file_id: str | None, organization: str | None
+        self,
+        after: str | None,
+        types: Iterable[str] | None,
+        file_id: str | None,
+        organization: Organization | str | None,
     ) -> None:
         query = given(types=None if types is None else ",".join(types), file=file_id, organization=organization)
         self.path = with_query("/api/events", query)

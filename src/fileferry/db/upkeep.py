@@ -111,9 +111,11 @@ def list_ready(conn: Connection, after_id: str, limit: int) -> list[Version]:
     return [read_version(row, 0) for row in conn.execute(query.order_by(versions.c.id).limit(limit))]
 
 
-def delete_tombstones(conn: Connection, before: datetime, limit: int) -> int:
-    """Forget files that ended before ``before`` and whose bytes are gone; return how many."""
+def delete_tombstones(conn: Connection, before: datetime, limit: int, workspace_id: str | None = None) -> int:
+    """Forget files, of one workspace or of all, that ended before ``before`` and whose bytes are gone; return how many."""
     ended = select(files.c.id).where(files.c.deleted_at.is_not(None), files.c.deleted_at < before)
+    if workspace_id is not None:
+        ended = ended.where(files.c.workspace_id == workspace_id)
     keeping = select(versions.c.file_id).where(versions.c.file_id == files.c.id, versions.c.has_bytes)
     ids = list(conn.execute(ended.where(~keeping.exists()).limit(limit)).scalars())
     if ids:

@@ -279,9 +279,11 @@ def mark_freed(conn: Connection, blob_keys: list[str]) -> None:
     conn.execute(update(uploads).where(uploads.c.blob_key.in_(blob_keys)).values(blob_key=None))
 
 
-def delete_ended(conn: Connection, before: datetime, limit: int) -> int:
-    """Forget ended uploads without bytes that were last touched before ``before``; return how many."""
+def delete_ended(conn: Connection, before: datetime, limit: int, workspace_id: str | None = None) -> int:
+    """Forget ended uploads without bytes, of one workspace or of all, last touched before ``before``; return how many."""
     ended = and_(uploads.c.state.in_(_ENDED), uploads.c.blob_key.is_(None), uploads.c.touched_at < before)
+    if workspace_id is not None:
+        ended = and_(ended, uploads.c.workspace_id == workspace_id)
     rows = conn.execute(select(uploads.c.id, uploads.c.version_id, uploads.c.state).where(ended).limit(limit)).all()
     ids = [row[0] for row in rows]
     never = [row[1] for row in rows if row[2] != UploadState.COMPLETED.value]

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, insert, or_, select, update
 
-from fileferry.db.schema import workspaces
+from fileferry.db.schema import files, folders, uploads, workspaces
 from fileferry.db.statements import Kept, KeptRecord, change
 from fileferry.model import Limits, Workspace
 
@@ -83,6 +83,18 @@ def update_workspace(conn: Connection, workspace_id: str, **values: Any) -> None
     change(conn, workspaces, workspace_id, values)
 
 
+def is_used(conn: Connection, workspace_id: str) -> bool:
+    """Return whether anything but folders is in a workspace: a file, what is left of one that has ended, or an upload."""
+    inside = (select(kind.c.id).where(kind.c.workspace_id == workspace_id).limit(1) for kind in (files, uploads))
+    return any(conn.execute(query).first() is not None for query in inside)
+
+
+def delete_workspace(conn: Connection, workspace_id: str) -> None:
+    """Remove a workspace that nothing is in, with its folders."""
+    conn.execute(delete(folders).where(folders.c.workspace_id == workspace_id))
+    conn.execute(delete(workspaces).where(workspaces.c.id == workspace_id))
+
+
 def next_numbers(conn: Connection, workspace_id: str, now: datetime, count: int = 1, *, living: int = 0) -> int:
     """Return the first of ``count`` numbers above every earlier one of the workspace: nanoseconds of ``now``, or the next.
 
@@ -106,5 +118,5 @@ def counted_files(conn: Connection, workspace_id: str) -> tuple[int, int]:
 
 
 def _there(workspace: Workspace | None) -> Workspace:
-    assert workspace is not None, "a row refers to it, and none is ever deleted"
+    assert workspace is not None, "a row refers to it, and it is not deleted before that"
     return workspace

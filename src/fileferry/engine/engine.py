@@ -58,6 +58,7 @@ class Engine:
         self.store = store
         self.settings = settings
         self.clock = clock
+        self.links = minter
         self.keys = Keys(database, clock)
         self.organizations = Organizations(database, clock)
         self._room = room
@@ -73,13 +74,13 @@ class Engine:
         self.files = Files(database, store, minter, settings, clock)
         self.hot = Hot(settings.hot_files)
         self.fetches = Fetches(database, settings, clock)
-        self.events = Events(database, settings, clock)
+        self.events = Events(database, minter, settings, clock)
         self.changes = Changing(database, settings, clock)
         self.end_users = EndUsers(database, settings, clock)
         self.references = References(database, clock)
         self.processing = Processing(database, self.files, scanner, settings, clock)
         self.webhooks = Webhooks(database, clock)
-        self.deliveries = Deliveries(database, settings, clock)
+        self.deliveries = Deliveries(database, minter, settings, clock)
         self.sweeper = Sweeper(database, store, settings, clock)
 
     async def shortcomings(self) -> list[str]:

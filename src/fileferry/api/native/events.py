@@ -17,7 +17,7 @@ from fileferry.engine.events.outbox import Position, Wanted, check_types
 from fileferry.errors import FerryError, InvalidParameter
 from fileferry.model import Event, Principal, canonical_id, format_time
 from fileferry.telemetry import Message, Receive, Send
-from fileferry.web.requests import AnyRequest, Limit, parse_limit
+from fileferry.web.requests import AnyRequest, Limit, base_url, parse_limit
 from fileferry.web.waiting import ringing_at_departure, settled
 
 HEARTBEAT = 15.0
@@ -34,7 +34,7 @@ FileId = Annotated[str | None, QueryParameter(name="file", description="Only eve
 
 
 class EventObject(msgspec.Struct):
-    """Something that happened to a file. ``id`` counts those of the organization; ``data`` is the file as it was then."""
+    """Something that happened to a file. ``id`` counts those of the organization; ``data`` is the file as it was, and its URL."""
 
     id: str
     type: str
@@ -82,14 +82,15 @@ async def follow(
     size = parse_limit(limit)
     engine.events.authorize(principal)
     position, is_reset = await engine.events.resume(principal, known)
+    address = base_url(request, engine)
     if not is_page:
-        return cast(ASGIApp, EventStream(engine, principal, wanted, position, is_reset))
+        return cast(ASGIApp, EventStream(engine, principal, wanted, position, is_reset, address))
 
     async def read() -> tuple[EventPage, str | None]:
         nonlocal position
         found = await engine.events.page(principal, position, wanted, size)
         position = found.position  # who waits need not look through the same again
-        events = [_event_object(event) for event in found.events]
+        events = [_event_object(engine, event, address) for event in found.events]
         page = EventPage(events, str(position.number), is_reset, not found.is_whole)
         return page, None if page.events or page.more else principal.organization.id
 
@@ -101,12 +102,19 @@ class EventStream:
     """An ASGI application: events from ``position`` on, in the text format of server-sent events, until either side ends."""
 
     def __init__(
-        self, engine: Engine, principal: Principal, wanted: Wanted, position: Position, is_reset: bool
+        self,
+        engine: Engine,
+        principal: Principal,
+        wanted: Wanted,
+        position: Position,
+        is_reset: bool,
+        address: str,
     ) -> None:
         self._engine = engine
         self._principal = principal
         self._wanted = wanted
         self._position = position
+        self._address = address
         self._beat_at = 0.0
         # Without data it is no event, but a client that is cut before the first one goes on from here.
         self._beginning = f"retry: {RETRY}\nid: {position.number}\n\n" + (_reset(position.number) if is_reset else "")
@@ -139,7 +147,7 @@ class EventStream:
         found = await self._engine.events.after(self._principal, self._position, self._wanted)
         self._position = found.position
         if found.events:
-            return "".join(_text(event) for event in found.events)
+            return "".join(self._text(event) for event in found.events)
         if asyncio.get_running_loop().time() >= self._beat_at:
             return f": still here\nid: {self._position.number}\n\n"
         if found.is_whole:
@@ -147,6 +155,10 @@ class EventStream:
                 async with asyncio.timeout_at(self._beat_at):
                     await bell.wait()
         return ""
+
+    def _text(self, event: Event) -> str:
+        data = msgspec.json.encode(_event_object(self._engine, event, self._address)).decode()
+        return f"id: {event.number}\nevent: {event.type}\ndata: {data}\n\n"
 
     async def _send(self, send: Send, text: str) -> None:
         if text:
@@ -158,13 +170,9 @@ class EventStream:
 router = Router("/api", route_handlers=[follow])
 
 
-def _event_object(event: Event) -> EventObject:
-    return EventObject(str(event.number), event.type, format_time(event.created_at), event.organization_id, event.data)
-
-
-def _text(event: Event) -> str:
-    data = msgspec.json.encode(_event_object(event)).decode()
-    return f"id: {event.number}\nevent: {event.type}\ndata: {data}\n\n"
+def _event_object(engine: Engine, event: Event, address: str) -> EventObject:
+    data = engine.events.told(event, address)
+    return EventObject(str(event.number), event.type, format_time(event.created_at), event.organization_id, data)
 
 
 def _reset(number: int) -> str:

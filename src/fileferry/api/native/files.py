@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
-from litestar import HttpMethod, Router, delete, get, patch, post, route
+from litestar import HttpMethod, Response, Router, delete, get, patch, post, route
 from litestar.params import Parameter
 
 from fileferry.api.answers import Answer
@@ -15,14 +16,15 @@ from fileferry.api.delivery import deliver
 from fileferry.api.native.objects import FileObject, FilePage, VersionList, file_object, version_object
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes
-from fileferry.errors import InvalidParameter
-from fileferry.model import Principal, Scope, StoredFile, clean_name, clean_path, normalized
+from fileferry.errors import InvalidExpiry, InvalidParameter
+from fileferry.model import Principal, Scope, StoredFile, clean_name, clean_path, format_time, normalized
 from fileferry.web.express import EXPRESS
 from fileferry.web.requests import (
     AnyRequest,
     Cursor,
     Limit,
     decode_cursor,
+    download_url,
     encode_cursor,
     json_body,
     parse_expires_at,
@@ -34,6 +36,8 @@ from fileferry.web.waiting import settled, standing
 
 _PATH_PREFIX = re.compile(r"\A/+api/+files/+path/?")
 _HIGHEST_NUMBER = 2**63 - 1
+_LINK_LIFETIME = timedelta(hours=1)
+_LONGEST_LINK = timedelta(days=7)
 WorkspaceName = Annotated[str | None, Parameter(description="Id or name of another workspace than the default one.")]
 VersionId = Annotated[str | None, Parameter(description="Another version than the current one.")]
 
@@ -46,6 +50,20 @@ class FileChanges(msgspec.Struct, forbid_unknown_fields=True):
     metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     expires_in: str | int | None = None
     expires_at: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class NewLink(msgspec.Struct, forbid_unknown_fields=True):
+    """How long a signed URL is to be good, at most 7d and 1h by default, and of which version; the current one by default."""
+
+    expires_in: str | int | None = None
+    version_id: str | None = None
+
+
+class LinkObject(msgspec.Struct):
+    """A signed URL that a version can be fetched from until ``expires_at``, unless its file or its key ends before."""
+
+    url: str
+    expires_at: str
 
 
 @get("/files")
@@ -155,6 +173,18 @@ async def delete_version(engine: Engine, principal: Principal, file_id: str, ver
     await engine.changes.delete_version(principal, file_id, _decimal(version_id))
 
 
+@post("/files/{file_id:str}/links", operation_class=takes_json(NewLink))
+async def create_link(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Response[LinkObject]:
+    """Get a signed URL that a version can be fetched from without the key, for a time."""
+    asked = await json_body(request, engine, Scope.READ, NewLink)
+    lifetime = parse_expires_in(asked.expires_in) or _LINK_LIFETIME
+    if lifetime > _LONGEST_LINK:
+        raise InvalidExpiry("A signed URL is good for 7 days at most; the file's own url for as long as the file.")
+    stored = await engine.files.get(principal, file_id, number=_number(asked.version_id))
+    expires_at = format_time((engine.clock() + lifetime).replace(microsecond=0))  # it ends up to a second later
+    return Response(LinkObject(download_url(request, engine, principal, stored, lifetime), expires_at), status_code=201)
+
+
 @route("/files/{file_id:str}/content", http_method=[HttpMethod.GET, HttpMethod.HEAD])
 async def get_content(
     request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: VersionId = None
@@ -189,6 +219,7 @@ router = Router(
         restore_file,
         list_versions,
         delete_version,
+        create_link,
         get_content,
     ],
 )

@@ -57,6 +57,25 @@ class NewKeyObject(KeyObject, kw_only=True):
     key: str
 
 
+class ActingIn(msgspec.Struct):
+    """The organization that a key acts in."""
+
+    id: str
+    slug: str
+    name: str
+    is_default: bool
+    created_at: str
+
+
+class IdentityObject(msgspec.Struct, kw_only=True):
+    """Who asks: a key, the organization it acts in, the end user on whose behalf (null: nobody), and whether it is a root key."""
+
+    key: KeyObject
+    organization: ActingIn
+    end_user: str | None
+    is_root: bool
+
+
 class KeyPage(msgspec.Struct):
     """A page of keys."""
 
@@ -165,6 +184,24 @@ async def rotate_key(request: AnyRequest, engine: Engine, principal: Principal, 
     return await _with_secret(engine, *await engine.keys.rotate(principal, key_id, grace))
 
 
+@get("/whoami")
+async def whoami(engine: Engine, principal: Principal) -> IdentityObject:
+    """Tell who the key of the request is, and acts for; any key may ask."""
+    organization = principal.organization
+    return IdentityObject(
+        key=await _key_object(engine, principal.key),
+        organization=ActingIn(
+            organization.id,
+            organization.slug,
+            organization.name,
+            organization.is_default,
+            format_time(organization.created_at),
+        ),
+        end_user=principal.end_user,
+        is_root=principal.key.organization_id is None,
+    )
+
+
 async def _key_fields(engine: Engine, key: Key) -> dict[str, Any]:
     return {
         "id": key.id,
@@ -191,4 +228,4 @@ async def _with_secret(engine: Engine, key: Key, secret: str) -> NewKeyObject:
     return NewKeyObject(**await _key_fields(engine, key), key=secret)
 
 
-router = Router("/api", route_handlers=[create_key, list_keys, get_key, patch_key, revoke_key, rotate_key])
+router = Router("/api", route_handlers=[create_key, list_keys, get_key, patch_key, revoke_key, rotate_key, whoami])

@@ -38,8 +38,9 @@ class ScanObject(msgspec.Struct, kw_only=True):
 class FileObject(msgspec.Struct, kw_only=True):
     """A file as the native API shows it. Sizes are bytes, times RFC 3339 in UTC, digests lower-case hex, authors user ids.
 
-    ``reason`` says why it was rejected, ``end_user`` whose file it is. ``fetches_left`` is how often it may still be fetched
-    whole, null for any number. ``scan`` is null while it is being judged.
+    ``at_path`` is false for a hand-off, whose name others may have too. ``reason`` says why it was rejected, ``end_user`` whose
+    file it is. ``fetches_left`` is how often it may still be fetched whole, null for any number. ``scan`` is null while it is
+    being judged.
     """
 
     id: str
@@ -58,6 +59,7 @@ class FileObject(msgspec.Struct, kw_only=True):
     organization_id: str
     workspace_id: str
     folder_id: str | None
+    at_path: bool
     end_user: str | None
     created_at: str
     created_by: str | None
@@ -173,6 +175,7 @@ def file_object(request: AnyRequest, engine: Engine, stored: StoredFile) -> File
         organization_id=file.organization_id,
         workspace_id=file.workspace_id,
         folder_id=file.folder_id,
+        at_path=file.owns_path,
         end_user=file.end_user,
         created_at=format_time(file.created_at),
         created_by=file.created_by,

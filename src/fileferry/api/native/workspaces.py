@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Response, Router, get, patch, post
+from litestar import Response, Router, delete, get, patch, post
 
 from fileferry.api.bodies import takes_json
 from fileferry.api.native.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
@@ -116,6 +116,12 @@ async def patch_workspace(
     return await _workspace_object(engine, principal, changed)
 
 
+@delete("/workspaces/{id_or_name:str}")
+async def delete_workspace(engine: Engine, principal: Principal, id_or_name: str) -> None:
+    """Delete a workspace in which no files are, nor deleted ones that can be restored; never the default one."""
+    await engine.workspaces.delete(principal, id_or_name, engine.sweeper.sweep)
+
+
 async def _workspace_object(engine: Engine, principal: Principal, workspace: Workspace) -> WorkspaceObject:
     return WorkspaceObject(
         id=workspace.id,
@@ -135,4 +141,6 @@ def _seconds(duration: str | int | None) -> int | None:
     return None if lasting is None else int(lasting.total_seconds())
 
 
-router = Router("/api", route_handlers=[create_workspace, list_workspaces, get_workspace, patch_workspace])
+router = Router(
+    "/api", route_handlers=[create_workspace, list_workspaces, get_workspace, patch_workspace, delete_workspace]
+)

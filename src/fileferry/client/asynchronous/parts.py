@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from fileferry.client.asynchronous import streams, tickets
+from fileferry.client.asynchronous import endings, streams
 from fileferry.client.asynchronous.runtime import Lock, in_parallel, sleep
 from fileferry.client.asynchronous.transport import Transport
 from fileferry.client.calls import uploads
@@ -53,7 +53,7 @@ class InParts:
         if self._journal is None:
             return None
         if self._journal.outdated_id is not None:
-            await tickets.abort(self._transport, self._journal.outdated_id, self._new)
+            await endings.abort(self._transport, self._journal.outdated_id, self._new)
         if self._journal.upload_id is None:
             return None
         try:
@@ -79,17 +79,17 @@ class InParts:
             try:
                 listed = await self._send(ticket)
             except SourceChanged:
-                await tickets.abort(self._transport, ticket.upload_id, self._new)
+                await endings.abort(self._transport, ticket.upload_id, self._new)
                 self._forget()
                 raise
             except Exception:
                 if self._journal is None:
-                    await tickets.abort(self._transport, ticket.upload_id, self._new)
+                    await endings.abort(self._transport, ticket.upload_id, self._new)
                 raise
         elif self._manner.progress:
             self._manner.progress(self._slices.size, self._slices.size)
         try:
-            file = await tickets.complete(self._transport, ticket, listed, self._new, self._slices.size)
+            file = await endings.complete(self._transport, ticket, listed, self._new, self._slices.size)
         except DigestMismatch:
             self._forget()
             raise
@@ -105,7 +105,7 @@ class InParts:
         try:
             await streams.send(self._transport, ticket, feed, self._new, self._manner.progress)
         except DigestMismatch:
-            await tickets.abort(self._transport, ticket.upload_id, self._new)
+            await endings.abort(self._transport, ticket.upload_id, self._new)
             self._forget()
             raise
         return None

@@ -1,40 +1,124 @@
-"""How an upload with a ticket ends, however its bytes were sent: it becomes a file, or is given up."""
+"""``AsyncTickets``: upload tickets for others, such as a browser, that send the bytes themselves and hold no key."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from fileferry.client.asynchronous.transport import Transport
-from fileferry.client.calls import uploads
+from fileferry.client.calls import files, uploads
+from fileferry.client.calls.call import Lifetime
 from fileferry.client.calls.uploads import NewFile
 from fileferry.client.nouns.files import File
+from fileferry.client.nouns.folders import Folder
+from fileferry.client.nouns.identity import id_of
+from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.uploads import Ticket
-from fileferry.client.transfers.proof import check_size
-from fileferry.errors import FerryError
+from fileferry.client.nouns.workspaces import Workspace
+from fileferry.errors import InvalidParameter
 
 
-async def complete(
-    transport: Transport, ticket: Ticket, listed: list[tuple[int, str]] | None, new: NewFile, size: int
-) -> File:
-    """Make a file of an upload whose bytes are all there, with the list of its parts where it has some."""
-    file = await transport.run(uploads.complete(ticket, listed, new, size=size))
-    check_size(file, size)
-    return file
+class AsyncTickets:
+    """Presigned upload URLs for others; ``AsyncClient.tickets`` gives it. Its methods raise as the client's do.
 
+    Whoever has ``Ticket.url`` can send the bytes of this one upload, by PUT, a form, tus and the other protocols, and can do
+    nothing else. ``get`` tells how far it is, and ``complete`` makes the file, unless ``auto_complete`` let the last byte do that.
+    """
 
-async def abort(transport: Transport, upload_id: str, new: NewFile) -> None:
-    """Give an upload up."""
-    # A courtesy, tried once: the server ends by itself what nobody completes.
-    with contextlib.suppress(FerryError):
-        await transport.send(uploads.abort(upload_id, new.organization))
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
+    async def create(
+        self,
+        *,
+        name: str | None = None,
+        path: str | None = None,
+        file: File | str | None = None,
+        folder: Folder | str | None = None,
+        size: int | None = None,
+        max_size: int | None = None,
+        content_type: str | None = None,
+        sha256: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        expires_in: Lifetime | None = None,
+        expires_at: datetime | None = None,
+        expires_after_fetches: int | None = None,
+        parts: bool = False,
+        part_size: int | None = None,
+        auto_complete: bool = False,
+        workspace: Workspace | str | None = None,
+        organization: Organization | str | None = None,
+    ) -> Ticket:
+        """Make a ticket for a new file called ``name``, or for a version of the file at ``path``, or of ``file``.
 
-@contextlib.asynccontextmanager
-async def aborted_on_failure(transport: Transport, ticket: Ticket, new: NewFile) -> AsyncIterator[None]:
-    """Give an upload up where sending it raises."""
-    try:
-        yield
-    except Exception:
-        await abort(transport, ticket.upload_id, new)
-        raise
+        ``size`` is the exact size in bytes; without it anything up to ``max_size`` may come. ``content_type`` is guessed from the
+        name by default, and ``sha256`` (hex) must match in the end. ``expires_in``, ``expires_at`` and ``expires_after_fetches``
+        are for the file. With ``parts`` part N goes to ``Ticket.url_of_part(N)``. With ``auto_complete`` the last byte makes the
+        file; otherwise ``complete`` does.
+
+        >>> ticket = await client.tickets.create(name="photo.jpg", max_size=5_000_000, auto_complete=True)
+        >>> ticket.state
+        'open'
+        """
+        if sum(target is not None for target in (name, path, file)) != 1:
+            raise InvalidParameter("Give one of name=, path= and file=.")
+        new = NewFile(
+            name=name,
+            path=path,
+            file_id=None if file is None else id_of(file),
+            folder_id=None if folder is None else id_of(folder),
+            expires_in=expires_in,
+            expires_at=expires_at,
+            expires_after_fetches=expires_after_fetches,
+            content_type=content_type,
+            metadata=metadata,
+            organization=organization,
+            workspace=workspace,
+            sha256=sha256,
+        )
+        asked = uploads.open_ticket(
+            new, size=size, max_size=max_size, in_parts=parts, part_size=part_size, auto_complete=auto_complete
+        )
+        return await self._transport.run(asked)
+
+    async def get(
+        self, ticket: Ticket | str, *, wait: float | None = None, organization: Organization | str | None = None
+    ) -> Ticket:
+        """Return a ticket, or the one with this id, as it is now, with fresh URLs.
+
+        With ``wait`` the answer comes once the upload has ended, or after so many seconds, at most 60. ``client.wait`` with
+        ``file_id`` and ``version_id`` of the ticket returns its file once it is ready.
+
+        >>> (await client.tickets.get(ticket.upload_id)).max_size
+        5000000
+        """
+        return await self._transport.run(files.waiting(uploads.get(ticket, organization), wait))
+
+    async def complete(
+        self,
+        ticket: Ticket | str,
+        *,
+        parts: Iterable[tuple[int, str]] | None = None,
+        wait: float | None = None,
+        organization: Organization | str | None = None,
+    ) -> File:
+        """Make the file of what was sent; completing again is no error. Raise NotUploaded where nothing was.
+
+        ``parts`` are number and ETag of those that make the file, in order; without it all that have arrived. ``wait`` is as in
+        ``AsyncClient.upload``.
+
+        >>> httpx.put(ticket.url, content=b"Hello").status_code
+        200
+        >>> (await client.tickets.complete(ticket)).size
+        5
+        """
+        listed = None if parts is None else list(parts)
+        new = NewFile(organization=organization, wait=wait)
+        return await self._transport.run(uploads.complete(ticket, listed, new, size=0))
+
+    async def abort(self, ticket: Ticket | str, *, organization: Organization | str | None = None) -> None:
+        """End an upload that is not complete, and free its bytes: its URLs stop working at once.
+
+        >>> await client.tickets.abort(ticket)
+        """
+        await self._transport.delete(uploads.abort(ticket, organization))

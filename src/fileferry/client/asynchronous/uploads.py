@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import httpx
 
-from fileferry.client.asynchronous import streams, tickets
+from fileferry.client.asynchronous import endings, streams
 from fileferry.client.asynchronous.parts import InParts
 from fileferry.client.asynchronous.runtime import AnySource, sleep
 from fileferry.client.asynchronous.transport import Transport
@@ -44,9 +44,9 @@ async def _of_unknown_size(transport: Transport, source: AnySource, new: NewFile
         known = BytesSource(b"".join(feed.held.chunks()))
         return await upload(transport, known, new, replace(manner, resumed=None))
     ticket = await transport.run(uploads.open_ticket(new, size=None))
-    async with tickets.aborted_on_failure(transport, ticket, new):
+    async with endings.aborted_on_failure(transport, ticket, new):
         await streams.send(transport, ticket, feed, new, manner.progress)
-    return await tickets.complete(transport, ticket, None, new, feed.held.end)
+    return await endings.complete(transport, ticket, None, new, feed.held.end)
 
 
 async def _in_one_request(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
@@ -79,19 +79,19 @@ async def _in_one_request(transport: Transport, source: Source, new: NewFile, ma
 
 async def _as_stream(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     ticket = await transport.run(uploads.open_ticket(new, size=source.size))
-    async with tickets.aborted_on_failure(transport, ticket, new):
+    async with endings.aborted_on_failure(transport, ticket, new):
         await _stream_whole(transport, ticket, source, new, manner)
-    return await tickets.complete(transport, ticket, None, new, source.size or 0)
+    return await endings.complete(transport, ticket, None, new, source.size or 0)
 
 
 async def _with_ticket(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     ticket = await transport.run(uploads.open_ticket(new, size=source.size))
-    async with tickets.aborted_on_failure(transport, ticket, new):
+    async with endings.aborted_on_failure(transport, ticket, new):
         try:
             await _put_whole(transport, ticket, source, manner)
         except Unreliable:
             await _stream_whole(transport, ticket, source, new, manner)
-    return await tickets.complete(transport, ticket, None, new, source.size or 0)
+    return await endings.complete(transport, ticket, None, new, source.size or 0)
 
 
 async def _put_whole(transport: Transport, ticket: Ticket, source: Source, manner: Manner) -> None:

@@ -9,12 +9,14 @@ from fileferry.client.blocking.files import Files
 from fileferry.client.blocking.folders import Folders
 from fileferry.client.blocking.keys import Keys
 from fileferry.client.blocking.organizations import Organizations
+from fileferry.client.blocking.tickets import Tickets
 from fileferry.client.blocking.transport import Transport
 from fileferry.client.blocking.webhooks import Webhooks
 from fileferry.client.blocking.workspace_files import WorkspaceFiles
 from fileferry.client.blocking.workspaces import Workspaces
-from fileferry.client.calls import workspaces
 from fileferry.client.connection import Connection
+from fileferry.client.nouns.identity import id_of
+from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.workspaces import Workspace
 from fileferry.client.retrying import PATIENT, RetryPolicy
 
@@ -22,8 +24,21 @@ from fileferry.client.retrying import PATIENT, RetryPolicy
 class Client(Files, Folders, Workspaces, Keys, Organizations):
     """A connection to one fileferry server; use it as a context manager, from any number of threads.
 
-    ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER. With an end user all is done
+    >>> from fileferry import Client
+    >>> with Client() as client:
+    ...     file = client.upload(b"Hello", name="hello.txt", expires_in="24h")
+    ...     client.download(file)
+    b'Hello'
+
+    Files: ``upload``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``, ``wait``, ``events``,
+    ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Who may do what: ``create_key``,
+    ``update_key``, ``whoami``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does too.
+
+    ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
+    file FILEFERRY_KEY_FILE holds. With an end user all is done
     on that user's behalf, and only that user's files are there. ``timeout`` is in seconds without any progress.
+    ``organization`` (itself, id or slug) names another organization than the key's own; only a root key may.
+
     Every method raises a ``FerryError``: one of the catalogue as the server answered it, ``ConnectionFailed`` or
     ``TimedOut`` without an answer, ``NotConfigured`` without a server. What can be repeated was repeated by then.
     """
@@ -39,6 +54,15 @@ class Client(Files, Folders, Workspaces, Keys, Organizations):
     ) -> None:
         self._transport = Transport(Connection(url, key, end_user, timeout), retries)
 
+    @property
+    def url(self) -> str:
+        """The server's address, without a slash at its end; empty where none is known.
+
+        >>> client.url.startswith("http")
+        True
+        """
+        return self._transport.connection.url
+
     def __repr__(self) -> str:
         return f"Client(url={self._transport.connection.url!r})"
 
@@ -51,16 +75,40 @@ class Client(Files, Folders, Workspaces, Keys, Organizations):
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections.
+
+        >>> client.close()
+        """
         self._transport.http.close()
 
-    def workspace(self, workspace: Workspace | str, *, organization: str | None = None) -> WorkspaceFiles:
+    def workspace(
+        self, workspace: Workspace | str, *, organization: Organization | str | None = None
+    ) -> WorkspaceFiles:
         """Return the files of a workspace, given as itself, by its id or its name; nothing is asked yet.
 
         ``organization`` (id or slug) names another one than the key's own; root key only.
-        """
-        return WorkspaceFiles(self, self._transport, workspaces.id_of(workspace), organization)
 
-    def webhooks(self, *, organization: str | None = None) -> Webhooks:
-        """Return the webhooks of the key's organization, or of another one for the root key."""
+        >>> reports = client.workspace("reports")
+        >>> reports.get("2026/november.pdf").size
+        6
+        """
+        return WorkspaceFiles(self, self._transport, id_of(workspace), organization)
+
+    @property
+    def tickets(self) -> Tickets:
+        """Upload tickets: URLs that others, such as a browser, send bytes to without a key.
+
+        >>> ticket = client.tickets.create(name="photo.jpg", max_size=5_000_000)
+        >>> ticket.max_size
+        5000000
+        """
+        return Tickets(self._transport)
+
+    def webhooks(self, *, organization: Organization | str | None = None) -> Webhooks:
+        """Return the webhooks of the key's organization, or of another one for the root key.
+
+        >>> hooks = client.webhooks()
+        >>> [found.url for found in hooks.list()]
+        ['https://receiver.example/hook']
+        """
         return Webhooks(self._transport, organization)

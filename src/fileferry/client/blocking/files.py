@@ -13,14 +13,18 @@ from typing import IO, overload
 from fileferry.client.blocking import downloads, uploads
 from fileferry.client.blocking.runtime import sleep, source_of
 from fileferry.client.blocking.transport import Transport
-from fileferry.client.calls import files, folders
+from fileferry.client.calls import files
 from fileferry.client.calls.call import UNCHANGED, Call, Lifetime, Unchanged
 from fileferry.client.calls.uploads import NewFile
 from fileferry.client.following import Following
 from fileferry.client.nouns.events import Event
 from fileferry.client.nouns.files import File
 from fileferry.client.nouns.folders import Folder
+from fileferry.client.nouns.identity import id_of
+from fileferry.client.nouns.links import Link
+from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.versions import Version
+from fileferry.client.nouns.workspaces import Workspace
 from fileferry.client.transfers.downloads import OpenFile, partial_file
 from fileferry.client.transfers.manner import MULTIPART_THRESHOLD, PARALLEL, manner_of
 from fileferry.client.transfers.parts import Progress
@@ -47,8 +51,8 @@ class Files:
         expires_after_fetches: int | None = None,
         content_type: str | None = None,
         metadata: Mapping[str, object] | None = None,
-        organization: str | None = None,
-        workspace: str | None = None,
+        organization: Organization | str | None = None,
+        workspace: Workspace | str | None = None,
         sha256: str | None = None,
         wait: float | None = None,
         resume: bool = False,
@@ -75,6 +79,13 @@ class Files:
 
         What is cut off twice in a row goes on as a stream, from the byte that the server has; so does what can be read only
         once and is larger than 8 MiB, of which no more is kept in memory.
+
+        >>> file = client.upload(b"Hello", name="hello.txt", expires_in="24h", metadata={"order": 17})
+        >>> file.size
+        5
+        >>> file = client.upload("report.pdf", path="reports/latest.pdf")
+        >>> file.path
+        'reports/latest.pdf'
         """
         manner = manner_of(
             source,
@@ -88,8 +99,8 @@ class Files:
         new = NewFile(
             name=name or bytes_from.name,
             path=path,
-            file_id=None if file is None else files.id_of(file),
-            folder_id=None if folder is None else folders.id_of(folder),
+            file_id=None if file is None else id_of(file),
+            folder_id=None if folder is None else id_of(folder),
             expires_in=expires_in,
             expires_at=expires_at,
             expires_after_fetches=expires_after_fetches,
@@ -104,31 +115,38 @@ class Files:
 
     def get(
         self,
-        file_id: str,
+        file: File | str,
         *,
         version: Version | str | None = None,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
         wait: float | None = None,
     ) -> File:
-        """Return the file with this id as it is, or as it was with another version.
+        """Return a file as it is now, or as it was with another version.
 
         With ``wait`` it is returned once it is ready or rejected, or after so many seconds, at most 60.
+
+        >>> client.get(file.file_id).name
+        'hello.txt'
         """
-        question = files.get(file_id, version=version, organization=organization, wait=wait)
+        question = files.get(file, version=version, organization=organization, wait=wait)
         return self._transport.run(question)
 
     def list(
         self,
         prefix: str | None = None,
         *,
-        workspace: str | None = None,
-        organization: str | None = None,
+        workspace: Workspace | str | None = None,
+        organization: Organization | str | None = None,
         deleted: bool = False,
         page_size: int | None = None,
     ) -> Iterator[File]:
         """Yield the files, all or those whose path starts with ``prefix``; pages are asked for as they are needed.
 
         With ``deleted`` they are those that were deleted and can be restored.
+
+        >>> for found in client.list("reports/"):
+        ...     print(found.path)
+        reports/latest.pdf
         """
         return self._transport.pages(
             lambda cursor: files.list_all(
@@ -141,9 +159,13 @@ class Files:
             )
         )
 
-    def versions(self, file: File | str, *, organization: str | None = None) -> tuple[Version, ...]:
-        """Return the versions of a file, newest first."""
-        return self._transport.run(files.versions(files.id_of(file), organization=organization))
+    def versions(self, file: File | str, *, organization: Organization | str | None = None) -> tuple[Version, ...]:
+        """Return the versions of a file, newest first.
+
+        >>> [version.is_current for version in client.versions(latest)]
+        [True, False]
+        """
+        return self._transport.run(files.versions(file, organization=organization))
 
     def wait(
         self,
@@ -151,11 +173,15 @@ class Files:
         version: Version | str | None = None,
         *,
         timeout: float = 60.0,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
     ) -> File:
-        """Return a file once it is ready or rejected, or has this version and that is; raise TimedOut after ``timeout`` seconds."""
-        question = files.get(files.id_of(file), version=version, organization=organization)
-        awaited = None if version is None else files.version_id_of(version)
+        """Return a file once it is ready or rejected, or has this version and that is; raise TimedOut after ``timeout`` seconds.
+
+        >>> client.wait(file, timeout=30).status
+        'ready'
+        """
+        question = files.get(file, version=version, organization=organization)
+        awaited = None if version is None else id_of(version)
         return wait_for(self._transport, question, Waiting(awaited, timeout))
 
     def events(
@@ -164,16 +190,40 @@ class Files:
         after: str | None = None,
         types: Iterable[str] | None = None,
         file: File | str | None = None,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
     ) -> Iterator[Event]:
         """Yield what happens to the files of the organization, for ever: new events, or those after one, ``"0"`` for all.
 
         ``types`` and ``file`` leave out the others. A connection that breaks is made again, as the ``RetryPolicy`` says, and
         goes on where it was. An event of the type ``reset`` says that some before it may have been missed: they are no
         longer kept.
+
+        >>> for event in client.events(after="0", types=["file.ready"], file=file):
+        ...     print(event.type, event.data["name"])
+        ...     break
+        file.ready hello.txt
         """
-        file_id = None if file is None else files.id_of(file)
+        file_id = None if file is None else id_of(file)
         return self._transport.follow(Following(after, types, file_id, organization))
+
+    def link(
+        self,
+        file: File | str,
+        *,
+        expires_in: Lifetime | None = None,
+        version: Version | str | None = None,
+        organization: Organization | str | None = None,
+    ) -> Link:
+        """Return a signed URL that anyone can fetch a file from for a time: one hour unless told otherwise, 7 days at most.
+
+        Unlike ``File.url`` it ends before the file does, and with the key that asked for it.
+
+        >>> link = client.link(file, expires_in="10m")
+        >>> httpx.get(link.url).content
+        b'Hello'
+        """
+        asked = files.link(file, expires_in=expires_in, version=version, organization=organization)
+        return self._transport.run(asked)
 
     def update(
         self,
@@ -184,12 +234,17 @@ class Files:
         expires_in: Lifetime | Unchanged | None = UNCHANGED,
         expires_at: datetime | Unchanged | None = UNCHANGED,
         metadata: Mapping[str, object] | Unchanged = UNCHANGED,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
     ) -> File:
-        """Change what is given and return the file; ``path`` moves it, an expiry of None keeps it for good."""
+        """Change what is given and return the file; ``path`` moves it, an expiry of None keeps it for good.
+
+        >>> file = client.update(file, name="greeting.txt", metadata={"order": 18}, expires_in="7d")
+        >>> file.name
+        'greeting.txt'
+        """
         return self._transport.run(
             files.update(
-                files.id_of(file),
+                file,
                 name=name,
                 path=path,
                 expires_in=expires_in,
@@ -199,17 +254,33 @@ class Files:
             )
         )
 
-    def delete(self, file: File | str, *, permanent: bool = False, organization: str | None = None) -> None:
-        """Delete a file: its URL stops serving at once. One at a path can be restored for a time, unless ``permanent``."""
-        self._transport.delete(files.delete(files.id_of(file), permanent=permanent, organization=organization))
+    def delete(
+        self, file: File | str, *, permanent: bool = False, organization: Organization | str | None = None
+    ) -> None:
+        """Delete a file: its URL stops serving at once. One at a path can be restored for a time, unless ``permanent``.
 
-    def delete_version(self, file: File | str, version: Version | str, *, organization: str | None = None) -> None:
-        """Delete a version of a file for good; raise Conflict for the current one."""
-        self._transport.delete(files.delete_version(files.id_of(file), version, organization=organization))
+        >>> client.delete(file)
+        """
+        self._transport.delete(files.delete(file, permanent=permanent, organization=organization))
 
-    def restore(self, file: File | str, *, organization: str | None = None) -> File:
-        """Take back the deletion of a file; where another has its path now, the path of the file returned differs."""
-        return self._transport.run(files.restore(files.id_of(file), organization=organization))
+    def delete_version(
+        self, file: File | str, version: Version | str, *, organization: Organization | str | None = None
+    ) -> None:
+        """Delete a version of a file for good; raise Conflict for the current one.
+
+        >>> newest, oldest = client.versions(latest)
+        >>> client.delete_version(latest, oldest)
+        """
+        self._transport.delete(files.delete_version(file, version, organization=organization))
+
+    def restore(self, file: File | str, *, organization: Organization | str | None = None) -> File:
+        """Take back the deletion of a file; where another has its path now, the path of the file returned differs.
+
+        >>> client.delete(latest)
+        >>> client.restore(latest).path
+        'reports/latest.pdf'
+        """
+        return self._transport.run(files.restore(file, organization=organization))
 
     @overload
     def download(
@@ -218,7 +289,7 @@ class Files:
         destination: None = None,
         *,
         version: Version | str | None = None,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
         progress: Progress | None = None,
     ) -> bytes: ...
     @overload
@@ -228,7 +299,7 @@ class Files:
         destination: str | os.PathLike[str] | IO[bytes],
         *,
         version: Version | str | None = None,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
         progress: Progress | None = None,
     ) -> None: ...
     def download(
@@ -237,7 +308,7 @@ class Files:
         destination: str | os.PathLike[str] | IO[bytes] | None = None,
         *,
         version: Version | str | None = None,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
         progress: Progress | None = None,
     ) -> bytes | None:
         """Download a file, given as a File, an id or a URL; without ``destination`` return its bytes.
@@ -246,6 +317,10 @@ class Files:
 
         A path is written by way of ``NAME.part`` and appears only when it is whole and its SHA-256 is right; an
         unfinished part is resumed by the next call, if the content is still the same. The key is not sent to URLs.
+
+        >>> client.download(file)
+        b'Hello'
+        >>> client.download(file, "copy.txt")
         """
         known = file if isinstance(file, File) else None
         url, headers = files.content_of(file, self._transport.connection, version=version, organization=organization)

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from fileferry.client.blocking.transport import Transport
 from fileferry.client.calls import keys
 from fileferry.client.calls.call import UNCHANGED, Lifetime, Unchanged
+from fileferry.client.nouns.identities import Identity
 from fileferry.client.nouns.keys import ApiKey
+from fileferry.client.nouns.organizations import Organization
 
 
 class Keys:
@@ -21,7 +23,7 @@ class Keys:
         name: str,
         *,
         scopes: Iterable[str],
-        organization: str | None = None,
+        organization: Organization | str | None = None,
         expires_in: Lifetime | None = None,
         user_id: str | None = None,
         user_name: str | None = None,
@@ -34,6 +36,10 @@ class Keys:
 
         The user is named as the author of what the key does: one that has keys already by ``user_id``, or a new one. ``limits``
         are set by the names of the native API. ``path_prefix`` confines the key to a folder, ``on_behalf_of`` to end users.
+
+        >>> made = client.create_key("nightly-export", scopes=["upload"], expires_in="90d")
+        >>> made.secret[:3]
+        'ff_'
         """
         return self._transport.run(
             keys.create(
@@ -50,40 +56,73 @@ class Keys:
             )
         )
 
-    def get_key(self, key_id: str) -> ApiKey:
-        """Return a key of the organization, with its limits and what counts against them."""
-        return self._transport.run(keys.get(key_id))
+    def whoami(self, *, organization: Organization | str | None = None) -> Identity:
+        """Return who the client acts as: its key, the organization and the end user. Any key may ask.
+
+        >>> identity = client.whoami()
+        >>> identity.key.scopes, identity.is_root
+        (('admin', 'delete', 'read', 'upload'), False)
+        """
+        return self._transport.run(keys.whoami(organization=organization))
+
+    def get_key(self, key: ApiKey | str, *, organization: Organization | str | None = None) -> ApiKey:
+        """Return a key of the organization, with its limits and what counts against them.
+
+        >>> client.get_key(key).scopes
+        ('read', 'upload')
+        """
+        return self._transport.run(keys.get(key, organization=organization))
 
     def update_key(
         self,
-        key_id: str,
+        key: ApiKey | str,
         *,
         name: str | None = None,
         scopes: Iterable[str] | None = None,
         limits: Mapping[str, object] | None = None,
         path_prefix: str | Unchanged | None = UNCHANGED,
         on_behalf_of: Iterable[str] | Unchanged | None = UNCHANGED,
+        organization: Organization | str | None = None,
     ) -> ApiKey:
-        """Change what a key may do, from its next request on; None lifts what confines it, and a limit."""
+        """Change what a key may do, from its next request on; None lifts what confines it, and a limit.
+
+        >>> client.update_key(key, scopes=["read"], limits={"max_size": "10MiB"}).scopes
+        ('read',)
+        """
         return self._transport.run(
             keys.update(
-                key_id,
+                key,
                 name=name,
                 scopes=scopes,
                 limits=limits,
                 path_prefix=path_prefix,
                 on_behalf_of=on_behalf_of,
+                organization=organization,
             )
         )
 
-    def list_keys(self) -> Iterator[ApiKey]:
-        """Yield the keys that this key may see, without their secrets."""
-        return self._transport.pages(lambda cursor: keys.list_all(cursor=cursor))
+    def list_keys(self, *, organization: Organization | str | None = None) -> Iterator[ApiKey]:
+        """Yield the keys of the organization, revoked ones too, without their secrets.
 
-    def revoke_key(self, key_id: str) -> None:
-        """Revoke a key: it stops working at once."""
-        self._transport.delete(keys.revoke(key_id))
+        >>> [found.name for found in client.list_keys()]
+        ['backend', 'clerk']
+        """
+        return self._transport.pages(lambda cursor: keys.list_all(organization=organization, cursor=cursor))
 
-    def rotate_key(self, key_id: str, *, grace: Lifetime | None = None) -> ApiKey:
-        """Give a key a new secret; the old one works on for ``grace``, by default not at all."""
-        return self._transport.run(keys.rotate(key_id, grace=grace))
+    def revoke_key(self, key: ApiKey | str, *, organization: Organization | str | None = None) -> None:
+        """Revoke a key: it stops working at once.
+
+        >>> client.revoke_key(key)
+        """
+        self._transport.delete(keys.revoke(key, organization=organization))
+
+    def rotate_key(
+        self, key: ApiKey | str, *, grace: Lifetime | None = None, organization: Organization | str | None = None
+    ) -> ApiKey:
+        """Give a key a new secret; the old one works on for ``grace``, by default not at all.
+
+        >>> renewed = client.rotate_key(key, grace="1h")
+        >>> renewed.secret == key.secret
+        False
+        """
+        return self._transport.run(keys.rotate(key, grace=grace, organization=organization))

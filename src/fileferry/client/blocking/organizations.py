@@ -18,23 +18,40 @@ class Organizations:
     def create_organization(
         self, slug: str, *, name: str | None = None, organization_id: str | None = None
     ) -> Organization:
-        """Make an organization; only the root key may."""
+        """Make an organization; only the root key may.
+
+        >>> client.create_organization("acme", name="Acme").slug
+        'acme'
+        """
         return self._transport.run(organizations.create(slug, name=name, organization_id=organization_id))
 
-    def get_organization(self, organization: str) -> Organization:
-        """Return the organization with this id or slug, with its limits and what counts against them."""
+    def get_organization(self, organization: Organization | str) -> Organization:
+        """Return an organization, given as itself, by its id or its slug, with its limits and what counts against them.
+
+        >>> client.get_organization("default").is_default
+        True
+        """
         return self._transport.run(organizations.get(organization))
 
     def update_organization(
         self,
-        organization: str,
+        organization: Organization | str,
         *,
         limits: Mapping[str, object] | None = None,
         end_user_limits: Mapping[str, object] | None = None,
     ) -> Organization:
-        """Set limits of an organization, for which it takes the root key, or of each of its end users; None lifts one."""
+        """Set limits of an organization, for which it takes the root key, or of each of its end users; None lifts one.
+
+        >>> organization = client.update_organization("default", limits={"max_files": 1000})
+        >>> organization.limits
+        {'max_files': 1000}
+        """
         return self._transport.run(organizations.update(organization, limits=limits, end_user_limits=end_user_limits))
 
     def list_organizations(self) -> Iterator[Organization]:
-        """Yield the organizations that this key may see."""
+        """Yield the organizations that this key may see.
+
+        >>> "default" in [found.slug for found in client.list_organizations()]
+        True
+        """
         return self._transport.pages(lambda cursor: organizations.list_all(cursor=cursor))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 
-from fileferry.client.blocking import streams, tickets
+from fileferry.client.blocking import endings, streams
 from fileferry.client.blocking.runtime import Lock, in_parallel, sleep
 from fileferry.client.blocking.transport import Transport
 from fileferry.client.calls import uploads
@@ -54,7 +54,7 @@ class InParts:
         if self._journal is None:
             return None
         if self._journal.outdated_id is not None:
-            tickets.abort(self._transport, self._journal.outdated_id, self._new)
+            endings.abort(self._transport, self._journal.outdated_id, self._new)
         if self._journal.upload_id is None:
             return None
         try:
@@ -80,17 +80,17 @@ class InParts:
             try:
                 listed = self._send(ticket)
             except SourceChanged:
-                tickets.abort(self._transport, ticket.upload_id, self._new)
+                endings.abort(self._transport, ticket.upload_id, self._new)
                 self._forget()
                 raise
             except Exception:
                 if self._journal is None:
-                    tickets.abort(self._transport, ticket.upload_id, self._new)
+                    endings.abort(self._transport, ticket.upload_id, self._new)
                 raise
         elif self._manner.progress:
             self._manner.progress(self._slices.size, self._slices.size)
         try:
-            file = tickets.complete(self._transport, ticket, listed, self._new, self._slices.size)
+            file = endings.complete(self._transport, ticket, listed, self._new, self._slices.size)
         except DigestMismatch:
             self._forget()
             raise
@@ -106,7 +106,7 @@ class InParts:
         try:
             streams.send(self._transport, ticket, feed, self._new, self._manner.progress)
         except DigestMismatch:
-            tickets.abort(self._transport, ticket.upload_id, self._new)
+            endings.abort(self._transport, ticket.upload_id, self._new)
             self._forget()
             raise
         return None

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import httpx
 
-from fileferry.client.blocking import streams, tickets
+from fileferry.client.blocking import endings, streams
 from fileferry.client.blocking.parts import InParts
 from fileferry.client.blocking.runtime import AnySource, sleep
 from fileferry.client.blocking.transport import Transport
@@ -45,9 +45,9 @@ def _of_unknown_size(transport: Transport, source: AnySource, new: NewFile, mann
         known = BytesSource(b"".join(feed.held.chunks()))
         return upload(transport, known, new, replace(manner, resumed=None))
     ticket = transport.run(uploads.open_ticket(new, size=None))
-    with tickets.aborted_on_failure(transport, ticket, new):
+    with endings.aborted_on_failure(transport, ticket, new):
         streams.send(transport, ticket, feed, new, manner.progress)
-    return tickets.complete(transport, ticket, None, new, feed.held.end)
+    return endings.complete(transport, ticket, None, new, feed.held.end)
 
 
 def _in_one_request(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
@@ -80,19 +80,19 @@ def _in_one_request(transport: Transport, source: Source, new: NewFile, manner: 
 
 def _as_stream(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     ticket = transport.run(uploads.open_ticket(new, size=source.size))
-    with tickets.aborted_on_failure(transport, ticket, new):
+    with endings.aborted_on_failure(transport, ticket, new):
         _stream_whole(transport, ticket, source, new, manner)
-    return tickets.complete(transport, ticket, None, new, source.size or 0)
+    return endings.complete(transport, ticket, None, new, source.size or 0)
 
 
 def _with_ticket(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     ticket = transport.run(uploads.open_ticket(new, size=source.size))
-    with tickets.aborted_on_failure(transport, ticket, new):
+    with endings.aborted_on_failure(transport, ticket, new):
         try:
             _put_whole(transport, ticket, source, manner)
         except Unreliable:
             _stream_whole(transport, ticket, source, new, manner)
-    return tickets.complete(transport, ticket, None, new, source.size or 0)
+    return endings.complete(transport, ticket, None, new, source.size or 0)
 
 
 def _put_whole(transport: Transport, ticket: Ticket, source: Source, manner: Manner) -> None:

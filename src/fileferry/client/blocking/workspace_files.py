@@ -12,6 +12,8 @@ from fileferry.client.blocking.transport import Transport
 from fileferry.client.calls import files
 from fileferry.client.calls.call import Call
 from fileferry.client.nouns.files import File
+from fileferry.client.nouns.identity import id_of
+from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.versions import Version
 from fileferry.client.transfers.options import UploadOptions
 from fileferry.client.transfers.parts import Progress
@@ -22,7 +24,9 @@ from fileferry.client.waiting import Waiting
 class WorkspaceFiles:
     """The files of one workspace by path; ``Client.workspace`` gives it. Its methods raise as the client's do."""
 
-    def __init__(self, client: Files, transport: Transport, workspace: str, organization: str | None) -> None:
+    def __init__(
+        self, client: Files, transport: Transport, workspace: str, organization: Organization | str | None
+    ) -> None:
         self._client = client
         self._transport = transport
         self._workspace = workspace
@@ -32,17 +36,29 @@ class WorkspaceFiles:
         return f"WorkspaceFiles({self._workspace!r})"
 
     def upload(self, path: str, source: Readable, **options: Unpack[UploadOptions]) -> File:
-        """Upload ``source`` as the file at ``path``, or its new version; further keywords as of ``Client.upload``."""
+        """Upload ``source`` as the file at ``path``, or its new version; further keywords as of ``Client.upload``.
+
+        >>> reports.upload("2026/october.pdf", "report.pdf").path
+        '2026/october.pdf'
+        """
         return self._client.upload(
             source, path=path, workspace=self._workspace, organization=self._organization, **options
         )
 
     def get(self, path: str, *, version: Version | str | None = None) -> File:
-        """Return the file at a path as it is, or as it was with another version."""
+        """Return the file at a path as it is, or as it was with another version.
+
+        >>> reports.get("2026/november.pdf").name
+        'november.pdf'
+        """
         return self._transport.run(self._question(path, version))
 
     def list(self, prefix: str | None = None, *, deleted: bool = False, page_size: int | None = None) -> Iterator[File]:
-        """Yield the files by path, all or those whose path starts with ``prefix``; or the deleted ones to be restored."""
+        """Yield the files by path, all or those whose path starts with ``prefix``; or the deleted ones to be restored.
+
+        >>> [found.path for found in reports.list("2026/")]
+        ['2026/november.pdf']
+        """
         return self._client.list(
             prefix,
             workspace=self._workspace,
@@ -52,7 +68,11 @@ class WorkspaceFiles:
         )
 
     def versions(self, path: str) -> tuple[Version, ...]:
-        """Return the versions of the file at a path, newest first."""
+        """Return the versions of the file at a path, newest first.
+
+        >>> [version.size for version in reports.versions("2026/november.pdf")]
+        [6, 5]
+        """
         return self._client.versions(self.get(path), organization=self._organization)
 
     @overload
@@ -81,20 +101,35 @@ class WorkspaceFiles:
         version: Version | str | None = None,
         progress: Progress | None = None,
     ) -> bytes | None:
-        """Download the file at a path, or another version of it, as ``Client.download`` does."""
+        """Download the file at a path, or another version of it, as ``Client.download`` does.
+
+        >>> reports.download("2026/november.pdf")
+        b'second'
+        """
         return self._client.download(self.get(path, version=version), destination, progress=progress)
 
     def wait(self, path: str, version: Version | str | None = None, *, timeout: float = 60.0) -> File:
-        """Return the file at a path, or a version of it, once it is ready or rejected; raise TimedOut after ``timeout`` seconds."""
-        waiting = Waiting(None if version is None else files.version_id_of(version), timeout)
+        """Return the file at a path, or a version of it, once it is ready or rejected; raise TimedOut after ``timeout`` seconds.
+
+        >>> reports.wait("2026/november.pdf", timeout=30).status
+        'ready'
+        """
+        waiting = Waiting(None if version is None else id_of(version), timeout)
         return wait_for(self._transport, self._question(path, version), waiting)
 
     def move(self, path: str, new_path: str) -> File:
-        """Move the file at a path to another one, with its id and versions; raise Conflict where one is there already."""
+        """Move the file at a path to another one, with its id and versions; raise Conflict where one is there already.
+
+        >>> reports.move("2026/november.pdf", "archive/november.pdf").path
+        'archive/november.pdf'
+        """
         return self._client.update(self.get(path), path=new_path, organization=self._organization)
 
     def delete(self, path: str, *, permanent: bool = False) -> None:
-        """Delete the file at a path. It can be restored for a time, unless ``permanent``."""
+        """Delete the file at a path. It can be restored for a time, unless ``permanent``.
+
+        >>> reports.delete("2026/november.pdf")
+        """
         if permanent:
             self._client.delete(self.get(path), permanent=True, organization=self._organization)
             return
@@ -102,11 +137,20 @@ class WorkspaceFiles:
         self._transport.delete(asked)
 
     def delete_version(self, path: str, version: Version | str) -> None:
-        """Delete a version of the file at a path for good; raise Conflict for the current one."""
+        """Delete a version of the file at a path for good; raise Conflict for the current one.
+
+        >>> newest, oldest = reports.versions("2026/november.pdf")
+        >>> reports.delete_version("2026/november.pdf", oldest)
+        """
         self._client.delete_version(self.get(path), version, organization=self._organization)
 
     def restore(self, file: File | str) -> File:
-        """Take back the deletion of a file, given as itself or as the path where it was deleted last; its path may change."""
+        """Take back the deletion of a file, given as itself or as the path where it was deleted last; its path may change.
+
+        >>> reports.delete("2026/november.pdf")
+        >>> reports.restore("2026/november.pdf").path
+        '2026/november.pdf'
+        """
         if not isinstance(file, File):
             deleted = [found for found in self.list(file, deleted=True) if files.is_at(found, file)]
             file = files.deleted_last(deleted, file)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from fileferry.client.blocking.transport import Transport
 from fileferry.client.calls import workspaces
 from fileferry.client.calls.call import UNCHANGED, Lifetime, Unchanged
+from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.workspaces import Workspace
 
 
@@ -24,11 +25,14 @@ class Workspaces:
         keep_versions: int | None = None,
         keep_versions_for: Lifetime | None = None,
         limits: Mapping[str, object] | None = None,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
     ) -> Workspace:
         """Make a workspace that keeps all versions, or so many of each file, or replaced ones for so long.
 
         ``limits`` are set by the names of the native API.
+
+        >>> client.create_workspace("ledger", keep_versions=10).name
+        'ledger'
         """
         return self._transport.run(
             workspaces.create(
@@ -41,12 +45,20 @@ class Workspaces:
             )
         )
 
-    def list_workspaces(self, *, organization: str | None = None) -> Iterator[Workspace]:
-        """Yield the workspaces of the organization."""
+    def list_workspaces(self, *, organization: Organization | str | None = None) -> Iterator[Workspace]:
+        """Yield the workspaces of the organization.
+
+        >>> [found.name for found in client.list_workspaces()]
+        ['default', 'reports']
+        """
         return self._transport.pages(lambda cursor: workspaces.list_all(organization=organization, cursor=cursor))
 
-    def get_workspace(self, workspace: str, *, organization: str | None = None) -> Workspace:
-        """Return the workspace with this id or name."""
+    def get_workspace(self, workspace: Workspace | str, *, organization: Organization | str | None = None) -> Workspace:
+        """Return a workspace, given as itself, by its id or its name.
+
+        >>> client.get_workspace("reports").is_default
+        False
+        """
         return self._transport.run(workspaces.get(workspace, organization=organization))
 
     def update_workspace(
@@ -56,18 +68,29 @@ class Workspaces:
         keep_versions: int | Unchanged | None = UNCHANGED,
         keep_versions_for: Lifetime | Unchanged | None = UNCHANGED,
         limits: Mapping[str, object] | None = None,
-        organization: str | None = None,
+        organization: Organization | str | None = None,
     ) -> Workspace:
         """Change which versions a workspace keeps, where it is given; None keeps all.
 
         ``limits`` are set by the names of the native API; None lifts one.
+
+        >>> client.update_workspace("reports", keep_versions=5).keep_versions
+        5
         """
         return self._transport.run(
             workspaces.update(
-                workspaces.id_of(workspace),
+                workspace,
                 keep_versions=keep_versions,
                 keep_versions_for=keep_versions_for,
                 limits=limits,
                 organization=organization,
             )
         )
+
+    def delete_workspace(self, workspace: Workspace | str, *, organization: Organization | str | None = None) -> None:
+        """Delete a workspace; raise Conflict for the default one, and while files are in it or can be restored there.
+
+        >>> ledger = client.create_workspace("ledger")
+        >>> client.delete_workspace(ledger)
+        """
+        self._transport.delete(workspaces.delete(workspace, organization=organization))

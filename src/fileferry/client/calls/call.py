@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from fileferry.client.failures import unreadable
+from fileferry.client.nouns.identity import Noun, id_of
 from fileferry.client.nouns.pages import Page
 from fileferry.errors import FerryError, InvalidExpiry, InvalidMetadata, InvalidName, InvalidParameter
 
@@ -50,9 +51,9 @@ class Call(Generic[T]):
     """How much longer than the client's timeout the answer may take."""
 
 
-def given(**values: str | int | None) -> dict[str, str]:
-    """Return as text the values that are given: those that are not None."""
-    return {name: str(value) for name, value in values.items() if value is not None}
+def given(**values: Noun | str | int | None) -> dict[str, str]:
+    """Return as text the values that are given: those that are not None; of a noun it is the id."""
+    return {name: _text(value) for name, value in values.items() if value is not None}
 
 
 def members(**said: object) -> dict[str, object]:
@@ -65,8 +66,9 @@ def with_query(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def segment(identifier: str) -> str:
+def segment(named: Noun | str) -> str:
     """Return an id as a quoted segment of a path; raise InvalidParameter for what would name another address."""
+    identifier = id_of(named)
     if identifier in {"", ".", ".."}:
         raise InvalidParameter(f"{identifier!r} is not an id.")
     return quote(identifier, safe="")
@@ -120,6 +122,10 @@ def read_as(response: httpx.Response, parse: Callable[[Mapping[str, Any]], T], w
         return parse(response.json())
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise unreadable(response, wanted) from error
+
+
+def _text(value: Noun | str | int) -> str:
+    return str(value) if isinstance(value, int) else id_of(value)
 
 
 def nothing(response: httpx.Response) -> None:

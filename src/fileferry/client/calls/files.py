@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 import httpx
 
@@ -28,40 +29,41 @@ from fileferry.client.calls.call import (
 )
 from fileferry.client.connection import Connection
 from fileferry.client.nouns.files import File, file_from
+from fileferry.client.nouns.links import Link, link_from
+from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.pages import Page
 from fileferry.client.nouns.versions import Version, version_from
+from fileferry.client.nouns.workspaces import Workspace
 from fileferry.errors import InvalidParameter, NotFound
 
-
-def id_of(file: File | str) -> str:
-    """Return the id of a file that is given as itself or by its id."""
-    return file.file_id if isinstance(file, File) else file
-
-
-def version_id_of(version: Version | str) -> str:
-    """Return the id of a version that is given as itself or by its id."""
-    return version.version_id if isinstance(version, Version) else version
+T = TypeVar("T")
 
 
 def get(
-    file_id: str,
+    file: File | str,
     *,
     version: Version | str | None = None,
-    organization: str | None = None,
+    organization: Organization | str | None = None,
     wait: float | None = None,
 ) -> Call[File]:
     """Return the question what a file is now, or was as another version; ``wait`` is as in ``waiting``."""
-    query = given(version_id=_version(version), organization=organization)
-    return waiting(Call(method="GET", path=with_query(f"/api/files/{segment(file_id)}", query), read=read_file), wait)
+    query = given(version_id=version, organization=organization)
+    return waiting(Call(method="GET", path=with_query(f"/api/files/{segment(file)}", query), read=read_file), wait)
 
 
-def find(path: str, *, workspace: str | None, version: Version | str | None, organization: str | None) -> Call[File]:
+def find(
+    path: str,
+    *,
+    workspace: Workspace | str | None,
+    version: Version | str | None,
+    organization: Organization | str | None,
+) -> Call[File]:
     """Return the question what the file at a path is now, or was as another version."""
-    query = given(workspace=workspace, version_id=_version(version), organization=organization)
+    query = given(workspace=workspace, version_id=version, organization=organization)
     return Call(method="GET", path=with_query(_address_at(path), query), read=read_file)
 
 
-def waiting(question: Call[File], seconds: float | None) -> Call[File]:
+def waiting(question: Call[T], seconds: float | None) -> Call[T]:
     """Return a question whose answer may be put off so long, a minute at most, until the file is ready or not to be."""
     return replace(question, headers={**question.headers, **preference(seconds)}, seconds=seconds or 0.0)
 
@@ -74,8 +76,8 @@ def preference(seconds: float | None) -> dict[str, str]:
 def list_all(
     *,
     prefix: str | None,
-    workspace: str | None,
-    organization: str | None,
+    workspace: Workspace | str | None,
+    organization: Organization | str | None,
     deleted: bool,
     page_size: int | None,
     cursor: str | None,
@@ -92,27 +94,27 @@ def list_all(
     return Call(method="GET", path=with_query("/api/files", query), read=page_of("files", file_from))
 
 
-def versions(file_id: str, *, organization: str | None) -> Call[tuple[Version, ...]]:
+def versions(file: File | str, *, organization: Organization | str | None) -> Call[tuple[Version, ...]]:
     """Return the question for all versions of a file."""
-    path = with_query(f"/api/files/{segment(file_id)}/versions", given(organization=organization))
+    path = with_query(f"/api/files/{segment(file)}/versions", given(organization=organization))
     return Call(method="GET", path=path, read=_versions)
 
 
-def delete_version(file_id: str, version: Version | str, *, organization: str | None) -> Call[None]:
+def delete_version(file: File | str, version: Version | str, *, organization: Organization | str | None) -> Call[None]:
     """Return the deletion of a version."""
-    path = f"/api/files/{segment(file_id)}/versions/{segment(version_id_of(version))}"
+    path = f"/api/files/{segment(file)}/versions/{segment(version)}"
     return Call(method="DELETE", path=with_query(path, given(organization=organization)), read=nothing)
 
 
 def update(
-    file_id: str,
+    file: File | str,
     *,
     name: str | Unchanged = UNCHANGED,
     path: str | Unchanged = UNCHANGED,
     expires_in: Lifetime | Unchanged | None = UNCHANGED,
     expires_at: datetime | Unchanged | None = UNCHANGED,
     metadata: Mapping[str, object] | Unchanged = UNCHANGED,
-    organization: str | None = None,
+    organization: Organization | str | None = None,
 ) -> Call[File]:
     """Return the change of a file's name, path, expiry (None: keep it) or metadata."""
     changes: dict[str, object] = {}
@@ -127,25 +129,38 @@ def update(
         changes["expires_at"] = None if expires_at is None else moment_text(expires_at)
     if not isinstance(metadata, Unchanged):
         changes["metadata"] = json.loads(metadata_text(metadata))
-    where = with_query(f"/api/files/{segment(file_id)}", given(organization=organization))
+    where = with_query(f"/api/files/{segment(file)}", given(organization=organization))
     return Call(method="PATCH", path=where, read=read_file, json=changes)
 
 
-def delete(file_id: str, *, permanent: bool = False, organization: str | None = None) -> Call[None]:
+def delete(file: File | str, *, permanent: bool = False, organization: Organization | str | None = None) -> Call[None]:
     """Return the deletion of a file."""
     query = given(permanent="true" if permanent else None, organization=organization)
-    return Call(method="DELETE", path=with_query(f"/api/files/{segment(file_id)}", query), read=nothing)
+    return Call(method="DELETE", path=with_query(f"/api/files/{segment(file)}", query), read=nothing)
 
 
-def delete_at(path: str, *, workspace: str | None, organization: str | None) -> Call[None]:
+def delete_at(path: str, *, workspace: Workspace | str | None, organization: Organization | str | None) -> Call[None]:
     """Return the deletion of the file at a path."""
     query = given(workspace=workspace, organization=organization)
     return Call(method="DELETE", path=with_query(_address_at(path), query), read=nothing)
 
 
-def restore(file_id: str, *, organization: str | None) -> Call[File]:
+def link(
+    file: File | str,
+    *,
+    expires_in: Lifetime | None,
+    version: Version | str | None,
+    organization: Organization | str | None,
+) -> Call[Link]:
+    """Return the request for a signed URL that a version can be fetched from for a time."""
+    body = {} if expires_in is None else {"expires_in": lifetime_text(expires_in)}
+    path = with_query(f"/api/files/{segment(file)}/links", given(organization=organization))
+    return Call(method="POST", path=path, read=_link, json=body | given(version_id=version))
+
+
+def restore(file: File | str, *, organization: Organization | str | None) -> Call[File]:
     """Return the request to take a file's deletion back."""
-    path = with_query(f"/api/files/{segment(file_id)}/restore", given(organization=organization))
+    path = with_query(f"/api/files/{segment(file)}/restore", given(organization=organization))
     return Call(method="POST", path=path, read=read_file)
 
 
@@ -154,14 +169,14 @@ def content_of(
     connection: Connection,
     *,
     version: Version | str | None = None,
-    organization: str | None = None,
+    organization: Organization | str | None = None,
 ) -> tuple[str, dict[str, str]]:
     """Return the address of a file's bytes and the headers it needs: the key goes with an id, never to a URL."""
     if version is not None and isinstance(file, File):
         file = file.file_id
     url = file.url if isinstance(file, File) else file
     if "://" not in url:
-        query = given(version_id=_version(version), organization=organization)
+        query = given(version_id=version, organization=organization)
         return connection.to(with_query(f"/api/files/{segment(url)}/content", query)), connection.authorization()
     if version is not None:
         raise InvalidParameter("A URL is for one version: give the file or its id to choose another.")
@@ -180,10 +195,6 @@ def deleted_last(deleted: Sequence[File], path: str) -> File:
     return max(deleted, key=lambda file: file.deleted_at or file.created_at)
 
 
-def _version(version: Version | str | None) -> str | None:
-    return None if version is None else version_id_of(version)
-
-
 def _address_at(path: str) -> str:
     # A path may begin with a slash, as a command line writes it; a second one would be an empty name.
     return f"/api/files/path/{quoted_path(path.removeprefix('/'))}"
@@ -192,6 +203,10 @@ def _address_at(path: str) -> str:
 def read_file(response: httpx.Response) -> File:
     """Read an answer that is a file."""
     return read_as(response, file_from, "a file")
+
+
+def _link(response: httpx.Response) -> Link:
+    return read_as(response, link_from, "a link")
 
 
 def _versions(response: httpx.Response) -> tuple[Version, ...]:

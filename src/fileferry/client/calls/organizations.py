@@ -17,16 +17,19 @@ def create(slug: str, *, name: str | None, organization_id: str | None) -> Call[
     return Call(method="POST", path="/api/organizations", read=_organization, json=body, repeatable=False)
 
 
-def get(id_or_slug: str) -> Call[Organization]:
+def get(organization: Organization | str) -> Call[Organization]:
     """Return the question what an organization is."""
-    return Call(method="GET", path=f"/api/organizations/{segment(id_or_slug)}", read=_organization)
+    return Call(method="GET", path=f"/api/organizations/{segment(organization)}", read=_organization)
 
 
 def update(
-    id_or_slug: str, *, limits: Mapping[str, object] | None, end_user_limits: Mapping[str, object] | None
+    organization: Organization | str,
+    *,
+    limits: Mapping[str, object] | None,
+    end_user_limits: Mapping[str, object] | None,
 ) -> Call[Organization]:
     """Return the change of limits, of all that an organization has or of each end user; None lifts one."""
-    path = f"/api/organizations/{segment(id_or_slug)}"
+    path = f"/api/organizations/{segment(organization)}"
     body = members(limits=limits, end_user_limits=end_user_limits)
     return Call(method="PATCH", path=path, read=_organization, json=body)
 

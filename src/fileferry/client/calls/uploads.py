@@ -27,7 +27,10 @@ from fileferry.client.calls.call import (
 )
 from fileferry.client.calls.files import preference, read_file
 from fileferry.client.nouns.files import File
+from fileferry.client.nouns.identity import id_of
+from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.uploads import Ticket, ticket_from
+from fileferry.client.nouns.workspaces import Workspace
 from fileferry.errors import DigestMismatch, Gone, InvalidDigest, InvalidName
 
 SLOWEST_DIGEST = 50_000_000.0
@@ -47,8 +50,8 @@ class NewFile:
     expires_after_fetches: int | None = None
     content_type: str | None = None
     metadata: Mapping[str, object] | None = None
-    organization: str | None = None
-    workspace: str | None = None
+    organization: Organization | str | None = None
+    workspace: Workspace | str | None = None
     sha256: str | None = None
     """What the whole must have, in hex, where the caller knows it."""
     wait: float | None = None
@@ -86,48 +89,60 @@ def in_one_request(new: NewFile) -> Call[File]:
 
 
 def open_ticket(
-    new: NewFile, *, size: int | None, in_parts: bool = False, part_size: int | None = None
+    new: NewFile,
+    *,
+    size: int | None,
+    max_size: int | None = None,
+    in_parts: bool = False,
+    part_size: int | None = None,
+    auto_complete: bool = False,
 ) -> Call[Ticket]:
     """Return the request for a ticket, for ``size`` bytes where that is known. A lost answer leaves one that nobody uses."""
     body: dict[str, object] = {"path": new.path, "file": new.file_id}
     if new.path is None and new.file_id is None:
         body = {"name": new.target}
-    body |= {"folder": new.folder_id, "workspace": new.workspace, "size": size, "sha256": new.sha256}
+    body |= {
+        "folder": new.folder_id,
+        "workspace": None if new.workspace is None else id_of(new.workspace),
+        "size": size,
+        "sha256": new.sha256,
+    }
     body |= {"content_type": new.content_type or _guessed_type(new.path or new.name or ""), "part_size": part_size}
     body |= {**expiry(new.expires_in, new.expires_at), "expires_after_fetches": new.expires_after_fetches}
     if new.metadata is not None:
         body["metadata"] = json.loads(metadata_text(new.metadata))
     if new.sha256 is not None:
         _sha256_bytes(new.sha256)
+    body |= {"max_size": max_size, "parts": in_parts or None, "auto_complete": auto_complete or None}
     asked = {name: value for name, value in body.items() if value is not None}
     path = with_query("/api/uploads", given(organization=new.organization))
-    return Call(method="POST", path=path, read=_ticket, json=asked | ({"parts": True} if in_parts else {}))
+    return Call(method="POST", path=path, read=_ticket, json=asked)
 
 
-def get(upload_id: str, organization: str | None) -> Call[Ticket]:
+def get(ticket: Ticket | str, organization: Organization | str | None) -> Call[Ticket]:
     """Return the question how far an upload is; the answer has fresh addresses."""
-    path = with_query(f"/api/uploads/{segment(upload_id)}", given(organization=organization))
+    path = with_query(f"/api/uploads/{segment(ticket)}", given(organization=organization))
     return Call(method="GET", path=path, read=_ticket)
 
 
-def renew(upload_id: str, organization: str | None) -> Call[Ticket]:
+def renew(ticket: Ticket | str, organization: Organization | str | None) -> Call[Ticket]:
     """Return the request for fresh addresses of an upload."""
-    path = with_query(f"/api/uploads/{segment(upload_id)}/urls", given(organization=organization))
+    path = with_query(f"/api/uploads/{segment(ticket)}/urls", given(organization=organization))
     return Call(method="POST", path=path, read=_renewed)
 
 
-def stream(upload_id: str, organization: str | None) -> Call[Ticket]:
+def stream(ticket: Ticket | str, organization: Organization | str | None) -> Call[Ticket]:
     """Return the request to go on with an upload as one stream: the answer says from which byte, and has a fresh address."""
-    path = with_query(f"/api/uploads/{segment(upload_id)}/stream", given(organization=organization))
+    path = with_query(f"/api/uploads/{segment(ticket)}/stream", given(organization=organization))
     return Call(method="POST", path=path, read=_ticket)
 
 
-def complete(ticket: Ticket, parts: Sequence[tuple[int, str]] | None, new: NewFile, *, size: int) -> Call[File]:
+def complete(ticket: Ticket | str, parts: Sequence[tuple[int, str]] | None, new: NewFile, *, size: int) -> Call[File]:
     """Return the completion of an upload of ``size`` bytes, with number and ETag of its parts where it has some."""
     body = {} if parts is None else {"parts": [{"part_number": number, "etag": etag} for number, etag in parts]}
     return Call(
         method="POST",
-        path=with_query(f"/api/uploads/{segment(ticket.upload_id)}/complete", given(organization=new.organization)),
+        path=with_query(f"/api/uploads/{segment(ticket)}/complete", given(organization=new.organization)),
         read=read_file,
         json=body,
         headers=preference(new.wait),
@@ -143,9 +158,9 @@ def digesting_seconds(new: NewFile, size: int) -> float:
     return size / SLOWEST_DIGEST if new.sha256 is not None else 0.0
 
 
-def abort(upload_id: str, organization: str | None) -> Call[None]:
+def abort(ticket: Ticket | str, organization: Organization | str | None) -> Call[None]:
     """Return the end of an upload that is not to be completed."""
-    path = with_query(f"/api/uploads/{segment(upload_id)}", given(organization=organization))
+    path = with_query(f"/api/uploads/{segment(ticket)}", given(organization=organization))
     return Call(method="DELETE", path=path, read=nothing)
 
 

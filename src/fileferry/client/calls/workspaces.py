@@ -13,18 +13,15 @@ from fileferry.client.calls.call import (
     given,
     lifetime_text,
     members,
+    nothing,
     page_of,
     read_as,
     segment,
     with_query,
 )
+from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.pages import Page
 from fileferry.client.nouns.workspaces import Workspace, workspace_from
-
-
-def id_of(workspace: Workspace | str) -> str:
-    """Return the id, or name, of a workspace that is given as itself or by either."""
-    return workspace.workspace_id if isinstance(workspace, Workspace) else workspace
 
 
 def create(
@@ -34,7 +31,7 @@ def create(
     keep_versions: int | None,
     keep_versions_for: Lifetime | None,
     limits: Mapping[str, object] | None,
-    organization: str | None,
+    organization: Organization | str | None,
 ) -> Call[Workspace]:
     """Return the making of a workspace."""
     body: dict[str, object] = {"name": name, **given(id=workspace_id)}
@@ -43,30 +40,36 @@ def create(
     return Call(method="POST", path=path, read=_workspace, json=body, repeatable=False)
 
 
-def list_all(*, organization: str | None, cursor: str | None) -> Call[Page[Workspace]]:
+def list_all(*, organization: Organization | str | None, cursor: str | None) -> Call[Page[Workspace]]:
     """Return the question for one page of workspaces."""
     path = with_query("/api/workspaces", given(organization=organization, cursor=cursor))
     return Call(method="GET", path=path, read=page_of("workspaces", workspace_from))
 
 
-def get(id_or_name: str, *, organization: str | None) -> Call[Workspace]:
+def get(workspace: Workspace | str, *, organization: Organization | str | None) -> Call[Workspace]:
     """Return the question what a workspace is."""
-    path = with_query(f"/api/workspaces/{segment(id_or_name)}", given(organization=organization))
+    path = with_query(f"/api/workspaces/{segment(workspace)}", given(organization=organization))
     return Call(method="GET", path=path, read=_workspace)
 
 
 def update(
-    id_or_name: str,
+    workspace: Workspace | str,
     *,
     keep_versions: int | Unchanged | None,
     keep_versions_for: Lifetime | Unchanged | None,
     limits: Mapping[str, object] | None,
-    organization: str | None,
+    organization: Organization | str | None,
 ) -> Call[Workspace]:
     """Return the change of which versions a workspace keeps (None: all), and of its limits (None: lifted)."""
-    path = with_query(f"/api/workspaces/{segment(id_or_name)}", given(organization=organization))
+    path = with_query(f"/api/workspaces/{segment(workspace)}", given(organization=organization))
     body = _retention(keep_versions, keep_versions_for) | members(limits=limits)
     return Call(method="PATCH", path=path, read=_workspace, json=body)
+
+
+def delete(workspace: Workspace | str, *, organization: Organization | str | None) -> Call[None]:
+    """Return the deletion of a workspace."""
+    path = with_query(f"/api/workspaces/{segment(workspace)}", given(organization=organization))
+    return Call(method="DELETE", path=path, read=nothing)
 
 
 def _retention(

@@ -66,6 +66,8 @@ class File:
     deleted_at: datetime | None = None
     restorable_until: datetime | None = None
     """Until when a deleted file can be restored."""
+    at_path: bool | None = None
+    """Whether it is the one file at its path; False for a hand-off, which may share its name. None: an older server."""
     fetches_left: int | None = None
     """How often it may still be fetched whole; None for any number."""
     scan: Scan | None = None
@@ -104,6 +106,7 @@ def file_from(said: Mapping[str, Any]) -> File:
         modified_by=said.get("modified_by"),
         deleted_at=moment_from(said.get("deleted_at")),
         restorable_until=moment_from(said.get("restorable_until")),
+        at_path=said.get("at_path"),
         fetches_left=said.get("fetches_left"),
         scan=None if said.get("scan") is None else _scan_from(said["scan"]),
     )

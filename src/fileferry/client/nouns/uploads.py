@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from fileferry.client.nouns.moments import moment_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,28 +16,40 @@ class Ticket:
 
     upload_id: str
     file_id: str
+    version_id: str | None
+    """Of the version that it will be."""
     state: str
     """``open``, ``received``, ``completed``, ``aborted`` or ``expired``."""
     url: str
     """Takes all bytes, without a key. Secret."""
+    url_expires_at: datetime | None
+    """Until when it does; ``get`` has fresh ones."""
     part_url: str
     """Takes part N with ``&partNumber=N`` added. Secret."""
     size: int | None
     """In bytes, where it was announced."""
     max_size: int
     """The most that may come, in bytes."""
+    auto_complete: bool
+    """Whether the last byte makes the file."""
     part_size: int | None
+    part_count: int | None
+    """How many parts there are, where size and part size are known."""
     parts: Mapping[int, str]
     offset: int
     """How many bytes have come as a stream, one after the other."""
     crc32c: str | None
     """Of those bytes, eight hexadecimal digits; None where there is no stream."""
-    created_at: str
+    created_at: datetime
 
     @property
     def is_alive(self) -> bool:
         """Whether it can still become a file, or has become one."""
         return self.state in {"open", "received", "completed"}
+
+    def url_of_part(self, number: int) -> str:
+        """Return the URL that takes part ``number``, from 1, by PUT and without a key."""
+        return f"{self.part_url}&partNumber={number}"
 
 
 def ticket_from(said: Mapping[str, Any]) -> Ticket:
@@ -42,14 +57,18 @@ def ticket_from(said: Mapping[str, Any]) -> Ticket:
     return Ticket(
         upload_id=said["id"],
         file_id=said["file_id"],
+        version_id=said.get("version_id"),
         state=said["state"],
         url=said["url"],
+        url_expires_at=moment_from(said.get("url_expires_at")),
         part_url=said["part_url"],
         size=said["size"],
         max_size=int(said["max_size"]),
+        auto_complete=bool(said.get("auto_complete")),
         part_size=said["part_size"],
+        part_count=said.get("part_count"),
         offset=int(said["offset"]),
         crc32c=said["crc32c"],
         parts={int(part["part_number"]): str(part["etag"]) for part in said["parts"]},
-        created_at=said["created_at"],
+        created_at=datetime.fromisoformat(said["created_at"]),
     )

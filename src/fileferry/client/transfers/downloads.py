@@ -20,6 +20,7 @@ import httpx
 from fileferry.client.failures import ConnectionFailed, error_from, unreadable
 from fileferry.client.nouns.files import File
 from fileferry.client.transfers.locking import open_locked
+from fileferry.client.transfers.sources import refuse_text
 from fileferry.errors import Conflict, DigestMismatch
 
 CHUNK = 1024 * 1024
@@ -111,6 +112,7 @@ class OpenFile:
     """A binary file of the caller's, written from where it stands. Without seek it cannot start over."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        refuse_text(file)
         self._file = file
         self._begun = False
         seekable = getattr(file, "seekable", None)

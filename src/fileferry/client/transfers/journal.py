@@ -40,7 +40,7 @@ class Journal:
         said = {
             "upload_id": ticket.upload_id,
             "file_id": ticket.file_id,
-            "created_at": ticket.created_at,
+            "created_at": ticket.created_at.isoformat(),
             "source": str(self._source),
             "identity": self._identity,
         }

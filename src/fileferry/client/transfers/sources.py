@@ -166,10 +166,18 @@ def source_of(readable: Readable) -> Source:
     if isinstance(readable, bytes | bytearray | memoryview):
         return BytesSource(readable)
     if hasattr(readable, "read"):
+        refuse_text(readable)
         return HandleSource(cast(IO[bytes], readable))
     if isinstance(readable, Iterable):
         return IterableSource(readable)
     raise TypeError(f"Cannot upload {type(readable).__name__}: give a path, bytes, a binary file or chunks.")
+
+
+def refuse_text(file: object) -> None:
+    """Raise TypeError for a file that is open as text: it would change the bytes, or take none."""
+    # Only text has an encoding; a wrapper such as a temporary file shows that of the file inside.
+    if hasattr(file, "encoding"):
+        raise TypeError("The file is open as text: open it in binary mode, 'rb' to read and 'wb' to write.")
 
 
 def sliced(source: Source) -> contextlib.AbstractContextManager[Slices]:

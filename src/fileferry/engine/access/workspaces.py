@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from fileferry.db import usage
+from fileferry.db import upkeep, uploads, usage
 from fileferry.db import workspaces as stored
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
@@ -33,6 +34,7 @@ from fileferry.model import (
 
 _NAME = re.compile(r"[^\s/:\x00-\x1f][^/:\x00-\x1f]{0,253}[^\s/:\x00-\x1f]|[^\s/:\x00-\x1f]")
 _LONGEST_KEEP = 100 * 365 * 86400
+_PAGE = 500  # rows that one transaction forgets
 
 
 class Workspaces:
@@ -128,6 +130,40 @@ class Workspaces:
             return msgspec.structs.replace(workspace, **values, limits=after)
 
         return await self._database.free(store)
+
+    async def delete(self, principal: Principal, id_or_name: str, free: Callable[[], Awaitable[None]]) -> None:
+        """Delete a workspace with its folders, and forget what had ended in it; ``free`` gives back the bytes of that.
+
+        Raises NotFound, and Conflict for the default one and while uploads or files are in it, restorable ones too.
+        """
+        policy.authorize(principal, Scope.ADMIN)
+        workspace = await self._database.read(find_workspace, principal.organization.id, id_or_name)
+        if workspace.is_default:
+            raise Conflict("Every organization keeps its default workspace.")
+
+        def refuse_files(conn: Connection) -> None:
+            living, restorable = stored.counted_files(conn, workspace.id)
+            if living or restorable:
+                raise Conflict(
+                    f"The workspace holds {living} files, and {restorable} deleted ones that can be restored: "
+                    "delete them for good first."
+                )
+
+        def forget_some(conn: Connection) -> int:
+            ended = (conn, self._clock() + timedelta(seconds=1), _PAGE, workspace.id)
+            return uploads.delete_ended(*ended) + upkeep.delete_tombstones(*ended)
+
+        def remove(conn: Connection) -> None:
+            if stored.is_used(conn, workspace.id):
+                raise Conflict("An upload to this workspace is under way: end it, or wait for it.")
+            stored.delete_workspace(conn, workspace.id)
+            usage.forget(conn, usage.of_workspace(workspace.id))
+
+        await self._database.read(refuse_files)
+        await free()
+        while await self._database.free(forget_some):
+            pass
+        await self._database.free(remove)
 
     async def kept(self, principal: Principal, workspace: Workspace) -> Usage | None:
         """Return what a workspace keeps, where its limits say anything of that and the principal sees all of it."""

@@ -20,6 +20,7 @@ from standardwebhooks import Webhook as Signer
 from fileferry.db import bookkeeping, events
 from fileferry.db import webhooks as stored
 from fileferry.db.database import Database
+from fileferry.engine.access.links import Links
 from fileferry.engine.events import egress
 from fileferry.engine.events.egress import Egress, EgressError, Resolve
 from fileferry.engine.events.webhooks import event_body, message_id
@@ -78,6 +79,7 @@ class Deliveries:
     def __init__(
         self,
         database: Database,
+        minter: Links,
         settings: Settings,
         clock: Clock,
         *,
@@ -85,6 +87,8 @@ class Deliveries:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
+        self._minter = minter
+        self._base_url = settings.base_url
         self._networks = egress.networks_of(settings)
         self._clock = clock
         self._resolve = resolve
@@ -148,7 +152,7 @@ class Deliveries:
                 event_id=event.number,
                 file_id=event.file_id,
                 type=event.type,
-                body=event_body(event),
+                body=event_body(event, self._minter, self._base_url),
                 now=now,
             )
         is_behind = len(found) == _PAGE

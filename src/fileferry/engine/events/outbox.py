@@ -18,6 +18,8 @@ from fileferry.db import events, files
 from fileferry.db.database import Database
 from fileferry.db.reach import is_in_tree
 from fileferry.engine.access import policy
+from fileferry.engine.access.links import Links
+from fileferry.engine.events import addresses
 from fileferry.engine.events.webhooks import TYPES
 from fileferry.errors import InvalidParameter
 from fileferry.logs import get_logger
@@ -60,8 +62,9 @@ class Stretch(msgspec.Struct, frozen=True):
 class Events:
     """What happened to the files of all organizations, for those who want to know it soon."""
 
-    def __init__(self, database: Database, _settings: Settings, clock: Clock) -> None:
+    def __init__(self, database: Database, minter: Links, _settings: Settings, clock: Clock) -> None:
         self._database = database
+        self._minter = minter
         self._clock = clock
         self._bells: dict[str, set[asyncio.Event]] = {}
         self._tail: asyncio.Task[None] | None = None
@@ -90,6 +93,10 @@ class Events:
             self._bells[subject].discard(bell)
             if not self._bells[subject]:
                 del self._bells[subject]
+
+    def told(self, event: Event, base_url: str) -> dict[str, object]:
+        """Return what is told of an event's file; ``base_url`` is the address of this service."""
+        return addresses.told(event, self._minter, base_url)
 
     def authorize(self, principal: Principal) -> None:
         """Raise Forbidden unless the principal may follow events."""

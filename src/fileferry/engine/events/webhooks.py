@@ -19,6 +19,8 @@ from fileferry.db import events
 from fileferry.db import webhooks as stored
 from fileferry.db.database import Database
 from fileferry.engine.access import policy
+from fileferry.engine.access.links import Links
+from fileferry.engine.events.addresses import told
 from fileferry.errors import Conflict, InvalidParameter, NotFound
 from fileferry.model import Clock, Delivery, DeliveryState, Event, Page, Principal, Scope, Webhook, format_time, new_id
 
@@ -217,10 +219,10 @@ def message_id(delivery: Delivery) -> str:
     return f"evt_{delivery.event_id}_{delivery.webhook_id}"
 
 
-def event_body(event: Event) -> str:
-    """Return what a webhook is sent of an event."""
+def event_body(event: Event, minter: Links, base_url: str | None) -> str:
+    """Return what a webhook is sent of an event; ``base_url`` is the address of the service where it is set."""
     known = {"event_id": str(event.number), "organization_id": event.organization_id}
-    return body(event.type, event.created_at, {**event.data, **known})
+    return body(event.type, event.created_at, {**told(event, minter, base_url), **known})
 
 
 def body(type: str, at: datetime, data: dict[str, object]) -> str:

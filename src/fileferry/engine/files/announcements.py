@@ -24,6 +24,7 @@ def event(type: str, file: File, now: datetime, version: Version | None) -> dict
         "path": file.path,
         "workspace_id": file.workspace_id,
         "end_user": file.end_user,
+        "metadata": file.metadata,
     }
     if version is not None:
         data |= {

@@ -105,7 +105,9 @@ def conclude(
         scan=None if judged.scan is None else msgspec.to_builtins(judged.scan),
     )
     if judged.reason is not None:
-        reject(conn, StoredFile(stored.file, version), judged.reason, now)
+        # Of the upload that is rejected, and not of what the file was before.
+        file = stored.file if metadata is None else msgspec.structs.replace(stored.file, metadata=metadata)
+        reject(conn, StoredFile(file, version), judged.reason, now)
         lives.settle_end(conn, stored.file.id, now, told_until)
         return
     version = msgspec.structs.replace(version, state=State.READY)

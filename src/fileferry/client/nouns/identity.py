@@ -1,0 +1,35 @@
+"""By what a request names a noun: its id, whether a caller gave the noun or the id."""
+
+from __future__ import annotations
+
+from fileferry.client.nouns.files import File
+from fileferry.client.nouns.folders import Folder
+from fileferry.client.nouns.keys import ApiKey
+from fileferry.client.nouns.organizations import Organization
+from fileferry.client.nouns.uploads import Ticket
+from fileferry.client.nouns.versions import Version
+from fileferry.client.nouns.webhooks import Delivery, Webhook
+from fileferry.client.nouns.workspaces import Workspace
+
+Noun = ApiKey | Delivery | File | Folder | Organization | Ticket | Version | Webhook | Workspace
+
+_IDS: dict[type, str] = {
+    ApiKey: "key_id",
+    Delivery: "delivery_id",
+    File: "file_id",
+    Folder: "folder_id",
+    Organization: "organization_id",
+    Ticket: "upload_id",
+    Version: "version_id",
+    Webhook: "webhook_id",
+    Workspace: "workspace_id",
+}
+
+
+def id_of(named: Noun | str) -> str:
+    """Return the id of what is given as itself or by its id; raise TypeError for what is neither."""
+    if isinstance(named, str):
+        return named
+    if type(named) not in _IDS:
+        raise TypeError(f"{type(named).__name__} names nothing here: give what the client returned, or its id.")
+    return str(getattr(named, _IDS[type(named)]))

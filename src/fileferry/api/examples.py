@@ -57,6 +57,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "version_id": "1893456001000000000",
         "name": "report.pdf",
         "path": "reports/2027/report.pdf",
+        "at_path": True,
         "size": 3,
         "content_type": "application/pdf",
         "status": "ready",

@@ -238,7 +238,7 @@ def _name_of(client: Client, source: File | str, organization: str | None) -> st
     if isinstance(source, str) and "://" in source:
         path = unquote(urlsplit(source).path)
     else:
-        path = (source if isinstance(source, File) else client.get(source, organization=organization)).name
+        path = (client.get(source, organization=organization) if isinstance(source, str) else source).name
     last = re.split(r"[/\\]", path)[-1]
     # What moves the cursor of a terminal, or ends a line of a list, belongs into no name.
     name = "".join(char if char.isprintable() else "_" for char in last)

@@ -26,7 +26,7 @@ from fileferry.errors import InvalidExpiry
 
 def _size(text: str | int) -> int:
     # The server's own reading of sizes; loaded when one is given, as little else of this command needs it.
-    from fileferry.model import parse_size
+    from fileferry.units import parse_size
 
     try:
         return parse_size(str(text))
@@ -35,7 +35,7 @@ def _size(text: str | int) -> int:
 
 
 def _seconds(text: str | int) -> int:
-    from fileferry.model import parse_duration
+    from fileferry.units import parse_duration
 
     try:
         return int(parse_duration(str(text)).total_seconds())

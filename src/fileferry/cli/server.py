@@ -1,4 +1,7 @@
-"""``serve``, ``worker`` and ``doctor``: the commands that run the server's own code, which is loaded only for them."""
+"""``serve``, ``worker`` and ``doctor``: the commands that run the server's own code, which is loaded only for them.
+
+That code needs the packages of ``fileferry[server]``; the client and its commands do not.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,8 +46,7 @@ def serve(
 
     Settings come from FILEFERRY_… environment variables. The first start prints the root key, once.
     """
-    from fileferry import app
-
+    app = _server_code()
     with _usable_settings(data) as settings:
         app.check(settings)
         note(f"fileferry: http://{host}:{port}, data in {settings.data.absolute()}, documentation at /docs")
@@ -55,8 +58,7 @@ def worker(data: Data = None) -> None:
 
     Any number may run; what one that dies was at is taken up by the others.
     """
-    from fileferry import app
-
+    app = _server_code()
     with _usable_settings(data) as settings:
         _refuse_no_database(settings)
         app.check(settings)
@@ -73,9 +75,8 @@ def doctor(
 
     Exit status 1 when they differ and --fix was not given.
     """
+    app = _server_code()
     import msgspec
-
-    from fileferry import app
 
     with _usable_settings(data) as settings:
         _refuse_no_database(settings)
@@ -98,6 +99,17 @@ def doctor(
             print("Mended.")
     if not findings.is_clean and not fix:
         raise typer.Exit(FAILED)
+
+
+def _server_code() -> ModuleType:
+    """Return the module that runs the server; end the command with one line where its packages are not installed."""
+    try:
+        from fileferry import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("fileferry"):
+            raise
+        fail("This command needs the server's packages: pip install 'fileferry[server]'", MISUSED)
+    return app
 
 
 def _refuse_no_database(settings: Settings) -> None:

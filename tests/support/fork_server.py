@@ -35,7 +35,7 @@ PRELOADED = (
     "alembic.command",
     "anyio._backends._asyncio",
     "encodings.utf_8_sig",
-    "fileferry.app",
+    "fileferry.running",
     "fileferry.cli",
     "fileferry.client",
     "fileferry.db.migration",

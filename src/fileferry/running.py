@@ -8,16 +8,18 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import msgspec
 import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from fileferry import bootstrap
+from fileferry import backups, bootstrap
 from fileferry import settings as configuration
 from fileferry.app import at_work, examine, give_memory_back, opened, prepare
 from fileferry.app import check as check
+from fileferry.backups import Record
 from fileferry.db.database import holders_of
 from fileferry.engine.files.sweeper import Findings
 from fileferry.errors import Unavailable
@@ -138,18 +140,36 @@ def _tell_of_disks(settings: Settings) -> None:
         _log.warning("disk", told=sentence)
 
 
-async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
-    """Compare store and database, and with ``fix`` mend what differs; works beside a running server. Also tell of the disks.
+async def back_up(to: Path) -> Record:
+    """Copy the folder, beside a running server or without one; see ``backups``. Raises Unavailable as ``doctor``."""
+    settings = _beside_server()
+    await prepare(settings)
+    return await backups.back_up(settings, to)
 
-    Raises Unavailable where the server has its database for itself.
-    """
+
+async def restore(source: Path) -> Record:
+    """Put a copy where the settings say that the folder is; see ``backups``."""
+    settings = configuration.load()
+    configure_logging(settings)
+    return await backups.restore(settings, source)
+
+
+def _beside_server() -> Settings:
+    """Return the settings for a process beside a server or without one; raises Unavailable where it has its database for itself."""
     settings = configuration.load()
     configure_logging(settings)
     holders = holders_of(settings.resolved_database_url())
     if holders == "one":
         raise Unavailable("The server has its database for itself, as it must on this disk: stop it first.")
-    if holders == "several":
-        settings = _shared(settings)
+    return _shared(settings) if holders == "several" else settings
+
+
+async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
+    """Compare store and database, and with ``fix`` mend what differs; works beside a running server. Also tell of the disks.
+
+    Raises Unavailable where the server has its database for itself.
+    """
+    settings = _beside_server()
     told = examine(settings)
     await prepare(settings)
     async with opened(settings) as engine:

@@ -57,7 +57,7 @@ app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(keys.app, name="keys")
 app.add_typer(organizations.app, name="orgs")
 app.add_typer(webhooks.app, name="webhooks")
-_add(server.serve, server.worker, server.doctor)
+_add(server.serve, server.worker, server.doctor, server.backup, server.restore_backup)
 
 
 def main() -> None:

@@ -31,11 +31,11 @@ SettingsFile = Annotated[
 _FAULTS = {
     "bytes_without_row": "blob that belongs to no file; --fix removes it",
     "rows_without_bytes": "file whose bytes are missing; --fix marks it rejected, as they cannot be had back",
-    "ended_with_bytes": "ended file whose bytes are not freed yet; --fix frees them, as the server's next sweep will",
-    "overdue": "file past its expiry; --fix ends it, as the server's next sweep will",
-    "idle_uploads": "upload that nobody has continued for too long; --fix ends it, as the server's next sweep will",
 }
 _FACTS = {
+    "ended_with_bytes": "ended file whose bytes the next sweep frees; no fault",
+    "overdue": "file past its expiry that the next sweep ends; no fault",
+    "idle_uploads": "upload that nobody has continued for too long, and the next sweep ends; no fault",
     "open_uploads": "upload under way; no fault",
     "unconfirmed_uploads": "upload that waits to be confirmed; no fault",
 }
@@ -87,7 +87,7 @@ def doctor(
 ) -> None:
     """Compare the store with the database, beside a running server or without one, and tell of disks that are known to fail.
 
-    Exit status 1 when they differ and --fix was not given.
+    Exit status 1 when they differ and --fix was not given. What waits for the next sweep is no difference.
     """
     server = _server_code()
     import msgspec
@@ -107,12 +107,40 @@ def doctor(
         for name in ("bytes_without_row", "rows_without_bytes"):
             for identifier in found[name]:
                 print(f"  {name.replace('_', ' ')}: {identifier}")
-        if findings.is_clean:
+        if findings.is_sound:
             print("Store and database agree.")
         elif fix:
             print("Mended.")
-    if not findings.is_clean and not fix:
+    if not findings.is_sound and not fix:
         raise typer.Exit(FAILED)
+
+
+def backup(
+    to: Annotated[Path, typer.Argument(metavar="TO", help="A folder that is empty, or that is not there yet.")],
+    data: Data = None,
+    file: SettingsFile = None,
+) -> None:
+    """Copy database and files to a folder, beside a running server or without one, and read every byte of the copy again.
+
+    A server can be started on the copy, and restore-backup puts it back.
+    """
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
+        _refuse_no_database(settings)
+        made = asyncio.run(server.back_up(to))
+    print(f"Copied and verified: {_counted(made.files, 'version of files')}, {made.bytes} bytes, to {to}.")
+
+
+def restore_backup(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="The folder that backup made.")],
+    data: Data = None,
+    file: SettingsFile = None,
+) -> None:
+    """Put a backup where the settings say that the data is, which must be empty, and read every byte again. Starts no server."""
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
+        put = asyncio.run(server.restore(source))
+    print(f"Restored and verified: {_counted(put.files, 'version of files')}, {put.bytes} bytes, to {settings.data}.")
 
 
 def _server_code() -> ModuleType:

@@ -41,6 +41,11 @@ class Findings(msgspec.Struct):
         """Whether there is nothing to clean; uploads under way are nobody's fault."""
         return self == Findings(open_uploads=self.open_uploads, unconfirmed_uploads=self.unconfirmed_uploads)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether store and database agree; what waits for the next sweep is no fault."""
+        return not self.bytes_without_row and not self.rows_without_bytes
+
 
 class Sweeper:
     """Sweeps when asked, or at intervals in one process at a time (a database lease)."""
@@ -113,7 +118,7 @@ class Sweeper:
             open_uploads=living[UploadState.OPEN],
             unconfirmed_uploads=living[UploadState.RECEIVED],
         )
-        if not findings.is_clean:
+        if not findings.is_sound:
             _log.warning("scan", fix=fix, **{name: getattr(findings, name) for name in findings.__struct_fields__})
         if fix:
             await self._trim()

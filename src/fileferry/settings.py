@@ -102,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that has brought no whole request head for this long is closed (408 where it has begun one)."""
     answer_idle_timeout: Duration = Duration(seconds=60)
     """A client that takes no byte of its answer for this long is cut off."""
+    max_wait: Duration = Duration(seconds=12)
+    """How long ``Prefer: wait`` puts an answer off at most: less than any proxy in front waits for one (Envoy: 15 seconds)."""
     max_request_head: Bytes = Bytes(64 * 1024)
     """Largest request head, which is the request line and all headers (431); the trailers of a chunked body too."""
     max_request_headers: int = 200

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-_SECONDS = 120
+_SECONDS = 300
 
 
 def build(folder: Path) -> tuple[Path, Path]:

@@ -64,8 +64,8 @@ class Files:
         ``folder`` (itself or its id). Every byte is verified: by SHA-256 in one request, by MD5 part by part, by CRC32C in a
         stream, and by ``sha256`` (hex) where it is given. What fails is repeated as the ``RetryPolicy`` says.
 
-        With ``wait`` the file is returned once it is ready or rejected, or after so many seconds, at most 60; see ``wait``
-        for longer. ``expires_after_fetches`` ends it once it was fetched whole so often.
+        With ``wait`` the file is returned once it is ready or rejected, or after so many seconds; see ``wait`` for an error then.
+        ``expires_after_fetches`` ends it once it was fetched whole so often.
 
         From ``multipart_threshold`` bytes on, a path, bytes or a file that can seek goes in parts of ``part_size`` bytes
         (the server chooses by default), ``parallel`` at a time; each is repeated alone, and ``progress`` counts what the
@@ -100,7 +100,10 @@ class Files:
             sha256=sha256,
             wait=wait,
         )
-        return uploads.upload(self._transport, bytes_from, new, manner)
+        waiting = Waiting(None, wait or 0.0)
+        made = uploads.upload(self._transport, bytes_from, new, manner)
+        question = files.get(made.file_id, version=made.version_id, organization=organization)
+        return settled(self._transport, question, made, waiting)
 
     def get(
         self,
@@ -112,10 +115,11 @@ class Files:
     ) -> File:
         """Return the file with this id as it is, or as it was with another version.
 
-        With ``wait`` it is returned once it is ready or rejected, or after so many seconds, at most 60.
+        With ``wait`` it is returned once it is ready or rejected, or after so many seconds.
         """
         question = files.get(file_id, version=version, organization=organization, wait=wait)
-        return self._transport.run(question)
+        waiting = Waiting(None, wait or 0.0)
+        return settled(self._transport, question, self._transport.run(question), waiting)
 
     def list(
         self,
@@ -259,6 +263,14 @@ class Files:
             return None
         downloads.download(self._transport, url, headers, OpenFile(destination), known, progress)
         return None
+
+
+def settled(transport: Transport, question: Call[File], file: File, waiting: Waiting) -> File:
+    """Ask again about a file that is under way until the time is over: a server puts each answer off for a while only."""
+    while file.is_under_way and waiting.seconds() > 0:
+        sleep(min(waiting.delay(), waiting.seconds()))
+        file = transport.run(files.waiting(question, waiting.seconds()))
+    return file
 
 
 def wait_for(transport: Transport, question: Call[File], waiting: Waiting) -> File:

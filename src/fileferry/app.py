@@ -46,13 +46,12 @@ from fileferry.disks import kinds, trial
 from fileferry.disks.spare import Spare
 from fileferry.engine.access import rates
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
-from fileferry.engine.events import egress
 from fileferry.engine.receiving.room import Room
 from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
-from fileferry.telemetry import Application, Telemetry, configure_logging
+from fileferry.telemetry import BUILD, Application, Telemetry, configure_logging
 from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.dates import Dated
 from fileferry.web.express import Express
@@ -82,6 +81,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with opened(settings, clock) as engine:
             app.state.engine = engine
+            BUILD.labels(version("fileferry")).set(1)
             _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
             loops = [engine.sweeper.run(), engine.deliveries.run(), give_memory_back(settings), *judging]
@@ -124,7 +124,9 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         ),
     )
     answering = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
-    return Telemetry(Dated(Lingering(answering), clock))
+    return Telemetry(
+        Dated(Lingering(answering), clock), configuration.networks("trusted_proxies", settings.trusted_proxies)
+    )
 
 
 async def _described(request: AnyRequest) -> None:
@@ -230,7 +232,6 @@ def check(settings: Settings) -> None:
     """Raise SettingsError for what only its users can read, before anything is made or shown."""
     rates.check(settings)
     admission.check(settings)
-    egress.networks_of(settings)
     _scanner(settings)
 
 

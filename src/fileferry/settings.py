@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import tomllib
@@ -18,6 +19,7 @@ from fileferry.errors import InvalidExpiry
 from fileferry.units import parse_duration, parse_size
 
 PREFIX = "FILEFERRY_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 CLIENT_NAMES = frozenset({"URL", "KEY", "END_USER"})
 """What the client reads of the same environment."""
 # Kubernetes tells every container of a service that is called fileferry, as FILEFERRY_PORT_8080_TCP_ADDR.
@@ -181,6 +183,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_networks: Names = Names()
     """Networks that webhooks may be sent to although they are private, as ``10.0.0.0/8,127.0.0.1/32``."""
 
+    trusted_proxies: Names = Names()
+    """Networks of proxies in front, as ``10.0.0.0/8,127.0.0.1/32``: the log's ``client`` is whom they name in X-Forwarded-For."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
     log_format: Literal["json", "console"] = "json"
@@ -272,6 +277,8 @@ def _judge(settings: Settings) -> None:
     """Raise SettingsError for a value that has the right form and cannot be meant."""
     settings.resolved_database_url()
     settings.resolved_store_folder()
+    networks("webhook_networks", settings.webhook_networks)
+    networks("trusted_proxies", settings.trusted_proxies)
     if settings.base_url is not None:
         _judge_base_url(settings.base_url)
     for name in ("allowed_types", "end_user_types"):
@@ -297,6 +304,14 @@ def _judge_base_url(url: str) -> None:
         raise SettingsError(f"{PREFIX}BASE_URL: {url!r} is no address; write for example https://files.example.com.")
     if parts.query or parts.fragment or parts.username is not None or "?" in url or "#" in url:
         raise SettingsError(f"{PREFIX}BASE_URL: {url!r} may have a path, and no user, query or fragment.")
+
+
+def networks(name: str, named: Names) -> tuple[Network, ...]:
+    """Return the networks that the setting ``name`` names; raise SettingsError for what is none."""
+    try:
+        return tuple(ipaddress.ip_network(text, strict=False) for text in named)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}{name.upper()}: {error}.") from error
 
 
 def _convert(variable: str, value: str, kind: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from litestar.types import Message, Scope
 
+from fileferry import telemetry
 from fileferry.engine.engine import Engine
 from fileferry.model import State, StoredFile
 from fileferry.web.requests import AnyRequest
@@ -75,6 +76,7 @@ async def all_judged(request: AnyRequest, engine: Engine, brought: list[StoredFi
         now = [standing(await engine.files.again(stored)) for stored in brought]
         return [stored for stored, _ in now], next((pending for _, pending in now if pending), None)
 
+    telemetry.tell(file=brought[0].file.id if len(brought) == 1 else None)
     # Those who do not wait, nearly everybody, have no need to look again.
     return brought if asked_wait(request) is None else await settled(request, engine, read)
 

@@ -20,7 +20,7 @@ import httpcore
 import msgspec
 import structlog
 
-from fileferry.settings import Settings, SettingsError
+from fileferry.settings import Network, Settings, networks
 
 SECONDS = 20.0
 """How long a request may take in all."""
@@ -28,7 +28,6 @@ CONNECT_SECONDS = 5.0
 """How long one attempt to connect may take."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host for a port; raises OSError where it has none."""
 
@@ -64,10 +63,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 def networks_of(settings: Settings) -> tuple[Network, ...]:
     """Return the private networks that webhooks may be sent to; raises SettingsError for what is no network."""
-    try:
-        return tuple(ipaddress.ip_network(name, strict=False) for name in settings.webhook_networks)
-    except ValueError as error:
-        raise SettingsError(f"FILEFERRY_WEBHOOK_NETWORKS: {error}.") from error
+    return networks("webhook_networks", settings.webhook_networks)
 
 
 def is_permitted(address: str, networks: Iterable[Network]) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,15 +16,16 @@ import structlog
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, webhooks
+from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, usage, webhooks
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
 from fileferry.model import Clock, Extent, State, UploadState, Version
 from fileferry.settings import Settings
-from fileferry.telemetry import JOBS, UPLOADS
+from fileferry.telemetry import FILES, FREE, JOBS, KEPT, PENDING, UPLOADS
 
 _PAGE = 200
 _LEASE = "sweeper"
+_SHARE = 100  # between two counts of all files that many times as long as the first took
 _log = structlog.get_logger(__name__)
 
 
@@ -56,6 +60,7 @@ class Sweeper:
         self._settings = settings
         self._clock = clock
         self._holder = str(uuid.uuid4())
+        self._next_count = 0.0
 
     async def run(self) -> None:
         """Sweep at every interval until cancelled; a failed round is logged and the next one tried.
@@ -95,11 +100,26 @@ class Sweeper:
         await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._enqueue_rescans()
-        JOBS.set(await self._database.read(jobs.count))
-        for state, count in (await self._database.read(uploads.count_living)).items():
-            UPLOADS.labels(state).set(count)
+        await self._measure()
         await self._database.free(events.forget, now - self._settings.tombstone_retention)
         await self._database.free(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
+
+    async def _measure(self) -> None:
+        """Set what is measured of all that is there. Counting all files takes at most a hundredth of the time."""
+        JOBS.set(await self._database.read(jobs.count))
+        PENDING.set(await self._database.read(webhooks.count_pending))
+        for state, count in (await self._database.read(uploads.count_living)).items():
+            UPLOADS.labels(state).set(count)
+        for disk, free in _free(self._settings).items():
+            FREE.labels(disk).set(free)
+        began = time.monotonic()
+        if began < self._next_count:
+            return
+        kept = await self._database.read(usage.total)
+        FILES.set(kept.files)
+        KEPT.set(kept.bytes)
+        now = time.monotonic()
+        self._next_count = now + _SHARE * (now - began)
 
     async def scan(self, *, fix: bool) -> Findings:
         """Compare every blob with the database and every ready version with the store; with ``fix``, mend what differs.
@@ -256,6 +276,19 @@ class Sweeper:
     async def _repeat(self, fn: Callable[..., int], *args: object) -> None:
         while await self._database.free(fn, *args):
             pass
+
+
+def _free(settings: Settings) -> dict[str, int]:
+    """Return how many bytes are free on the disks of the store and of the database."""
+    found = {}
+    for name, folder in (
+        ("store", settings.resolved_store_folder()),
+        ("database", settings.resolved_database_folder()),
+    ):
+        with contextlib.suppress(OSError):
+            disk = os.statvfs(folder)
+            found[name] = disk.f_bavail * disk.f_frsize
+    return found
 
 
 def _least_sizes(version: Version) -> dict[str, int]:

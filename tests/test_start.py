@@ -39,14 +39,14 @@ def test_a_server_starts_from_nothing_and_ends_when_told(tmp_path: Path, workers
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180  # on a machine that does much else
             while log.read_text().count("Application startup complete") < workers or not is_ready(port):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.02)
         finally:
             process.send_signal(signal.SIGTERM)
-            status = process.wait(60)
+            status = process.wait(180)
     assert status == ending, log.read_text()
 
 

@@ -20,6 +20,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
+from fileferry import memory
 from fileferry import settings as configuration
 from fileferry.api import (
     auth,
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             BUILD.labels(version("fileferry")).set(1)
             _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
-            loops = [engine.sweeper.run(), engine.deliveries.run(), give_memory_back(settings), *judging]
+            loops = [engine.sweeper.run(), engine.deliveries.run(), memory.give_back(settings.sweep_interval), *judging]
             async with at_work(*loops):
                 with _on_signals(engine.events.end):
                     yield
@@ -127,6 +128,13 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
     return Telemetry(
         Dated(Lingering(answering), clock), configuration.networks("trusted_proxies", settings.trusted_proxies)
     )
+
+
+def create_served_app() -> Application:
+    """Return the service for a process that does nothing else; uvicorn calls this in each."""
+    application = create_app()
+    memory.collect_rarely()
+    return application
 
 
 async def _described(request: AnyRequest) -> None:
@@ -267,14 +275,6 @@ def _end_with_parent() -> None:
     """Let a worker process end with the one that started it, killed or not: orphans would go on serving with old settings."""
     if multiprocessing.parent_process() is not None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-async def give_memory_back(settings: Settings) -> None:
-    """Give back to the system, as often as is swept, what the C library keeps of memory that is free: of a crowd that is most."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it: malloc_trim(3)
-    while trim is not None:
-        await asyncio.sleep(settings.sweep_interval.total_seconds())
-        await asyncio.to_thread(trim, 0)
 
 
 def _end_with(task: asyncio.Task[None]) -> None:

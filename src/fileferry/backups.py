@@ -51,7 +51,7 @@ async def back_up(settings: Settings, to: Path) -> Record:
 
     The database is copied first and the bytes after it. What ended in between has lost its bytes: then the database is copied once
     more, and what is new, until each ready version is there whole. Raises SettingsError for a folder that has something
-    in it, and Unavailable where the copy is not what the database says.
+    in it and for a database of another schema, and Unavailable where the copy is not what the database says.
     """
     _refuse_used(to)
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -112,8 +112,15 @@ def _copy_database(source: Path, target: Path) -> None:
             contextlib.closing(sqlite3.connect(target)) as writing,
         ):
             reading.backup(writing)
+        with contextlib.closing(sqlite3.connect(target)) as copy:
+            (schema,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
         raise Unavailable(f"The database cannot be copied: {error}.") from error
+    if schema != NEWEST:  # a copy from before an upgrade is the way back, so nothing is upgraded for it
+        raise SettingsError(
+            f"{source} has schema {schema}, and this fileferry can verify {NEWEST}: back it up with the version that wrote it, "
+            "or start this one on it first, which upgrades it."
+        )
     _sync(target)
 
 

@@ -15,9 +15,9 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from fileferry import backups, bootstrap
+from fileferry import backups, bootstrap, memory
 from fileferry import settings as configuration
-from fileferry.app import at_work, examine, give_memory_back, opened, prepare
+from fileferry.app import at_work, examine, opened, prepare
 from fileferry.app import check as check
 from fileferry.backups import Record
 from fileferry.db.database import holders_of
@@ -73,7 +73,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 def _configuration(settings: Settings, workers: int) -> uvicorn.Config:
     return uvicorn.Config(
-        "fileferry.app:create_app",
+        "fileferry.app:create_served_app",
         factory=True,
         workers=workers,
         loop="uvloop",
@@ -120,7 +120,12 @@ async def work() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with (
         opened(settings) as engine,
-        at_work(engine.processing.run(), engine.sweeper.run(), engine.deliveries.run(), give_memory_back(settings)),
+        at_work(
+            engine.processing.run(),
+            engine.sweeper.run(),
+            engine.deliveries.run(),
+            memory.give_back(settings.sweep_interval),
+        ),
     ):
         await stopped.wait()
 
@@ -143,7 +148,6 @@ def _tell_of_disks(settings: Settings) -> None:
 async def back_up(to: Path) -> Record:
     """Copy the folder, beside a running server or without one; see ``backups``. Raises Unavailable as ``doctor``."""
     settings = _beside_server()
-    await prepare(settings)
     return await backups.back_up(settings, to)
 
 

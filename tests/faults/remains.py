@@ -25,6 +25,12 @@ def rows(database: Path) -> dict[str, int]:
         return dict(connection.execute(query).fetchall())
 
 
+def has_swept(database: Path) -> bool:
+    """Whether a server has begun its first sweep, whose only write, where there is nothing to sweep, comes at its beginning."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT 1 FROM leases WHERE name = 'sweeper'").fetchone() is not None
+
+
 def doctor(server: LiveServer, *options: str, **settings: str) -> dict[str, Any]:
     """Run `fileferry doctor` on the server's data, beside it, and return its findings."""
     done = server.run("doctor", "--json", *options, **settings)

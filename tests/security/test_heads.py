@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -52,6 +53,16 @@ def put(server: LiveServer, *lines: bytes, body: bytes, version: bytes = b"1.1")
 )
 def test_a_head_that_can_be_read_in_two_ways_is_refused(server: LiveServer, request_head: bytes) -> None:
     assert refusal(server, request_head) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    "request_head", [b"GET /healthz HTTP/1.1\r\n\r\n", b"GET /healthz\r\n\r\n", b"nonsense\r\n\r\n"]
+)
+def test_what_came_before_a_head_that_is_refused_is_answered_first(server: LiveServer, request_head: bytes) -> None:
+    before = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = exchange(server, before * 3 + request_head + before, finish=False)
+    assert re.findall(rb"HTTP/1\.1 (\d{3})", answer) == [b"200"] * 3 + [b"400"]
+    assert answer.lower().count(b"connection: close") == 1
 
 
 @pytest.mark.parametrize(

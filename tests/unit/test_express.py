@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 from unittest import mock
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -78,9 +79,46 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     service.close()
 
 
+@pytest.fixture(scope="module")
+def there(shared: Service) -> dict[str, Asked]:
+    """What can be asked of a file and of an upload that are there."""
+    file = shared.request("POST", "/api/upload/here.txt", content=b"abc").json()
+    ticket = shared.request("POST", "/api/uploads", json={"name": "a.bin"}).json()
+    public = urlsplit(file["url"]).path.encode()
+    signed = urlsplit(ticket["url"])
+    address = f"{signed.path}?{signed.query}".encode()
+    return {
+        "a file": asked("GET", f"/api/files/{file['id']}".encode()),
+        "a public file": asked("GET", public),
+        "its head": asked("HEAD", public),
+        "a part of it": asked("GET", public, range="bytes=1-1"),
+        "a part that it has not": asked("GET", public, range="bytes=9-"),
+        "it, if it changed": asked("GET", public, if_none_match=file["etag"]),
+        "it, to be saved": asked("GET", public + b"?download=1"),
+        "a public file that is none": asked("GET", public[:-1].replace(b"/f/", b"/f/A")),
+        "a signed URL that is none": asked("GET", f"/d/{file['id']}/a?sig=x".encode()),
+        "bytes for a signed URL": asked("PUT", address, b"abc"),
+        "bytes from a browser": asked("PUT", address, b"abc", origin="https://a.example"),
+        "a blob": asked("PUT", address, b"abc", x_ms_blob_type="BlockBlob"),
+        "an upload's state": asked("GET", f"/api/uploads/{ticket['id']}".encode()),
+        "confirming": asked("POST", f"/api/uploads/{ticket['id']}/complete".encode()),
+        "what became of it": asked("GET", f"/api/uploads/{ticket['id']}".encode()),
+    }
+
+
 @pytest.mark.parametrize("name", [*SHORT, *LONG])
 def test_both_ways_give_the_same_answer(shared: Service, name: str) -> None:
-    one = {**SHORT, **LONG}[name]
+    assert_same(shared, {**SHORT, **LONG}[name], is_short=name in SHORT)
+
+
+def test_both_ways_give_the_same_answer_of_what_is_there(shared: Service, there: dict[str, Asked]) -> None:
+    for name, one in there.items():
+        print(name)
+        assert_same(shared, one, is_short=True)
+
+
+def assert_same(shared: Service, one: Asked, *, is_short: bool) -> None:
+    """Fail unless both ways give the same answer, and the short one is taken where it is to be."""
     ways: list[Any] = []
     find = Express._way
 
@@ -94,7 +132,7 @@ def test_both_ways_give_the_same_answer(shared: Service, name: str) -> None:
     with mock.patch.object(Express, "_way", return_value=None):
         long = ask(shared, one)
     assert shown(short) == shown(long)
-    assert any(ways) == (name in SHORT)
+    assert any(ways) == is_short
 
 
 def test_a_fault_of_ours_is_told_as_one(shared: Service) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import create_engine
 
 from fileferry.db import files
+from fileferry.db.generations import generation
 from fileferry.engine.files.hot import Hot, HotFile
 from support.live_server import LiveServer
 from unit.service import Service
@@ -151,3 +153,15 @@ def test_what_another_process_does_counts_at_once(tmp_path: Path) -> None:
     finally:
         changing.close()
         serving.close()
+
+
+def test_a_database_that_was_opened_anew_is_of_another_generation(tmp_path: Path) -> None:
+    """SQLite counts for each connection: what two of them tell may be the same number."""
+    seen = set()
+    for _ in range(2):
+        engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+        with engine.connect() as connection:
+            seen |= {generation(connection), generation(connection)}
+        engine.dispose()
+    assert len(seen) == 2
+    assert len({number for _, number in seen}) == 1, "the case is none if the numbers differ"

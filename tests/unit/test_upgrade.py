@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,9 +17,10 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from fileferry import backups
 from fileferry.db import migration
 from fileferry.db.connections import writer_engine
-from fileferry.settings import SettingsError
+from fileferry.settings import SettingsError, load
 from unit.service import Service
 
 ROWS = Path(__file__).with_name("revision_0001.sql")
@@ -79,6 +81,7 @@ def upgraded(tmp_path: Path) -> Iterator[Service]:
 
 def fill(tmp_path: Path) -> None:
     """Make the data of the first service."""
+    tmp_path.mkdir(parents=True, exist_ok=True)
     migrate(tmp_path, "0001")
     with sqlite3.connect(tmp_path / "fileferry.db") as database:
         database.executescript(ROWS.read_text())
@@ -254,6 +257,16 @@ def test_an_upgrade_is_logged_once(tmp_path: Path) -> None:
         for _start in range(2):
             migration.migrate(f"sqlite:///{tmp_path}/fileferry.db")
     assert log.info.mock_calls == [mock.call("database_upgraded", before="0001", after=migration.NEWEST)]
+
+
+def test_a_backup_upgrades_nothing(tmp_path: Path) -> None:
+    fill(tmp_path / "data")
+    settings = load({"FILEFERRY_DATA": str(tmp_path / "data")})
+    with pytest.raises(SettingsError, match=r"has schema 0001, .* back it up with the version that wrote it"):
+        asyncio.run(backups.back_up(settings, tmp_path / "backup"))
+    with sqlite3.connect(tmp_path / "data" / "fileferry.db") as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    database.close()
 
 
 def test_a_newer_database_is_told_in_one_sentence(tmp_path: Path) -> None:

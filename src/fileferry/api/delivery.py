@@ -27,6 +27,7 @@ from fileferry.model import StoredFile
 from fileferry.web import azure, cors, problems, zerocopy
 from fileferry.web.dates import last_modified
 from fileferry.web.entity_tags import entity_tags
+from fileferry.web.express import EXPRESS
 from fileferry.web.moments import read_http_date
 from fileferry.web.requests import AnyRequest
 
@@ -56,7 +57,7 @@ async def _measured(body: AsyncGenerator[bytes], headers: dict[str, str]) -> Asy
     yield content
 
 
-@route("/f/{token:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+@route("/f/{token:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], opt=EXPRESS)
 async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
     """Fetch a file by its public URL, without a key. ``?download=1`` offers it for saving whatever its type."""
     is_plain = _is_plain(request)
@@ -104,7 +105,7 @@ async def preflight(request: AnyRequest, token: str) -> Response[None]:
     return Response(None, status_code=200, headers={**cors.preflight(request, _METHODS), **_ANY_ORIGIN})
 
 
-@route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+@route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], opt=EXPRESS)
 async def fetch_signed(request: AnyRequest, engine: Engine, version_id: str) -> Answer:
     """Fetch a version by a signed URL that its holder got for a while."""
     stored = await engine.files.open_signed(version_id, links.words(request.query_params.multi_items()))

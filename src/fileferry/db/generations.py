@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from sqlalchemy import Connection
 
+Generation = tuple[int, int]
 
-def generation(conn: Connection) -> int:
-    """Return a number that is another one once anybody else has committed anything, this process or another.
+_openings = itertools.count()
+
+
+def generation(conn: Connection) -> Generation:
+    """Return what is another one once anybody else has committed anything, this process or another.
 
     It holds for one connection only, so ask by ``Database.lookup``. https://www.sqlite.org/pragma.html#pragma_data_version
     """
+    opening = conn.info.get("opening")
+    if opening is None:
+        opening = conn.info["opening"] = next(_openings)
     driver: Any = conn.connection.driver_connection
-    number: int = driver.execute("PRAGMA data_version").fetchone()[0]
-    return number
+    return opening, driver.execute("PRAGMA data_version").fetchone()[0]

@@ -18,6 +18,7 @@ from fileferry.model import Key, Limits, Part, Stream, Upload, UploadState
 
 _INSERT = Kept(insert(uploads))
 _RENAMED = {"promised_size": "size"}
+_ANY_NUMBER = 2**31 - 1
 _COLUMNS = [uploads.c[_RENAMED.get(name, name)].label(name) for name in Upload.__struct_fields__]
 _UPLOAD = select(*_COLUMNS)
 _BY_ID = Kept(_UPLOAD.where(uploads.c.id == bindparam("upload")))
@@ -45,6 +46,7 @@ _PARTS = Kept(
     select(*_PART_COLUMNS)
     .where(parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None), parts.c.block_id.is_(None))
     .order_by(parts.c.number)
+    .limit(bindparam("most"))
 )
 _BLOCKS = Kept(
     select(*_PART_COLUMNS)
@@ -256,9 +258,9 @@ def find_part(conn: Connection, upload_id: str, number: int) -> Part | None:
     return None if row is None else Part(*row)
 
 
-def list_parts(conn: Connection, upload_id: str) -> list[Part]:
-    """Return the parts that have arrived, by number."""
-    return [Part(*row) for row in _PARTS.all(conn, {"upload": upload_id})]
+def list_parts(conn: Connection, upload_id: str, most: int = _ANY_NUMBER) -> list[Part]:
+    """Return the parts that have arrived, by number, ``most`` at most."""
+    return [Part(*row) for row in _PARTS.all(conn, {"upload": upload_id, "most": most})]
 
 
 def list_idle(conn: Connection, before: datetime, limit: int) -> list[Upload]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import uuid
 from datetime import datetime
 
 _ID_RANDOM_BITS = 74
+_ID_RANDOM = (1 << _ID_RANDOM_BITS) - 1
 _id_lock = threading.Lock()
 _last_id = 0
 
@@ -20,7 +22,7 @@ def new_id(now: datetime) -> str:
     global _last_id
     milliseconds = int(now.timestamp() * 1000)
     with _id_lock:
-        value = milliseconds << _ID_RANDOM_BITS | secrets.randbits(_ID_RANDOM_BITS)
+        value = milliseconds << _ID_RANDOM_BITS | int.from_bytes(os.urandom(10)) & _ID_RANDOM
         if value <= _last_id:
             value = _last_id + 1 + secrets.randbits(32)
         _last_id = value

@@ -57,6 +57,7 @@ class Connection(TrailersDropped):
         self._fields = 0  # bytes of the head, or of the trailers, so far
         self._has_moved_on = False
         self._refusal: FerryError | None = None
+        self._kept_back: FerryError | None = None  # a refusal that answers of earlier requests go before
         self._dropped: int | None = None  # bytes since it was refused
         self._head_timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
@@ -155,8 +156,12 @@ class Connection(TrailersDropped):
     def on_response_complete(self) -> None:
         """Go on with what was sent meanwhile, or be idle."""
         super().on_response_complete()
-        if not self._is_answering() and not self.transport.is_closing():
-            self._admission.is_idle(self)
+        if self._is_answering() or self.transport.is_closing():
+            return
+        if self._kept_back is not None:
+            self._tell(self._kept_back)
+            return
+        self._admission.is_idle(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn names the class itself; nothing has been sent yet.
@@ -208,9 +213,16 @@ class Connection(TrailersDropped):
     def _refuse(self, error: FerryError, reason: str) -> None:
         """End the connection with an answer, or without words where those would be read as a part of another answer."""
         CUT.labels(reason).inc()
+        if not self._in_body and self._is_answering():
+            self._kept_back, self._dropped = error, 0
+            return
         if not self._is_next_answered():
             self.transport.abort()
             return
+        self._tell(error)
+
+    def _tell(self, error: FerryError) -> None:
+        """Write a refusal as the last answer of the connection."""
         if self._in_body:  # nobody waits for the rest of it, nor for another answer
             self.cycle.disconnected = True
             self.cycle.message_event.set()

@@ -4,13 +4,18 @@ and how they tell of errors is declared to the framework alone, as of all others
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from litestar import Litestar, Request
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.datastructures import Headers, MultiDict, State
+from litestar.enums import MediaType
 from litestar.handlers import HTTPRouteHandler
+from litestar.utils.helpers import get_enum_string_value
 from litestar.utils.path import normalize_path
 
 from fileferry.engine.engine import Engine
@@ -27,9 +32,26 @@ EXPRESS = {"express": True}
 give it parameters in the query take the long way, where the framework reads and checks them."""
 
 _HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?")
+_BODILESS = (204, 304)
 _GIVEN = ("request", "engine", "principal")
 
 Authenticate = Callable[[AnyRequest, Engine], Awaitable[Principal]]
+
+
+class _Request(Request[Any, Any, Any]):
+    """The framework's, which makes its headers, its query and its state once, not each time that it is asked for them."""
+
+    @functools.cached_property
+    def headers(self) -> Headers:
+        return Headers.from_scope(self.scope)
+
+    @functools.cached_property
+    def query_params(self) -> MultiDict[Any]:
+        return super().query_params
+
+    @functools.cached_property
+    def state(self) -> State:
+        return State(self.scope["state"])
 
 
 class _Way:
@@ -41,12 +63,35 @@ class _Way:
         (self.render,) = handler.resolve_exception_handlers().values()
         parameters = inspect.signature(handler.fn).parameters.values()
         self.handler = handler
+        self.media_type = get_enum_string_value(handler.media_type or MediaType.JSON)
         self.call: Callable[..., Awaitable[Any]] = handler.fn
         self.needs_principal = any(parameter.name == "principal" for parameter in parameters)
         self.needs_engine = any(parameter.name == "engine" for parameter in parameters)
         self.of_path = [one.name for one in parameters if one.name not in _GIVEN and one.default is one.empty]
         # Left out, they have the values that the handler's signature says.
         self.takes_query = any(one.default is not one.empty for one in parameters)
+
+    def whole(self, data: Any) -> tuple[Message, Message] | None:
+        """Return the messages of an answer that is JSON or bytes, as the framework would send them; None for any other."""
+        answer = data if type(data) is Response else None
+        content = data if answer is None else answer.content
+        status = (None if answer is None else answer.status_code) or self.handler.status_code
+        media_type = (None if answer is None else answer.media_type) or self.media_type
+        if (
+            status in _BODILESS
+            or media_type.startswith("text/")
+            or not isinstance(content, msgspec.Struct | dict | bytes)
+        ):
+            return None
+        body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+        fields = {} if answer is None else {name.lower(): value for name, value in answer.headers.items()}
+        fields.setdefault("content-type", media_type)
+        fields.setdefault("content-length", str(len(body)))
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+        return (
+            {"type": "http.response.start", "status": status, "headers": headers},
+            {"type": "http.response.body", "body": body, "more_body": False},
+        )
 
 
 class Express:
@@ -73,11 +118,16 @@ class Express:
                 await keep_private(message, scope)  # type: ignore[arg-type]
             await send(message)
 
-        request: AnyRequest = Request(scope, receive, send)  # type: ignore[arg-type]
+        request: AnyRequest = _Request(scope, receive, send)  # type: ignore[arg-type]
         try:
             await spell(request)
             data = await self._called(way, request)
-            answer = await way.handler.to_response(app=self._framework, data=data, request=request)
+            if (whole := way.whole(data)) is not None:
+                for message in whole:
+                    await telling_send(message)
+                return
+            is_answer = callable(data)  # an ASGI application already
+            answer = data if is_answer else await way.handler.to_response(self._framework, data, request)
             await answer(scope, receive, telling_send)  # type: ignore[arg-type]
         except Exception as error:
             if has_started:

@@ -294,15 +294,16 @@ def download_url(
     )
 
 
-def upload_url(
-    request: AnyRequest, engine: Engine, upload: Upload, lifetime: timedelta | None = None, **further: str
-) -> str:
-    """Return the upload's signed URL, with further query parameters, which need no signature.
+def upload_url(request: AnyRequest, engine: Engine, upload: Upload, lifetime: timedelta | None = None) -> str:
+    """Return the upload's signed URL, which is for the key that the request shows."""
+    return _signed_address(request, engine, upload, engine.tickets.url_query(upload, _right(request), lifetime))
 
-    It is for the key that the request shows.
-    """
-    query = {**further, **engine.tickets.url_query(upload, _right(request), lifetime)}
-    return _signed_address(request, engine, upload, query)
+
+def upload_urls(request: AnyRequest, engine: Engine, upload: Upload) -> tuple[str, str]:
+    """Return the upload's signed URL, and the same with the id that parts are sent with, which needs no signature."""
+    address = _address(request, engine, upload)
+    query = _signed_query(engine.tickets.url_query(upload, _right(request)))
+    return f"{address}?{query}", f"{address}?{_signed_query({'uploadId': upload.multipart_name})}&{query}"
 
 
 def part_urls(request: AnyRequest, engine: Engine, upload: Upload, numbers: Iterable[int]) -> Iterator[tuple[int, str]]:

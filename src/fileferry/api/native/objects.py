@@ -20,7 +20,7 @@ from fileferry.model import (
     format_optional_time,
     format_time,
 )
-from fileferry.web.requests import AnyRequest, public_url, upload_url
+from fileferry.web.requests import AnyRequest, public_url, upload_urls
 
 
 class ScanObject(msgspec.Struct, kw_only=True):
@@ -224,6 +224,7 @@ def version_object(request: AnyRequest, engine: Engine, current: StoredFile, ver
 def upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: list[Part]) -> UploadObject:
     """Return an upload as the native API shows it, with fresh signed URLs."""
     counted = upload.part_size is not None and upload.promised_size is not None
+    url, part_url = upload_urls(request, engine, upload)
     return UploadObject(
         id=upload.id,
         file_id=upload.file_id,
@@ -234,9 +235,9 @@ def upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: li
         size=upload.size,
         max_size=upload.max_size,
         auto_complete=upload.auto_complete,
-        url=upload_url(request, engine, upload),
+        url=url,
         url_expires_at=format_time(engine.tickets.url_expiry()),
-        part_url=upload_url(request, engine, upload, uploadId=upload.multipart_name),
+        part_url=part_url,
         part_size=upload.part_size,
         part_count=part_count(upload) if counted else None,
         parts=[ReceivedPart(part.number, part.size, part.md5) for part in parts],

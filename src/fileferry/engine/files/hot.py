@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import msgspec
 
+from fileferry.db.generations import Generation
 from fileferry.model import StoredFile
 
 _LARGEST = 64 * 1024
@@ -18,7 +19,7 @@ class HotFile(msgspec.Struct):
     stored: StoredFile
     content: bytes
     fields: list[tuple[bytes, bytes]]
-    generation: int | None = None
+    generation: Generation | None = None
 
 
 class Hot:

@@ -40,6 +40,8 @@ from fileferry.errors import AlreadyUploaded, Conflict, FileTooLarge, Forbidden,
 from fileferry.model import Clock, Part, Principal, Scope, State, StoredFile, Upload, UploadState, new_id
 from fileferry.settings import Settings
 
+_FEW_PARTS = 64  # what the loop may read for one request
+
 
 class Tickets:
     """The uploads with a ticket of all organizations."""
@@ -220,7 +222,8 @@ class Tickets:
 
     async def parts(self, upload: Upload) -> list[Part]:
         """Return the parts that have arrived, by number."""
-        return await self._database.read(uploads.list_parts, upload.id)
+        few = await self._database.lookup(uploads.list_parts, upload.id, _FEW_PARTS)
+        return few if len(few) < _FEW_PARTS else await self._database.read(uploads.list_parts, upload.id)
 
     async def open_partial(self, upload: Upload, size: int | None = None) -> Upload:
         """Open an upload whose bytes are to be joined with others to those of ``upload``; it is never a file by itself.

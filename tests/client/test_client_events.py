@@ -87,6 +87,9 @@ def test_a_wait_lasts_as_long_as_was_said_whatever_one_answer_may(connect: Any, 
     began = time.monotonic()
     assert client.get(file.file_id, wait=2.5).is_under_way
     assert time.monotonic() - began >= 2.5
+    with server.client() as http:
+        key = http.post("/api/keys", json={"name": "uploads only", "scopes": ["upload"]}).json()["key"]
+    assert connect(server.url, key).upload(TEXT, name="unread.txt", wait=2.5).is_under_way
 
 
 def test_waiting_for_what_does_not_come_ends(connect: Any, held: LiveServer) -> None:

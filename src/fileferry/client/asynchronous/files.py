@@ -15,6 +15,7 @@ from fileferry.client.asynchronous.transport import Transport
 from fileferry.client.calls import files, folders
 from fileferry.client.calls.call import UNCHANGED, Call, Lifetime, Unchanged
 from fileferry.client.calls.uploads import NewFile
+from fileferry.client.failures import TimedOut
 from fileferry.client.following import Following
 from fileferry.client.nouns.events import Event
 from fileferry.client.nouns.files import File
@@ -25,7 +26,7 @@ from fileferry.client.transfers.manner import MULTIPART_THRESHOLD, PARALLEL, man
 from fileferry.client.transfers.parts import Progress
 from fileferry.client.transfers.sources import Readable
 from fileferry.client.waiting import Waiting
-from fileferry.errors import NotFound
+from fileferry.errors import Forbidden, NotFound
 
 
 class Files:
@@ -267,10 +268,16 @@ class Files:
 
 
 async def settled(transport: Transport, question: Call[File], file: File, waiting: Waiting) -> File:
-    """Ask again about a file that is under way until the time is over: a server puts each answer off for a while only."""
+    """Ask again about a file that is under way until the time is over: a server puts each answer off for a while only.
+
+    Who may upload and not read knows no more than the first answer.
+    """
     while file.is_under_way and waiting.seconds() > 0:
-        await sleep(min(waiting.delay(), waiting.seconds()))
-        file = await transport.run(files.waiting(question, waiting.seconds()))
+        try:
+            await sleep(waiting.delay())
+            file = await transport.run(files.waiting(question, waiting.seconds()))
+        except (Forbidden, TimedOut):
+            break
     return file
 
 

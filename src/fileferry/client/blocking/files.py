@@ -16,6 +16,7 @@ from fileferry.client.blocking.transport import Transport
 from fileferry.client.calls import files, folders
 from fileferry.client.calls.call import UNCHANGED, Call, Lifetime, Unchanged
 from fileferry.client.calls.uploads import NewFile
+from fileferry.client.failures import TimedOut
 from fileferry.client.following import Following
 from fileferry.client.nouns.events import Event
 from fileferry.client.nouns.files import File
@@ -26,7 +27,7 @@ from fileferry.client.transfers.manner import MULTIPART_THRESHOLD, PARALLEL, man
 from fileferry.client.transfers.parts import Progress
 from fileferry.client.transfers.sources import Readable
 from fileferry.client.waiting import Waiting
-from fileferry.errors import NotFound
+from fileferry.errors import Forbidden, NotFound
 
 
 class Files:
@@ -266,10 +267,16 @@ class Files:
 
 
 def settled(transport: Transport, question: Call[File], file: File, waiting: Waiting) -> File:
-    """Ask again about a file that is under way until the time is over: a server puts each answer off for a while only."""
+    """Ask again about a file that is under way until the time is over: a server puts each answer off for a while only.
+
+    Who may upload and not read knows no more than the first answer.
+    """
     while file.is_under_way and waiting.seconds() > 0:
-        sleep(min(waiting.delay(), waiting.seconds()))
-        file = transport.run(files.waiting(question, waiting.seconds()))
+        try:
+            sleep(waiting.delay())
+            file = transport.run(files.waiting(question, waiting.seconds()))
+        except (Forbidden, TimedOut):
+            break
     return file
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-import structlog
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -48,6 +47,7 @@ from fileferry.disks.spare import Spare
 from fileferry.engine.access import rates
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
 from fileferry.engine.receiving.room import Room
+from fileferry.logs import get_logger
 from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
@@ -56,6 +56,7 @@ from fileferry.telemetry import BUILD, Application, Telemetry, configure_logging
 from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.dates import Dated
 from fileferry.web.express import Express
+from fileferry.web.framework import Framework
 from fileferry.web.head_requests import HeadRequests
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
@@ -67,7 +68,7 @@ _MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when 
 _LEAST_SPARE = 1024 * 1024  # a deletion takes some tens of KiB of the log, until that begins anew
 _SPARE_SHARE = 16
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Application:
@@ -90,7 +91,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
                 with _on_signals(engine.events.end):
                     yield
 
-    application = Litestar(
+    application = Framework(
         route_handlers=[
             health.router,
             presigned.router,

@@ -9,27 +9,29 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
-from fileferry import backups, bootstrap, memory
+from fileferry import bootstrap, memory
 from fileferry import settings as configuration
 from fileferry.app import at_work, examine, opened, prepare
 from fileferry.app import check as check
-from fileferry.backups import Record
 from fileferry.db.database import holders_of
 from fileferry.engine.files.sweeper import Findings
 from fileferry.errors import Unavailable
+from fileferry.logs import get_logger
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import configure_logging, shared_metrics
 from fileferry.web import admission
 from fileferry.web.connections import Connection
 
+if TYPE_CHECKING:
+    from fileferry.backups import Record
+
 _NOT_STARTED = 3  # as of uvicorn
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 def serve(host: str, port: int, workers: int) -> None:
@@ -93,6 +95,8 @@ def _run(configuration: uvicorn.Config, listener: socket.socket) -> None:
     """Serve as ``uvicorn.run`` does, on a socket that is bound already."""
     with contextlib.suppress(KeyboardInterrupt):
         if configuration.workers > 1:
+            from uvicorn.supervisors import Multiprocess
+
             Multiprocess(configuration, sockets=[listener]).run()
             return
         server = uvicorn.Server(configuration)
@@ -147,12 +151,16 @@ def _tell_of_disks(settings: Settings) -> None:
 
 async def back_up(to: Path) -> Record:
     """Copy the folder, beside a running server or without one; see ``backups``. Raises Unavailable as ``doctor``."""
+    from fileferry import backups
+
     settings = _beside_server()
     return await backups.back_up(settings, to)
 
 
 async def restore(source: Path) -> Record:
     """Put a copy where the settings say that the folder is; see ``backups``."""
+    from fileferry import backups
+
     settings = configuration.load()
     configure_logging(settings)
     return await backups.restore(settings, source)

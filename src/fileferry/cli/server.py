@@ -5,7 +5,6 @@ That code needs the packages of ``fileferry[server]``; the client and its comman
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 import json
@@ -71,6 +70,8 @@ def worker(data: Data = None, file: SettingsFile = None) -> None:
 
     Any number may run; what one that dies was at is taken up by the others.
     """
+    import asyncio
+
     server = _server_code()
     with _usable_settings(data, file) as settings:
         _refuse_no_database(settings)
@@ -89,6 +90,8 @@ def doctor(
 
     Exit status 1 when they differ and --fix was not given. What waits for the next sweep is no difference.
     """
+    import asyncio
+
     server = _server_code()
     import msgspec
 
@@ -124,6 +127,8 @@ def backup(
 
     A server can be started on the copy, and restore-backup puts it back.
     """
+    import asyncio
+
     server = _server_code()
     with _usable_settings(data, file) as settings:
         _refuse_no_database(settings)
@@ -137,6 +142,8 @@ def restore_backup(
     file: SettingsFile = None,
 ) -> None:
     """Put a backup where the settings say that the data is, which must be empty, and read every byte again. Starts no server."""
+    import asyncio
+
     server = _server_code()
     with _usable_settings(data, file) as settings:
         put = asyncio.run(server.restore(source))

@@ -1,15 +1,19 @@
-"""Bringing the schema up to date at start, one process at a time. The steps themselves are Alembic's, in ``migrations``."""
+"""Bringing the schema up to date at start, one process at a time. The steps themselves are Alembic's, in ``migrations``.
+
+A new database is made as ``schema`` says and needs no step (decision 0045): Alembic is loaded for an old one only.
+"""
 
 from __future__ import annotations
 
 import contextlib
 
-import structlog
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, text
 
 from fileferry.db.connections import opened_alone, path_of, write_log_again, writer_engine
 from fileferry.db.failures import translated
+from fileferry.db.schema import metadata
 from fileferry.db.turns import turn
+from fileferry.logs import get_logger
 from fileferry.settings import SettingsError
 
 NEWEST = "0005"
@@ -17,7 +21,13 @@ NEWEST = "0005"
 
 _KNOWN = frozenset(f"{number:04}" for number in range(1, int(NEWEST) + 1))
 _SQLITE = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, section 1.3
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
+_steps = Table(  # as Alembic makes it
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 def migrate(url: str, *, alone: bool = False) -> None:
@@ -35,9 +45,11 @@ def migrate(url: str, *, alone: bool = False) -> None:
         with translated(), engine.connect() as connection, connection.begin():
             before = _revision(connection)
             _refuse_foreign(connection, before, path_of(url))
-            if before != NEWEST:
+            if before is None:
+                _make(connection)
+            elif before != NEWEST:
                 _upgrade(connection)
-                _log.info("database_upgraded", before=before or "none", after=NEWEST)
+                _log.info("database_upgraded", before=before, after=NEWEST)
     finally:
         engine.dispose()
 
@@ -60,6 +72,12 @@ def _refuse_foreign(connection: Connection, revision: str | None, path: str) -> 
             f"{path} was upgraded by a newer fileferry, to schema {revision}; this one knows schemas up to {NEWEST}. "
             "Run that version, or restore a backup from before the upgrade."
         )
+
+
+def _make(connection: Connection) -> None:
+    metadata.create_all(connection, checkfirst=False)
+    _steps.create(connection, checkfirst=False)
+    connection.execute(_steps.insert().values(version_num=NEWEST))
 
 
 def _revision(connection: Connection) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Response
 from litestar.exceptions import (
     HTTPException,
@@ -16,11 +15,12 @@ from litestar.exceptions import (
 )
 
 from fileferry.errors import BadRequest, FerryError, InternalError, InvalidParameter, MethodNotAllowed, NotFound
+from fileferry.logs import get_logger
 from fileferry.telemetry import request_id
 from fileferry.web.requests import AnyRequest
 
 MEDIA_TYPE = "application/problem+json"
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 def known(error: Exception) -> FerryError:

@@ -12,13 +12,13 @@ from datetime import timedelta
 from functools import partial
 
 import msgspec
-import structlog
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, usage, webhooks
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
+from fileferry.logs import get_logger
 from fileferry.model import Clock, Extent, State, UploadState, Version
 from fileferry.settings import Settings
 from fileferry.telemetry import FILES, FREE, JOBS, KEPT, PENDING, UPLOADS
@@ -26,7 +26,7 @@ from fileferry.telemetry import FILES, FREE, JOBS, KEPT, PENDING, UPLOADS
 _PAGE = 200
 _LEASE = "sweeper"
 _SHARE = 100  # between two counts of all files that many times as long as the first took
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Findings(msgspec.Struct):

@@ -14,17 +14,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 
 from fileferry import memory
 from fileferry import settings as configuration
 from fileferry.api import (
     auth,
-    bodies,
     delivery,
+    description,
     direct,
     discovery,
     health,
@@ -37,7 +36,6 @@ from fileferry.api import (
     tus,
     workspaces,
 )
-from fileferry.api.reference import Description, ReferencePage
 from fileferry.blobs.local import LocalStore
 from fileferry.db.connections import path_of
 from fileferry.db.database import SqliteDatabase
@@ -116,14 +114,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         before_request=identities.spell,
         before_send=[waiting.tell_applied, caching.keep_private],
         logging_config=None,
-        openapi_config=OpenAPIConfig(
-            title="fileferry",
-            version=version("fileferry"),
-            description="Hand files to other systems by URL.",
-            openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, before_request=_described),
-            render_plugins=[ReferencePage(), Description()],
-            use_handler_docstrings=True,
-        ),
+        openapi_config=description.configured([protocol.render_error for protocol in dispatch.PROTOCOLS]),
     )
     answering = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
     return Telemetry(
@@ -136,11 +127,6 @@ def create_served_app() -> Application:
     application = create_app()
     memory.collect_rarely()
     return application
-
-
-async def _described(request: AnyRequest) -> None:
-    """Make the API's description when it is first asked for, in a thread: that takes longer than all the rest of a start."""
-    await asyncio.to_thread(lambda: bodies.describe(request.app.openapi_schema))
 
 
 def _engine_of(state: State) -> Engine:

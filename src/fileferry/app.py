@@ -1,4 +1,4 @@
-"""The composition root: the only module that wires database, store, engine, flows and server together, and that runs them."""
+"""The composition root: the only module that wires database, store, engine and flows together. ``running`` runs what it makes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-import msgspec
-import uvicorn
 from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -39,24 +38,20 @@ from fileferry.api import (
 )
 from fileferry.blobs.local import LocalStore
 from fileferry.db.connections import path_of
-from fileferry.db.database import SqliteDatabase, holders_of
+from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
 from fileferry.disks import kinds, trial
 from fileferry.disks.spare import Spare
 from fileferry.engine.access import rates
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
-from fileferry.engine.events import egress
-from fileferry.engine.files.sweeper import Findings
 from fileferry.engine.receiving.room import Room
-from fileferry.errors import Unavailable
 from fileferry.logs import get_logger
 from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
-from fileferry.telemetry import Application, Telemetry, configure_logging, shared_metrics
+from fileferry.telemetry import BUILD, Application, Telemetry, configure_logging
 from fileferry.web import admission, caching, identities, problems, waiting
-from fileferry.web.connections import Connection
 from fileferry.web.dates import Dated
 from fileferry.web.express import Express
 from fileferry.web.framework import Framework
@@ -67,8 +62,6 @@ from fileferry.web.requests import AnyRequest
 from fileferry.web.targets import BoundedTarget, refuse_other_spellings
 from fileferry.wire import dispatch
 
-_SHORTEST_ROOT_KEY = 24
-_FEWEST_CHARACTERS = 8
 _MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when it is about this long
 _LEAST_SPARE = 1024 * 1024  # a deletion takes some tens of KiB of the log, until that begins anew
 _SPARE_SHARE = 16
@@ -88,10 +81,11 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with opened(settings, clock) as engine:
             app.state.engine = engine
+            BUILD.labels(version("fileferry")).set(1)
             _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
             loops = [engine.sweeper.run(), engine.deliveries.run(), memory.give_back(settings.sweep_interval), *judging]
-            async with _running(*loops):
+            async with at_work(*loops):
                 with _on_signals(engine.events.end):
                     yield
 
@@ -123,7 +117,9 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         openapi_config=description.configured([protocol.render_error for protocol in dispatch.PROTOCOLS]),
     )
     answering = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
-    return Telemetry(Dated(Lingering(answering), clock))
+    return Telemetry(
+        Dated(Lingering(answering), clock), configuration.networks("trusted_proxies", settings.trusted_proxies)
+    )
 
 
 def create_served_app() -> Application:
@@ -206,16 +202,6 @@ def _is_alone(settings: Settings) -> bool:
     return kinds.kind_of(settings.resolved_database_folder()) in kinds.NEEDS_PRIVATE_INDEX
 
 
-def _shared(settings: Settings) -> Settings:
-    """Return the settings of one process of several, for this one and those that it starts."""
-    if settings.database_processes == "one":
-        raise SettingsError(
-            "FILEFERRY_DATABASE_PROCESSES is 'one': start one server with one worker, and nothing beside it."
-        )
-    os.environ["FILEFERRY_DATABASE_PROCESSES"] = "several"
-    return msgspec.structs.replace(settings, database_processes="several")
-
-
 def examine(settings: Settings) -> list[str]:
     """Return what an operator should know of the disks under the folders, which are made where they are missing.
 
@@ -237,26 +223,11 @@ def examine(settings: Settings) -> list[str]:
     return told
 
 
-def _tell_of_disks(settings: Settings) -> None:
-    for sentence in examine(settings):
-        _log.warning("disk", told=sentence)
-
-
 def check(settings: Settings) -> None:
     """Raise SettingsError for what only its users can read, before anything is made or shown."""
     rates.check(settings)
     admission.check(settings)
-    _refuse_weak(settings.root_key)
-    egress.networks_of(settings)
     _scanner(settings)
-
-
-def _refuse_weak(root_key: str | None) -> None:
-    """Raise SettingsError for a root key that can be guessed; an empty one is none."""
-    if root_key and (len(root_key) < _SHORTEST_ROOT_KEY or len(set(root_key)) < _FEWEST_CHARACTERS):
-        raise SettingsError(
-            "FILEFERRY_ROOT_KEY can be guessed: use 24 random characters or more, for example what 'openssl rand -hex 32' prints."
-        )
 
 
 def _scanner(settings: Settings) -> Scanner | None:
@@ -287,59 +258,6 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
         await database.close()
 
 
-def serve(host: str, port: int, workers: int) -> None:
-    """Prepare the database, then serve until SIGTERM or SIGINT; running transfers may finish within ``shutdown_grace``."""
-    settings = configuration.load()
-    configure_logging(settings)
-    if workers > 1:
-        settings = _shared(settings)
-    _tell_of_disks(settings)
-    admission.raise_file_limit()
-    made = asyncio.run(prepare(settings))
-    if made is not None:
-        print(f"Root key, shown this once: {made}", flush=True)
-    with shared_metrics() if workers > 1 else contextlib.nullcontext():
-        uvicorn.run(
-            "fileferry.app:create_served_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            loop="uvloop",
-            http=Connection,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
-            timeout_worker_healthcheck=10,
-        )
-
-
-async def work() -> None:
-    """Judge and scan files, and sweep, beside any number of servers and others like it, until SIGTERM or SIGINT."""
-    settings = _shared(configuration.load())
-    configure_logging(settings)
-    _tell_of_disks(settings)
-    admission.raise_file_limit()
-    await prepare(settings)
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with (
-        opened(settings) as engine,
-        _running(
-            engine.processing.run(),
-            engine.sweeper.run(),
-            engine.deliveries.run(),
-            memory.give_back(settings.sweep_interval),
-        ),
-    ):
-        await stopped.wait()
-
-
 def _end_with_parent() -> None:
     """Let a worker process end with the one that started it, killed or not: orphans would go on serving with old settings."""
     if multiprocessing.parent_process() is not None:
@@ -354,32 +272,14 @@ def _end_with(task: asyncio.Task[None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def at_work(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run what never ends by itself, and end it in the end; where one ends by a fault, this process ends too."""
-    at_work = [asyncio.create_task(loop) for loop in loops]
-    for task in at_work:
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    for task in tasks:
         task.add_done_callback(_end_with)
     try:
         yield
     finally:
-        for task in at_work:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
-
-
-async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
-    """Compare store and database, and with ``fix`` mend what differs; works beside a running server. Also tell of the disks.
-
-    Raises Unavailable where the server has its database for itself.
-    """
-    settings = configuration.load()
-    configure_logging(settings)
-    holders = holders_of(settings.resolved_database_url())
-    if holders == "one":
-        raise Unavailable("The server has its database for itself, as it must on this disk: stop it first.")
-    if holders == "several":
-        settings = _shared(settings)
-    told = examine(settings)
-    await prepare(settings)
-    async with opened(settings) as engine:
-        return told, await engine.sweeper.scan(fix=fix)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,19 +1,32 @@
-"""Every setting, its default and its unit, read from ``FILEFERRY_…`` environment variables. Nothing else reads the environment."""
+"""Every setting, its default and its unit, read from ``FILEFERRY_…`` environment variables and a file. Nothing else reads those."""
 
 from __future__ import annotations
 
+import difflib
+import ipaddress
 import os
+import re
+import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
 from fileferry.errors import InvalidExpiry
-from fileferry.model import parse_duration, parse_size
+from fileferry.units import parse_duration, parse_size
 
 PREFIX = "FILEFERRY_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+CLIENT_NAMES = frozenset({"URL", "KEY", "KEY_FILE", "PROFILE", "END_USER"})
+"""What the client reads of the same environment."""
+# Kubernetes tells every container of a service that is called fileferry, as FILEFERRY_PORT_8080_TCP_ADDR.
+_OF_KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)(_.+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_.+)?)?")
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)
+_SHORTEST_ROOT_KEY = 24
+_FEWEST_CHARACTERS = 8
 
 
 class SettingsError(Exception):
@@ -34,9 +47,17 @@ class Names(tuple[str, ...]):
     __slots__ = ()
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings. Each field is the variable ``FILEFERRY_`` + its name in upper case."""
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+NoneOrMore = Annotated[int, msgspec.Meta(ge=0)]
 
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings. Each field is the variable ``FILEFERRY_`` + its name in upper case, and its name in the file."""
+
+    settings: Path | None = None
+    """A TOML file of settings: their names in lower case, without the prefix. Variables win over it; see the page on operating."""
+    bootstrap: Path | None = None
+    """A TOML file of organizations, keys, webhooks and limits that every start makes so; see the page on operating."""
     data: Path = Path("data")
     """Folder of the embedded database and of local blobs."""
     base_url: str | None = None
@@ -83,6 +104,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that has brought no whole request head for this long is closed (408 where it has begun one)."""
     answer_idle_timeout: Duration = Duration(seconds=60)
     """A client that takes no byte of its answer for this long is cut off."""
+    max_wait: Duration = Duration(seconds=12)
+    """How long ``Prefer: wait`` puts an answer off at most: less than any proxy in front waits for one (Envoy: 15 seconds)."""
     max_request_head: Bytes = Bytes(64 * 1024)
     """Largest request head, which is the request line and all headers (431); the trailers of a chunked body too."""
     max_request_headers: int = 200
@@ -101,7 +124,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_retention: Duration = Duration(hours=24)
     """How long an Idempotency-Key is remembered."""
 
-    fetch_events: int = 60
+    fetch_events: NoneOrMore = 60
     """How many whole fetches of one version are told as events in a minute; further ones are served without. Those of versions that
     end with their fetches are always told. 0: no others."""
 
@@ -122,7 +145,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long after its last scan a file is scanned again, as signatures learn; a late detection recalls it."""
     processing: Literal["server", "worker"] = "server"
     """Who judges and scans files: ``server``, every serving process; ``worker``, only 'fileferry worker' processes."""
-    processing_concurrency: int = 4
+    processing_concurrency: AtLeastOne = 4
     """How many files one process judges and scans at a time."""
     processing_lease: Duration = Duration(seconds=60)
     """How long after a process died the files that it was at are taken up by another; one that lives prolongs its claims."""
@@ -160,6 +183,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_networks: Names = Names()
     """Networks that webhooks may be sent to although they are private, as ``10.0.0.0/8,127.0.0.1/32``."""
 
+    trusted_proxies: Names = Names()
+    """Networks of proxies in front, as ``10.0.0.0/8,127.0.0.1/32``: the log's ``client`` is whom they name in X-Forwarded-For."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
     log_format: Literal["json", "console"] = "json"
@@ -187,17 +213,105 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read settings from ``environ``; raise SettingsError naming the first variable that cannot be used."""
-    kinds = get_type_hints(Settings)
+    """Read settings from ``environ`` and the file that it names; raise SettingsError naming the first that cannot be used."""
+    _refuse_unknown_variables(environ)
+    file = _from_file(environ.get(PREFIX + "SETTINGS", ""))
+    kinds = get_type_hints(Settings, include_extras=True)
     values = {}
-    for name in Settings.__struct_fields__:
-        variable = PREFIX + name.upper()
-        if variable in environ:
-            values[name] = _convert(variable, environ[variable], kinds[name])
+    for field in msgspec.structs.fields(Settings):
+        variable = PREFIX + field.name.upper()
+        where, value = (variable, environ[variable]) if variable in environ else file.get(field.name, (variable, None))
+        if value is None or (value == "" and field.default is None):
+            continue  # an empty variable is what a compose file makes of one that is not set
+        if value == "" and field.type is Path:
+            raise SettingsError(f"{where}: is empty; name a path, or leave it out.")
+        values[field.name] = _convert(where, value, kinds[field.name])
     settings = Settings(**values)
+    _judge(settings)
+    return settings
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    known = {name.upper() for name in Settings.__struct_fields__}
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in known or name in CLIENT_NAMES or _OF_KUBERNETES.fullmatch(name):
+            continue
+        raise SettingsError(f"{variable}: there is no such setting{_nearest(name, known, PREFIX)}")
+
+
+def _from_file(named: str) -> dict[str, tuple[str, str]]:
+    """Return for each setting that the file has where it stands, and its value as a variable would have it."""
+    if not named:
+        return {}
+    path = Path(named)
+    try:
+        found = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}SETTINGS: {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # TOML's errors and those of its encoding
+        raise SettingsError(f"{path} is not TOML: {error}.") from error
+    known = set(Settings.__struct_fields__) - {"settings"}
+    values = {}
+    for name, value in found.items():
+        if name not in known:
+            raise SettingsError(f"{name} in {path}: there is no such setting{_nearest(name, known)}")
+        values[name] = (f"{name} in {path}", _as_variable(value))
+    return values
+
+
+def _as_variable(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _nearest(name: str, known: set[str], prefix: str = "") -> str:
+    found = difflib.get_close_matches(name, sorted(known), 1)
+    return f"; did you mean {prefix}{found[0]}?" if found else "."
+
+
+def _judge(settings: Settings) -> None:
+    """Raise SettingsError for a value that has the right form and cannot be meant."""
     settings.resolved_database_url()
     settings.resolved_store_folder()
-    return settings
+    networks("webhook_networks", settings.webhook_networks)
+    networks("trusted_proxies", settings.trusted_proxies)
+    if settings.base_url is not None:
+        _judge_base_url(settings.base_url)
+    for name in ("allowed_types", "end_user_types"):
+        for media_type in getattr(settings, name) or ():
+            if not _MEDIA_TYPE.fullmatch(media_type):
+                raise SettingsError(
+                    f"{PREFIX}{name.upper()}: {media_type!r} is no media type; write for example application/pdf,text/plain."
+                )
+    root_key = settings.root_key
+    if root_key and (len(root_key) < _SHORTEST_ROOT_KEY or len(set(root_key)) < _FEWEST_CHARACTERS):
+        raise SettingsError(
+            f"{PREFIX}ROOT_KEY can be guessed: use 24 random characters or more, for example what 'openssl rand -hex 32' prints."
+        )
+
+
+def _judge_base_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or url != url.strip() or not url.isascii():
+        raise SettingsError(f"{PREFIX}BASE_URL: {url!r} is no address; write for example https://files.example.com.")
+    if parts.query or parts.fragment or parts.username is not None or "?" in url or "#" in url:
+        raise SettingsError(f"{PREFIX}BASE_URL: {url!r} may have a path, and no user, query or fragment.")
+
+
+def networks(name: str, named: Names) -> tuple[Network, ...]:
+    """Return the networks that the setting ``name`` names; raise SettingsError for what is none."""
+    try:
+        return tuple(ipaddress.ip_network(text, strict=False) for text in named)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}{name.upper()}: {error}.") from error
 
 
 def _convert(variable: str, value: str, kind: Any) -> Any:
@@ -208,7 +322,7 @@ def _convert(variable: str, value: str, kind: Any) -> Any:
 
 
 def _hint(kind: Any) -> str:
-    """Return what a setting may be, where it is one of a few words."""
+    """Return what a setting may be, where it is one of a few words, or how its unit is written."""
     words = ("true", "false") if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
     return f": use {' or '.join(words)}" if words else ""
 

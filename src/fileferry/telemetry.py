@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import ipaddress
 import logging
 import os
 import re
@@ -13,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 from fileferry.logs import get_logger, structlog
-from fileferry.settings import Settings
+from fileferry.settings import Network, Settings
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,6 +32,8 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 REDACTED = "[redacted]"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+# https://www.w3.org/TR/trace-context/#traceparent-header; ids of zeros alone are none.
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 # API keys, signatures in queries, and tokens of public URLs (44 characters of base64url) wherever they stand.
 _SECRETS = re.compile(
     r"ff_[0-9A-Za-z]{8,}|whsec_[0-9A-Za-z+/=]+|(?<=sig=)[^&\s\"']+|(?<=/f/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+"
@@ -42,6 +45,7 @@ _FOLDER = "fileferry-metrics-"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - each start makes a folder of its own there
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
+_told: ContextVar[dict[str, str]] = ContextVar("told")
 _log = get_logger("fileferry.access")
 
 REQUESTS = Counter("fileferry_requests_total", "HTTP requests.", ["method", "route", "status"])
@@ -53,6 +57,28 @@ RUNNING = Gauge("fileferry_requests_running", "HTTP requests being answered.", m
 _requests = functools.cache(REQUESTS.labels)
 _seconds = functools.cache(SECONDS.labels)
 CUT = Counter("fileferry_connections_cut_total", "Connections that a bound has ended, by which.", ["reason"])
+
+TRANSFERS = Counter(
+    "fileferry_transfers_total",
+    "Requests that brought or fetched bytes of a file, and were not refused.",
+    ["direction", "flow", "protocol"],
+)
+FILES = Gauge("fileferry_files", "Versions of files that are kept.", multiprocess_mode="mostrecent")
+KEPT = Gauge("fileferry_kept_bytes", "Bytes of the versions that are kept.", multiprocess_mode="mostrecent")
+PENDING = Gauge("fileferry_webhook_deliveries_pending", "Events that wait to be sent.", multiprocess_mode="mostrecent")
+FREE = Gauge("fileferry_disk_free_bytes", "Bytes that are free.", ["disk"], multiprocess_mode="mostrecent")
+BUILD = Gauge("fileferry_build_info", "1, for the version that runs.", ["version"], multiprocess_mode="max")
+# By the beginning of a route's template; the first that fits.
+_FLOWS = (
+    ("/u/", "signed_url"),
+    ("/f/", "public_url"),
+    ("/d/", "signed_url"),
+    ("/tus", "tus"),
+    ("/v1/organizations/", "organizations"),
+    ("/v1/", "one_call"),
+    ("/file/", "workspaces"),
+    ("/", "native"),
+)
 
 PROCESSED = Counter(
     "fileferry_processed_total", "Files that were judged, by what they came to: ready, or why rejected.", ["result"]
@@ -66,6 +92,17 @@ UPLOADS = Gauge(
 def request_id() -> str:
     """Return the id of the request being answered; empty outside of one."""
     return _request_id.get()
+
+
+def tell(**ids: str | None) -> None:
+    """Add to the line of the request being answered: ``key``, ``organization``, ``end_user``, ``file``, ``upload``.
+
+    ``direction`` (``upload`` or ``download``) and ``protocol`` count it as a transfer. None is not told, and outside of a request
+    nothing is.
+    """
+    told = _told.get(None)
+    if told is not None:
+        told.update((name, value) for name, value in ids.items() if value is not None)
 
 
 def redact(text: str) -> str:
@@ -178,8 +215,10 @@ def _remove_if_left(folder: Path) -> None:
 class Telemetry:
     """ASGI middleware: gives every request an id, answers with it, logs one line at the end, and counts."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, proxies: Sequence[Network] = ()) -> None:
+        """``proxies`` are the networks of those whose ``X-Forwarded-For`` is believed."""
         self._application = application
+        self._proxies = proxies
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Wrap one request; anything that is not HTTP passes through."""
@@ -187,8 +226,11 @@ class Telemetry:
             await self._application(scope, receive, send)
             return
         started = time.perf_counter()
-        id = _sent_id(scope) or secrets.token_hex(12)
+        sent_id, trace, forwarded = _sent(scope)
+        id = sent_id or secrets.token_hex(12)
         token = _request_id.set(id)
+        told: dict[str, str] = {**trace}
+        told_token = _told.set(told)
         structlog.contextvars.bind_contextvars(request_id=id)
         status = 0
         received = sent = 0
@@ -214,6 +256,9 @@ class Telemetry:
             RUNNING.dec()
             seconds = time.perf_counter() - started
             _count(scope, status, seconds, received, sent)
+            direction, protocol = told.pop("direction", None), told.pop("protocol", "one_request")
+            if direction is not None and 200 <= status < 400:
+                _transfers(direction, _flow_of(scope.get("path_template") or ""), protocol).inc()
             _log.info(
                 "request",
                 method=scope["method"],
@@ -222,7 +267,10 @@ class Telemetry:
                 seconds=round(seconds, 6),
                 received=received,
                 sent=sent,
+                client=_client_of(scope, forwarded, self._proxies),
+                **told,
             )
+            _told.reset(told_token)
             structlog.contextvars.unbind_contextvars("request_id")
             _request_id.reset(token)
 
@@ -242,11 +290,55 @@ def _counters(method: str, route: str, status: int) -> tuple[Counter, Histogram]
     return REQUESTS.labels(method, route, status), SECONDS.labels(method, route)
 
 
-def _sent_id(scope: Message) -> str | None:
+@functools.lru_cache(maxsize=512)
+def _transfers(direction: str, flow: str, protocol: str) -> Counter:
+    return TRANSFERS.labels(direction, flow, protocol)
+
+
+@functools.lru_cache(maxsize=512)
+def _flow_of(template: str) -> str:
+    return next((flow for start, flow in _FLOWS if template.startswith(start)), "none")
+
+
+def _sent(scope: Message) -> tuple[str | None, dict[str, str], list[bytes]]:
+    """Return what the headers say of the request itself: its id, the trace it belongs to, and whom it was forwarded for."""
+    id: str | None = None
+    trace: dict[str, str] = {}
+    forwarded: list[bytes] = []
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return str(value.decode())
-    return None
+        if name == b"x-request-id" and id is None and _REQUEST_ID.fullmatch(value):
+            id = value.decode()
+        elif name == b"traceparent" and (found := _TRACEPARENT.fullmatch(value)):
+            trace = {"trace_id": found[1].decode(), "parent_span_id": found[2].decode()}
+        elif name == b"x-forwarded-for":
+            forwarded.append(value)
+    return id, trace, forwarded
+
+
+def _client_of(scope: Message, forwarded: list[bytes], proxies: Sequence[Network]) -> str:
+    """Return the address that a request came from: that of the connection, or the nearest that no known proxy has."""
+    address = str((scope.get("client") or ("",))[0])
+    if not forwarded or not proxies:
+        return address
+    named = b",".join(forwarded).decode("latin-1").split(",")
+    for hop in reversed(named):
+        if not _is_proxy(address, tuple(proxies)):
+            break
+        address = hop.strip()
+    return address if _is_address(address) else "unknown"
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_proxy(address: str, proxies: tuple[Network, ...]) -> bool:
+    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in proxies)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _redact_event(_logger: Any, _method: str, event: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,7 +32,7 @@ DISGUISED = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server whose files are judged only while there is a worker."""
-    settings = {"allowed_types": "text/plain", "processing": "worker"}
+    settings = {"allowed_types": "text/plain", "processing": "worker", "max_wait": "60s"}
     live = LiveServer(tmp_path_factory.mktemp("held"), settings)
     try:
         live.start()
@@ -75,6 +76,20 @@ def test_an_upload_may_wait_until_it_is_ready(connect: Any, held: LiveServer, th
         assert client.get(early.file_id, wait=50).status == "ready"
         assert client.wait(early).status == "ready"
         assert client.upload(DISGUISED, name="disguised.txt", wait=50).reason == "type_not_allowed"
+
+
+def test_a_wait_lasts_as_long_as_was_said_whatever_one_answer_may(connect: Any, make_server: MakeServer) -> None:
+    server = make_server(allowed_types="text/plain", processing="worker", max_wait="1s")
+    client = connect(server.url, server.root_key)
+    began = time.monotonic()
+    file = client.upload(TEXT, name="stuck.txt", wait=2.5)
+    assert (file.is_under_way, time.monotonic() - began >= 2.5) == (True, True)
+    began = time.monotonic()
+    assert client.get(file.file_id, wait=2.5).is_under_way
+    assert time.monotonic() - began >= 2.5
+    with server.client() as http:
+        key = http.post("/api/keys", json={"name": "uploads only", "scopes": ["upload"]}).json()["key"]
+    assert connect(server.url, key).upload(TEXT, name="unread.txt", wait=2.5).is_under_way
 
 
 def test_waiting_for_what_does_not_come_ends(connect: Any, held: LiveServer) -> None:

@@ -1,4 +1,4 @@
-"""nginx sends whole files from the store by the lines of docs/operating.md: what it answers is what the server would."""
+"""nginx sends whole files from the store by the lines of docs/proxies.md: what it answers is what the server would."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.nginx import Nginx
 pytestmark = pytest.mark.service("nginx")
 
 CONTENT = os.urandom(3_000_001)
-PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
+PAGE = Path(__file__).parents[2] / "docs" / "proxies.md"
 # What differs from answer to answer, or says who answered and on which connection.
 OWN = {"date", "server", "connection", "x-request-id"}
 

@@ -34,7 +34,7 @@ from support.tls import share_one_context
 PRELOADED = (
     "anyio._backends._asyncio",
     "encodings.utf_8_sig",
-    "fileferry.app",
+    "fileferry.running",
     "fileferry.cli.files",
     "fileferry.cli.server",
     "fileferry.client",

@@ -9,18 +9,23 @@ from pathlib import Path
 import pytest
 
 _NODE_PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
+_PROXIES = Path(__file__).parents[2] / ".services" / "proxies" / "bin"
 _LOOP_DEVICES = Path("/dev/loop-control")
 
 SERVICES: dict[str, tuple[str | Path, ...]] = {
     "azurite": ("node", _NODE_PACKAGES / "azurite"),
     "bindfs": ("bindfs", Path("/dev/fuse")),
     "btrfs": ("mkfs.btrfs", _LOOP_DEVICES),
+    "caddy": (_PROXIES / "caddy",),
     "chromium": ("chromium",),
     "clamd": ("clamd",),
     "curl": ("curl",),
+    "haproxy": ("haproxy",),
     "nginx": ("nginx",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
     "redis": ("redis-server",),
+    "systemd": ("systemd-analyze",),
+    "traefik": (_PROXIES / "traefik",),
     "xfs": ("mkfs.xfs", "mkfs.ext4", "xfs_io", _LOOP_DEVICES),
 }
 """What `@pytest.mark.service(name)` may name, and the programs and paths it takes; scripts/services.sh installs them.

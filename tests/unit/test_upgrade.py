@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from alembic import command
 from alembic.config import Config
 
+from fileferry import backups
+from fileferry.db import migration
 from fileferry.db.connections import writer_engine
+from fileferry.settings import SettingsError, load
 from unit.service import Service
 
 ROWS = Path(__file__).with_name("revision_0001.sql")
@@ -76,6 +81,7 @@ def upgraded(tmp_path: Path) -> Iterator[Service]:
 
 def fill(tmp_path: Path) -> None:
     """Make the data of the first service."""
+    tmp_path.mkdir(parents=True, exist_ok=True)
     migrate(tmp_path, "0001")
     with sqlite3.connect(tmp_path / "fileferry.db") as database:
         database.executescript(ROWS.read_text())
@@ -222,3 +228,73 @@ def test_a_place_among_events_of_all_stays_one_among_the_organizations_own(tmp_p
         10: (["5", "9"], True),
     }
     service.close()
+
+
+@pytest.mark.parametrize("revision", ["0002", "0003", "0004", "0005"])
+def test_a_database_of_each_schema_is_upgraded_and_serves_its_files(tmp_path: Path, revision: str) -> None:
+    fill(tmp_path)
+    migrate(tmp_path, revision)
+    service = Service(tmp_path)
+    service.now = UPGRADED_AT
+    for url, expected in (
+        (FIRST_PLAN_URL, b"first plan"),
+        (SECOND_PLAN_URL, SECOND_PLAN),
+        (HAND_OFF_URL, b"handed off"),
+    ):
+        assert content(service, url) == expected
+    assert service.scan(fix=False).is_clean
+    service.close()
+
+
+def test_every_schema_that_ever_was_is_upgraded_in_a_test() -> None:
+    steps = {path.name[:4] for path in (Path(migration.__file__).parent / "migrations" / "versions").glob("0*.py")}
+    assert steps == migration._KNOWN == {f"000{number}" for number in range(1, 6)}
+
+
+def test_an_upgrade_is_logged_once(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with mock.patch.object(migration, "_log") as log:
+        for _start in range(2):
+            migration.migrate(f"sqlite:///{tmp_path}/fileferry.db")
+    assert log.info.mock_calls == [mock.call("database_upgraded", before="0001", after=migration.NEWEST)]
+
+
+def test_a_backup_upgrades_nothing(tmp_path: Path) -> None:
+    fill(tmp_path / "data")
+    settings = load({"FILEFERRY_DATA": str(tmp_path / "data")})
+    with pytest.raises(SettingsError, match=r"has schema 0001, .* back it up with the version that wrote it"):
+        asyncio.run(backups.back_up(settings, tmp_path / "backup"))
+    with sqlite3.connect(tmp_path / "data" / "fileferry.db") as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    database.close()
+
+
+def test_a_newer_database_is_told_in_one_sentence(tmp_path: Path) -> None:
+    Service(tmp_path).close()
+    with sqlite3.connect(tmp_path / "fileferry.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '0042'")
+    database.close()
+    with pytest.raises(
+        SettingsError, match=r"upgraded by a newer fileferry, to schema 0042; this one knows .* up to 0005"
+    ):
+        Service(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"not a database, but some words of somebody", b"\x7fELF"])
+def test_a_file_that_is_no_database_is_told_in_one_sentence_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "fileferry.db").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"fileferry\.db is no database of fileferry"):
+        Service(tmp_path)
+    assert (tmp_path / "fileferry.db").read_bytes() == content
+
+
+@pytest.mark.parametrize("tables", ["CREATE TABLE a (b)", "CREATE TABLE alembic_version (version_num)"])
+def test_a_database_of_another_program_is_told_in_one_sentence_and_left_alone(tmp_path: Path, tables: str) -> None:
+    with sqlite3.connect(tmp_path / "fileferry.db") as database:
+        database.execute(tables)
+    database.close()
+    with pytest.raises(SettingsError, match=r"fileferry\.db is no database of fileferry"):
+        Service(tmp_path)
+    with sqlite3.connect(tmp_path / "fileferry.db") as database:
+        assert len(list(database.execute("SELECT name FROM sqlite_master"))) == 1
+    database.close()

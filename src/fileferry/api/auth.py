@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Request
 
+from fileferry import telemetry
 from fileferry.engine.engine import Engine
 from fileferry.errors import BadRequest, ConflictingCredentials, InvalidParameter, Unauthorized
 from fileferry.model import Principal, canonical_id
@@ -75,6 +76,7 @@ def end_user_of(request: Request[Any, Any, Any]) -> str | None:
 async def _principal_of(request: Request[Any, Any, Any], engine: Engine, organization: str | None) -> Principal:
     named = None if organization is None else canonical_id(organization)
     principal = await engine.keys.authenticate(secret_of(request), named, end_user_of(request))
+    telemetry.tell(key=principal.key.id, organization=principal.organization.id, end_user=principal.end_user)
     await engine.rates.spend_request(principal)
     request.state.principal = principal  # whom signed URLs in the answer are for, and whose words its body brings
     begin_standing(request, partial(engine.keys.renew, principal), engine.clock)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, route
 
+from fileferry import telemetry
 from fileferry.api import handover
 from fileferry.api.answers import Answer, WholeAnswer
 from fileferry.api.handover import HandedOver
@@ -64,6 +65,7 @@ async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
     hot = engine.hot.find(token) if is_plain else None
     if hot is not None:
         if await engine.files.is_as_before(hot):
+            _tell(hot.stored, "http", "GET")
             return _whole(engine, hot)
         engine.hot.drop(token)
     stored = await engine.files.open_public(token)
@@ -74,6 +76,13 @@ async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
     hot = HotFile(stored, content, fields)
     engine.hot.keep(token, hot)
     return _whole(engine, hot)
+
+
+def _tell(stored: StoredFile, protocol: str, method: str) -> None:
+    direction = "download" if method == "GET" else None
+    telemetry.tell(
+        file=stored.file.id, organization=stored.file.organization_id, protocol=protocol, direction=direction
+    )
 
 
 def _whole(engine: Engine, hot: HotFile) -> WholeAnswer:
@@ -134,6 +143,7 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     what Azure's clients may ask but not here.
     """
     version = stored.version
+    _tell(stored, "azure" if azure.is_spoken(request) else "http", request.method)
     if azure.is_spoken(request):
         _refuse_other_views(request)
         headers = {**headers, **azure.common_headers(request), **azure.properties(version.created_at)}

@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, Response, post
 from multipart import parse_options_header
 
+from fileferry import telemetry
 from fileferry.api.bodies import BINARY, takes
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Hasher
@@ -148,6 +149,7 @@ async def upload(request: AnyRequest, engine: Engine, principal: Principal) -> R
         stored = await _receive_json(request, engine, principal)
     else:
         raise UnsupportedType("Send the file as multipart/form-data, or as JSON with filename and base64.")
+    telemetry.tell(direction="upload")
     shown = _file(request, engine, await judged(request, engine, stored))
     return created(request, engine, f"/v1/files/{shown.file_id}", shown)
 

@@ -1,11 +1,36 @@
-"""Whether this process lives (``/healthz``), takes work (``/readyz``), and what it counts (``/metrics``)."""
+"""Who answers here (``/``), whether it lives (``/healthz``), takes work (``/readyz``), and what it counts (``/metrics``)."""
 
 from __future__ import annotations
 
+import html
+
+import msgspec
 from litestar import Response, Router, get
 
 from fileferry.engine.engine import Engine
 from fileferry.telemetry import metrics_page
+from fileferry.web.requests import AnyRequest, base_url
+
+
+class Greeting(msgspec.Struct):
+    """Who answers here, and where to read on."""
+
+    service: str
+    documentation: str
+    openapi: str
+    health: str
+
+
+@get("/")
+async def greet(request: AnyRequest, engine: Engine) -> Response[Greeting | str]:
+    """Say who answers here, and where to read on: as JSON, or as a page for who asks for HTML."""
+    address = base_url(request, engine)
+    greeting = Greeting("fileferry", f"{address}/docs", f"{address}/docs/openapi.json", f"{address}/readyz")
+    if "text/html" not in request.headers.get("accept", ""):
+        return Response(greeting)
+    link = html.escape(greeting.documentation)
+    page = f'<!doctype html><title>fileferry</title><p>fileferry is here: <a href="{link}">documentation</a>.</p>'
+    return Response(page, media_type="text/html", headers={"Content-Security-Policy": "default-src 'none'"})
 
 
 @get("/healthz")
@@ -32,4 +57,4 @@ async def metrics() -> Response[bytes]:
     return Response(metrics_page(), media_type="text/plain; version=0.0.4")
 
 
-router = Router("/", route_handlers=[healthz, readyz, metrics])
+router = Router("/", route_handlers=[greet, healthz, readyz, metrics])

@@ -13,6 +13,7 @@ from litestar.di import Provide
 from litestar.params import Parameter
 from multipart import parse_options_header
 
+from fileferry import telemetry
 from fileferry.api import auth
 from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.engine.access import limits
@@ -221,6 +222,7 @@ async def upload_directly(request: AnyRequest, engine: Engine, principal: Princi
         )
 
     stored = await receive_form(request, engine, principal, form, _LARGEST_DIRECT, told)
+    telemetry.tell(direction="upload")
     return _file(request, engine, await judged(request, engine, stored))
 
 

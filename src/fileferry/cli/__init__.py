@@ -36,13 +36,15 @@ _PLACES = {
     "serve": "server",
     "worker": "server",
     "doctor": "server",
+    "backup": "server",
+    "restore-backup": "server",
     "folders": "folders",
     "workspaces": "workspaces",
     "keys": "keys",
     "orgs": "organizations",
     "webhooks": "webhooks",
 }
-"""The module of each command: it has a function of that name, or an ``app`` of commands below it."""
+"""The module of each command: it has a function of that name (with ``_`` for ``-``), or an ``app`` of commands below it."""
 
 ALSO = {"ls": ["list"], "rm": ["delete"], "show": ["stat"], "stat": ["show"], "revoke": ["rm", "delete"]}
 """What else a verb may be called, in every family of commands; help does not list it."""
@@ -74,7 +76,7 @@ def _command(name: str, verb: str) -> Any:
         _also(group)
         holder.add_typer(group, name=name)
     else:
-        command = getattr(module, verb)
+        command = getattr(module, verb.replace("-", "_"))
         # Paragraphs without their line breaks, which are the source's and not the terminal's.
         paragraphs = (inspect.getdoc(command) or "").split("\n\n")
         holder.command(name, hidden=name != verb, help="\n\n".join(" ".join(text.split()) for text in paragraphs))(

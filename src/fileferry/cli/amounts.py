@@ -12,7 +12,7 @@ from fileferry.errors import InvalidExpiry
 def size(text: str | int) -> int:
     """Return a size in bytes; end the command for what is none."""
     # The server's own reading; loaded when one is given, as little else of this command needs it.
-    from fileferry.model import parse_size
+    from fileferry.units import parse_size
 
     try:
         return parse_size(str(text))
@@ -22,7 +22,7 @@ def size(text: str | int) -> int:
 
 def seconds(text: str | int) -> int:
     """Return a duration in seconds; end the command for what is none."""
-    from fileferry.model import parse_duration
+    from fileferry.units import parse_duration
 
     try:
         return int(parse_duration(str(text)).total_seconds())

@@ -1,12 +1,17 @@
-"""``serve``, ``worker`` and ``doctor``: the commands that run the server's own code, which is loaded only for them."""
+"""``serve``, ``worker`` and ``doctor``: the commands that run the server's own code, which is loaded only for them.
+
+That code needs the packages of ``fileferry[server]``; the client and its commands do not.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,14 +23,18 @@ if TYPE_CHECKING:
 
 Data = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Data folder. Default: FILEFERRY_DATA, or ./data.")]
 
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE", help="TOML file of settings. Default: FILEFERRY_SETTINGS.")
+]
+
 _FAULTS = {
     "bytes_without_row": "blob that belongs to no file; --fix removes it",
     "rows_without_bytes": "file whose bytes are missing; --fix marks it rejected, as they cannot be had back",
-    "ended_with_bytes": "ended file whose bytes are not freed yet; --fix frees them, as the server's next sweep will",
-    "overdue": "file past its expiry; --fix ends it, as the server's next sweep will",
-    "idle_uploads": "upload that nobody has continued for too long; --fix ends it, as the server's next sweep will",
 }
 _FACTS = {
+    "ended_with_bytes": "ended file whose bytes the next sweep frees; no fault",
+    "overdue": "file past its expiry that the next sweep ends; no fault",
+    "idle_uploads": "upload that nobody has continued for too long, and the next sweep ends; no fault",
     "open_uploads": "upload under way; no fault",
     "unconfirmed_uploads": "upload that waits to be confirmed; no fault",
 }
@@ -35,54 +44,60 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8080,
     data: Data = None,
+    file: SettingsFile = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C; running transfers may then finish.
 
-    Settings come from FILEFERRY_… environment variables. The first start prints the root key, once.
+    Settings come from FILEFERRY_… environment variables, and from the file that FILEFERRY_SETTINGS or --settings names. The first
+    start prints the root key, once.
     """
-    from fileferry import app
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
+        server.check(settings)
+        if settings.base_url is None and not _is_loopback(host):
+            note(
+                "warning: FILEFERRY_BASE_URL is not set, so URLs begin with http:// and whatever Host a request names, such as "
+                f"http://{host}:{port}/f/…; set it to the address by which others reach this server."
+            )
+        file_read = f", settings from {settings.settings}" if settings.settings else ""
+        note(f"fileferry: http://{host}:{port}, data in {settings.data.absolute()}{file_read}, documentation at /docs")
+        server.serve(host=host, port=port, workers=workers)
 
-    with _usable_settings(data) as settings:
-        app.check(settings)
-        note(f"fileferry: http://{host}:{port}, data in {settings.data.absolute()}, documentation at /docs")
-        app.serve(host=host, port=port, workers=workers)
 
-
-def worker(data: Data = None) -> None:
+def worker(data: Data = None, file: SettingsFile = None) -> None:
     """Judge and scan uploaded files until SIGTERM or Ctrl-C, beside servers with FILEFERRY_PROCESSING=worker.
 
     Any number may run; what one that dies was at is taken up by the others.
     """
     import asyncio
 
-    from fileferry import app
-
-    with _usable_settings(data) as settings:
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
         _refuse_no_database(settings)
-        app.check(settings)
+        server.check(settings)
         note(f"fileferry worker: data in {settings.data.absolute()}, scanner {settings.clamd or 'none'}")
-        asyncio.run(app.work())
+        asyncio.run(server.work())
 
 
 def doctor(
     data: Data = None,
+    file: SettingsFile = None,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is found.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Compare the store with the database, beside a running server or without one, and tell of disks that are known to fail.
 
-    Exit status 1 when they differ and --fix was not given.
+    Exit status 1 when they differ and --fix was not given. What waits for the next sweep is no difference.
     """
     import asyncio
 
+    server = _server_code()
     import msgspec
 
-    from fileferry import app
-
-    with _usable_settings(data) as settings:
+    with _usable_settings(data, file) as settings:
         _refuse_no_database(settings)
-        disks, findings = asyncio.run(app.doctor(fix=fix))
+        disks, findings = asyncio.run(server.doctor(fix=fix))
     for sentence in disks:
         note(f"warning: {sentence}")
     found = msgspec.to_builtins(findings)
@@ -95,12 +110,55 @@ def doctor(
         for name in ("bytes_without_row", "rows_without_bytes"):
             for identifier in found[name]:
                 print(f"  {name.replace('_', ' ')}: {identifier}")
-        if findings.is_clean:
+        if findings.is_sound:
             print("Store and database agree.")
         elif fix:
             print("Mended.")
-    if not findings.is_clean and not fix:
+    if not findings.is_sound and not fix:
         raise typer.Exit(FAILED)
+
+
+def backup(
+    to: Annotated[Path, typer.Argument(metavar="TO", help="A folder that is empty, or that is not there yet.")],
+    data: Data = None,
+    file: SettingsFile = None,
+) -> None:
+    """Copy database and files to a folder, beside a running server or without one, and read every byte of the copy again.
+
+    A server can be started on the copy, and restore-backup puts it back.
+    """
+    import asyncio
+
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
+        _refuse_no_database(settings)
+        made = asyncio.run(server.back_up(to))
+    print(f"Copied and verified: {_counted(made.files, 'version of files')}, {made.bytes} bytes, to {to}.")
+
+
+def restore_backup(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="The folder that backup made.")],
+    data: Data = None,
+    file: SettingsFile = None,
+) -> None:
+    """Put a backup where the settings say that the data is, which must be empty, and read every byte again. Starts no server."""
+    import asyncio
+
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
+        put = asyncio.run(server.restore(source))
+    print(f"Restored and verified: {_counted(put.files, 'version of files')}, {put.bytes} bytes, to {settings.data}.")
+
+
+def _server_code() -> ModuleType:
+    """Return the module that runs the server; end the command with one line where its packages are not installed."""
+    try:
+        from fileferry import running
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("fileferry"):
+            raise
+        fail("This command needs the server's packages: pip install 'fileferry[server]'", MISUSED)
+    return running
 
 
 def _refuse_no_database(settings: Settings) -> None:
@@ -110,13 +168,20 @@ def _refuse_no_database(settings: Settings) -> None:
         fail(f"There is no database at {database}: name the server's folder with --data.", FAILED)
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _counted(count: int, meaning: str) -> str:
     noun, _, rest = meaning.partition(" ")
     return f"{count} {noun}{'' if count == 1 else 's'} {rest}"
 
 
 @contextlib.contextmanager
-def _usable_settings(data: Path | None) -> Iterator[Settings]:
+def _usable_settings(data: Path | None, file: Path | None) -> Iterator[Settings]:
     """Yield the settings in force; end the command with one line for a setting or a folder that cannot be used."""
     from fileferry import settings
     from fileferry.errors import FerryError
@@ -124,6 +189,8 @@ def _usable_settings(data: Path | None) -> Iterator[Settings]:
     # Database and store hold secrets and other people's files: what is made from here on is for nobody else on this machine.
     os.umask(0o077)
     # Through the environment, because worker processes read their settings from it too.
+    if file is not None:
+        os.environ["FILEFERRY_SETTINGS"] = str(file.absolute())
     if data is not None:
         os.environ["FILEFERRY_DATA"] = str(data)
     try:

@@ -5,16 +5,23 @@ A new database is made as ``schema`` says and needs no step (decision 0045): Ale
 
 from __future__ import annotations
 
+import contextlib
+
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, text
 
 from fileferry.db.connections import opened_alone, path_of, write_log_again, writer_engine
 from fileferry.db.failures import translated
 from fileferry.db.schema import metadata
 from fileferry.db.turns import turn
+from fileferry.logs import get_logger
+from fileferry.settings import SettingsError
 
 NEWEST = "0005"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
 
+_KNOWN = frozenset(f"{number:04}" for number in range(1, int(NEWEST) + 1))
+_SQLITE = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, section 1.3
+_log = get_logger(__name__)
 _steps = Table(  # as Alembic makes it
     "alembic_version",
     MetaData(),
@@ -27,19 +34,44 @@ def migrate(url: str, *, alone: bool = False) -> None:
     """Run every outstanding migration of the database at ``url`` in one transaction. ``alone`` as of SqliteDatabase.
 
     The transaction takes the database's write lock first, so that processes starting together wait for each other and a
-    failed step leaves the schema as it was. Raises InsufficientStorage and Unavailable, as transactions do.
+    failed step leaves the schema as it was. Raises InsufficientStorage and Unavailable, as transactions do, and SettingsError for
+    a database of a newer fileferry, or of another program.
     """
+    _refuse_no_database(path_of(url))
     engine = writer_engine(opened_alone(url) if alone else url)
     try:
         with translated(), turn(path_of(url)):
             write_log_again(path_of(url) + "-wal")
         with translated(), engine.connect() as connection, connection.begin():
-            if not inspect(connection).get_table_names():
+            before = _revision(connection)
+            _refuse_foreign(connection, before, path_of(url))
+            if before is None:
                 _make(connection)
-            elif _revision(connection) != NEWEST:
+            elif before != NEWEST:
                 _upgrade(connection)
+                _log.info("database_upgraded", before=before, after=NEWEST)
     finally:
         engine.dispose()
+
+
+def _refuse_no_database(path: str) -> None:
+    """Raise SettingsError for a file that SQLite would not open, before it is asked to."""
+    with translated(), contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        start = file.read(len(_SQLITE))
+        if start and start != _SQLITE:
+            raise SettingsError(f"{path} is no database of fileferry: name another folder or FILEFERRY_DATABASE_URL.")
+
+
+def _refuse_foreign(connection: Connection, revision: str | None, path: str) -> None:
+    """Raise SettingsError for a database that no step of ours leads on from."""
+    tables = inspect(connection).get_table_names()
+    if tables and (revision is None or "organizations" not in tables):
+        raise SettingsError(f"{path} is no database of fileferry: name another folder or FILEFERRY_DATABASE_URL.")
+    if revision is not None and revision not in _KNOWN:
+        raise SettingsError(
+            f"{path} was upgraded by a newer fileferry, to schema {revision}; this one knows schemas up to {NEWEST}. "
+            "Run that version, or restore a backup from before the upgrade."
+        )
 
 
 def _make(connection: Connection) -> None:

@@ -37,6 +37,12 @@ class Usage(msgspec.Struct, frozen=True):
     files: int
 
 
+def total(conn: Connection) -> Usage:
+    """Return what all organizations keep together. Looks at every version."""
+    size, count = conn.execute(select(*_SUMS).where(KEPT)).one()
+    return Usage(int(size), count)
+
+
 def of_organization(organization_id: str) -> str:
     """Return the name of an organization in this table."""
     return f"organization:{organization_id}"

@@ -112,6 +112,11 @@ def delete_some(conn: Connection, webhook_id: str, limit: int) -> int:
     return deleted
 
 
+def count_pending(conn: Connection) -> int:
+    """Return how many deliveries wait to be sent, or sent again."""
+    return int(conn.execute(select(func.count()).select_from(deliveries).where(_PENDING)).scalar_one())
+
+
 def any_enabled(conn: Connection) -> bool:
     """Whether there is a webhook that events are to be sent to."""
     return conn.execute(_ANY_ENABLED).first() is not None

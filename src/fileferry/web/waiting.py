@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 
 from litestar.types import Message, Scope
 
+from fileferry import telemetry
 from fileferry.engine.engine import Engine
 from fileferry.model import State, StoredFile
 from fileferry.web.requests import AnyRequest
 
-LONGEST_WAIT = 60
-"""Seconds that an answer is put off at most, whatever the request prefers."""
 _RECHECK = 3.0  # seconds: not everything that ends a wait is an event, such as an upload that is given up
 _LONGEST_FIELD = 1024  # characters; a search for quotes that do not close takes the square of them
 _APPLIED = "preference_applied"
@@ -40,7 +39,8 @@ def asked_wait(request: AnyRequest) -> int | None:
         name, _, value = member.partition(";")[0].partition("=")
         seconds = value.strip().strip('"')
         if name.strip().lower() == "wait" and seconds.isascii() and seconds.isdigit():
-            return LONGEST_WAIT if len(seconds) > 9 else min(int(seconds), LONGEST_WAIT)
+            longest = int(request.app.state.engine.settings.max_wait.total_seconds())
+            return longest if len(seconds) > 9 else min(int(seconds), longest)
     return None
 
 
@@ -76,6 +76,7 @@ async def all_judged(request: AnyRequest, engine: Engine, brought: list[StoredFi
         now = [standing(await engine.files.again(stored)) for stored in brought]
         return [stored for stored, _ in now], next((pending for _, pending in now if pending), None)
 
+    telemetry.tell(file=brought[0].file.id if len(brought) == 1 else None)
     # Those who do not wait, nearly everybody, have no need to look again.
     return brought if asked_wait(request) is None else await settled(request, engine, read)
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from litestar import HttpMethod, Response, Router, route
 
+from fileferry import telemetry
 from fileferry.engine.access import links
 from fileferry.engine.engine import Engine
 from fileferry.errors import FileTooLarge, LinkRefused
@@ -33,6 +34,16 @@ class WireProtocol(Protocol):
 
 # The first that knows a request answers it; the last knows every one.
 PROTOCOLS: tuple[WireProtocol, ...] = (forms, azure, tus, rufh, s3, gcs, plain)
+_NAMES: dict[WireProtocol, str] = {
+    forms: "form",
+    azure: "azure",
+    tus: "tus",
+    rufh: "resumable_http",
+    s3: "s3_parts",
+    gcs: "google",
+    plain: "one_request",
+}
+_BRINGING = ("PUT", "POST", "PATCH")
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
 
 
@@ -41,6 +52,15 @@ async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Respons
     """Take the bytes of an upload at its signed URL, by whichever upload protocol the client speaks."""
     found, grant = await engine.tickets.at(upload_id, links.words(request.query_params.multi_items()))
     protocol = _protocol(request)
+    telemetry.tell(
+        upload=found.id,
+        file=found.file_id,
+        key=found.key_id,
+        organization=found.organization_id,
+        end_user=found.end_user,
+        protocol=_NAMES[protocol],
+        direction="upload" if request.method in _BRINGING else None,
+    )
     if grant.is_part and (protocol is not s3 or request.method != "PUT"):
         raise LinkRefused()
     request.state.grant = grant  # by what right the URL of a session is, that it is exchanged for

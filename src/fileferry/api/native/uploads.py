@@ -9,6 +9,7 @@ import msgspec
 from litestar import HttpMethod, Response, Router, delete, get, post, route
 from litestar.params import Parameter
 
+from fileferry import telemetry
 from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.api.native.files import WorkspaceName
 from fileferry.api.native.objects import FileObject, UploadObject, file_object, upload_object
@@ -263,6 +264,7 @@ async def _upload(request: AnyRequest, engine: Engine, principal: Principal, new
         async for chunk in file_bytes(request, engine.settings.body_idle_timeout):
             await incoming.write(chunk)
         received = await incoming.finish(new)
+    telemetry.tell(direction="upload")
     stored = await judged(request, engine, received.stored)
     return _uploaded(request, engine, Received(stored, received.is_new_file))
 

@@ -15,6 +15,7 @@ from fileferry.client.asynchronous.transport import Transport
 from fileferry.client.calls import files
 from fileferry.client.calls.call import UNCHANGED, Call, Lifetime, Unchanged
 from fileferry.client.calls.uploads import NewFile
+from fileferry.client.failures import TimedOut
 from fileferry.client.following import Following
 from fileferry.client.nouns.events import Event
 from fileferry.client.nouns.files import File
@@ -29,7 +30,7 @@ from fileferry.client.transfers.manner import MULTIPART_THRESHOLD, PARALLEL, man
 from fileferry.client.transfers.parts import Progress
 from fileferry.client.transfers.sources import Readable
 from fileferry.client.waiting import Waiting
-from fileferry.errors import NotFound
+from fileferry.errors import Forbidden, NotFound
 
 
 class Files:
@@ -67,8 +68,8 @@ class Files:
         ``folder`` (itself or its id). Every byte is verified: by SHA-256 in one request, by MD5 part by part, by CRC32C in a
         stream, and by ``sha256`` (hex) where it is given. What fails is repeated as the ``RetryPolicy`` says.
 
-        With ``wait`` the file is returned once it is ready or rejected, or after so many seconds, at most 60; see ``wait``
-        for longer. ``expires_after_fetches`` ends it once it was fetched whole so often.
+        With ``wait`` the file is returned once it is ready or rejected, or after so many seconds; see ``wait`` for an error then.
+        ``expires_after_fetches`` ends it once it was fetched whole so often.
 
         From ``multipart_threshold`` bytes on, a path, bytes or a file that can seek goes in parts of ``part_size`` bytes
         (the server chooses by default), ``parallel`` at a time; each is repeated alone, and ``progress`` counts what the
@@ -110,7 +111,10 @@ class Files:
             sha256=sha256,
             wait=wait,
         )
-        return await uploads.upload(self._transport, bytes_from, new, manner)
+        waiting = Waiting(None, wait or 0.0)
+        made = await uploads.upload(self._transport, bytes_from, new, manner)
+        question = files.get(made.file_id, version=made.version_id, organization=organization)
+        return await settled(self._transport, question, made, waiting)
 
     async def get(
         self,
@@ -122,13 +126,14 @@ class Files:
     ) -> File:
         """Return a file as it is now, or as it was with another version.
 
-        With ``wait`` it is returned once it is ready or rejected, or after so many seconds, at most 60.
+        With ``wait`` it is returned once it is ready or rejected, or after so many seconds.
 
         >>> (await client.get(file.file_id)).name
         'hello.txt'
         """
         question = files.get(file, version=version, organization=organization, wait=wait)
-        return await self._transport.run(question)
+        waiting = Waiting(None, wait or 0.0)
+        return await settled(self._transport, question, await self._transport.run(question), waiting)
 
     def list(
         self,
@@ -335,6 +340,20 @@ class Files:
             return None
         await downloads.download(self._transport, url, headers, OpenFile(destination), known, progress)
         return None
+
+
+async def settled(transport: Transport, question: Call[File], file: File, waiting: Waiting) -> File:
+    """Ask again about a file that is under way until the time is over: a server puts each answer off for a while only.
+
+    Who may upload and not read knows no more than the first answer.
+    """
+    while file.is_under_way and waiting.seconds() > 0:
+        try:
+            await sleep(waiting.delay())
+            file = await transport.run(files.waiting(question, waiting.seconds()))
+        except (Forbidden, TimedOut):
+            break
+    return file
 
 
 async def wait_for(transport: Transport, question: Call[File], waiting: Waiting) -> File:

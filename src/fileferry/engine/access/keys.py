@@ -13,13 +13,14 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from fileferry.db import keys as stored
 from fileferry.db import organizations, usage
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
 from fileferry.engine.access import limits, policy, quotas
-from fileferry.errors import Forbidden, InvalidExpiry, InvalidParameter, NotFound, Unauthorized
+from fileferry.errors import Conflict, Forbidden, InvalidExpiry, InvalidParameter, NotFound, Unauthorized
 from fileferry.model import (
     NO_LIMITS,
     Clock,
@@ -176,6 +177,30 @@ class Keys:
 
         await self._database.grow(store)
         return key, secret
+
+    async def put_secret(self, principal: Principal, key_id: str, secret: str) -> None:
+        """Let this secret open a key, and no other; nothing is written where that is so already.
+
+        Raises InvalidParameter for what is no secret, NotFound, and Conflict where it opens another key.
+        """
+        _authorize_keys(principal)
+        if not is_well_formed(secret):
+            raise InvalidParameter(
+                "The secret is none that new_secret made: ff_ and 49 letters and digits.", parameter="secret"
+            )
+        key = await self.get(principal, key_id)
+        if await self._database.read(stored.opens, key.id, digest(secret)):
+            return
+
+        def store(conn: Connection) -> None:
+            stored.delete_secrets(conn, key.id)
+            stored.insert_secret(conn, key.id, digest(secret))
+            stored.update_key(conn, key.id, prefix=secret[:_SHOWN])
+
+        try:
+            await self._database.grow(store)
+        except IntegrityError as error:
+            raise Conflict("This secret opens another key.") from error
 
     async def list(self, principal: Principal, after_id: str, limit: int) -> Page[Key]:
         """Return a page of the organization's keys."""

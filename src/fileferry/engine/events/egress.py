@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fileferry.logs import get_logger
-from fileferry.settings import Settings, SettingsError
+from fileferry.settings import Network, Settings, networks
 
 if TYPE_CHECKING:
     import httpcore
@@ -27,7 +27,6 @@ CONNECT_SECONDS = 5.0
 """How long one attempt to connect may take."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host for a port; raises OSError where it has none."""
 
@@ -57,10 +56,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 def networks_of(settings: Settings) -> tuple[Network, ...]:
     """Return the private networks that webhooks may be sent to; raises SettingsError for what is no network."""
-    try:
-        return tuple(ipaddress.ip_network(name, strict=False) for name in settings.webhook_networks)
-    except ValueError as error:
-        raise SettingsError(f"FILEFERRY_WEBHOOK_NETWORKS: {error}.") from error
+    return networks("webhook_networks", settings.webhook_networks)
 
 
 def is_permitted(address: str, networks: Iterable[Network]) -> bool:

@@ -153,6 +153,17 @@ class Webhooks:
 
         return await self._database.free(store)
 
+    async def put_secret(self, principal: Principal, webhook_id: str, secret: str) -> None:
+        """Sign with this secret from now on; raises InvalidParameter for what is none, and NotFound."""
+        policy.authorize(principal, Scope.ADMIN)
+        _check_secret(secret)
+
+        def store(conn: Connection) -> None:
+            webhook = _find(conn, principal, webhook_id)
+            stored.update_webhook(conn, webhook.id, secret=secret, old_secret=None, old_secret_until=None)
+
+        await self._database.grow(store)
+
     async def deliveries(
         self, principal: Principal, webhook_id: str, state: DeliveryState | None, before: int | None, limit: int
     ) -> Page[Delivery]:
@@ -251,6 +262,16 @@ def _find_enabled(conn: Connection, principal: Principal, webhook_id: str) -> We
 
 def _new_secret() -> str:
     return _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def _check_secret(secret: str) -> None:
+    """Raise InvalidParameter for what is no secret in the form of Standard Webhooks: ``whsec_`` and base64 of 24 to 64 bytes."""
+    try:
+        size = len(base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True))
+    except ValueError:
+        size = 0
+    if not secret.startswith(_SECRET_PREFIX) or not 24 <= size <= 64:
+        raise InvalidParameter("The secret must be whsec_ and 24 to 64 random bytes in base64.", parameter="secret")
 
 
 def _checked_types(types: Sequence[str] | None) -> list[str] | None:

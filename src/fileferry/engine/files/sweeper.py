@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,16 +15,17 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, webhooks
+from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, usage, webhooks
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
 from fileferry.logs import get_logger
 from fileferry.model import Clock, Extent, State, UploadState, Version
 from fileferry.settings import Settings
-from fileferry.telemetry import JOBS, UPLOADS
+from fileferry.telemetry import FILES, FREE, JOBS, KEPT, PENDING, UPLOADS
 
 _PAGE = 200
 _LEASE = "sweeper"
+_SHARE = 100  # between two counts of all files that many times as long as the first took
 _log = get_logger(__name__)
 
 
@@ -41,6 +45,11 @@ class Findings(msgspec.Struct):
         """Whether there is nothing to clean; uploads under way are nobody's fault."""
         return self == Findings(open_uploads=self.open_uploads, unconfirmed_uploads=self.unconfirmed_uploads)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether store and database agree; what waits for the next sweep is no fault."""
+        return not self.bytes_without_row and not self.rows_without_bytes
+
 
 class Sweeper:
     """Sweeps when asked, or at intervals in one process at a time (a database lease)."""
@@ -51,6 +60,7 @@ class Sweeper:
         self._settings = settings
         self._clock = clock
         self._holder = str(uuid.uuid4())
+        self._next_count = 0.0
 
     async def run(self) -> None:
         """Sweep at every interval until cancelled; a failed round is logged and the next one tried.
@@ -90,11 +100,26 @@ class Sweeper:
         await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._enqueue_rescans()
-        JOBS.set(await self._database.read(jobs.count))
-        for state, count in (await self._database.read(uploads.count_living)).items():
-            UPLOADS.labels(state).set(count)
+        await self._measure()
         await self._database.free(events.forget, now - self._settings.tombstone_retention)
         await self._database.free(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
+
+    async def _measure(self) -> None:
+        """Set what is measured of all that is there. Counting all files takes at most a hundredth of the time."""
+        JOBS.set(await self._database.read(jobs.count))
+        PENDING.set(await self._database.read(webhooks.count_pending))
+        for state, count in (await self._database.read(uploads.count_living)).items():
+            UPLOADS.labels(state).set(count)
+        for disk, free in _free(self._settings).items():
+            FREE.labels(disk).set(free)
+        began = time.monotonic()
+        if began < self._next_count:
+            return
+        kept = await self._database.read(usage.total)
+        FILES.set(kept.files)
+        KEPT.set(kept.bytes)
+        now = time.monotonic()
+        self._next_count = now + _SHARE * (now - began)
 
     async def scan(self, *, fix: bool) -> Findings:
         """Compare every blob with the database and every ready version with the store; with ``fix``, mend what differs.
@@ -113,7 +138,7 @@ class Sweeper:
             open_uploads=living[UploadState.OPEN],
             unconfirmed_uploads=living[UploadState.RECEIVED],
         )
-        if not findings.is_clean:
+        if not findings.is_sound:
             _log.warning("scan", fix=fix, **{name: getattr(findings, name) for name in findings.__struct_fields__})
         if fix:
             await self._trim()
@@ -251,6 +276,19 @@ class Sweeper:
     async def _repeat(self, fn: Callable[..., int], *args: object) -> None:
         while await self._database.free(fn, *args):
             pass
+
+
+def _free(settings: Settings) -> dict[str, int]:
+    """Return how many bytes are free on the disks of the store and of the database."""
+    found = {}
+    for name, folder in (
+        ("store", settings.resolved_store_folder()),
+        ("database", settings.resolved_database_folder()),
+    ):
+        with contextlib.suppress(OSError):
+            disk = os.statvfs(folder)
+            found[name] = disk.f_bavail * disk.f_frsize
+    return found
 
 
 def _least_sizes(version: Version) -> dict[str, int]:

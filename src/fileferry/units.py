@@ -1,4 +1,4 @@
-"""Times, durations and sizes, and how they are written."""
+"""Times, durations and sizes, and how they are written. Client and server both read them, so nothing of either is used here."""
 
 from __future__ import annotations
 

@@ -1,0 +1,188 @@
+"""The service as processes: serving, working beside servers, and looking after a folder. What they are made of is in ``app``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvicorn
+
+from fileferry import bootstrap, memory
+from fileferry import settings as configuration
+from fileferry.app import at_work, examine, opened, prepare
+from fileferry.app import check as check
+from fileferry.db.database import holders_of
+from fileferry.engine.files.sweeper import Findings
+from fileferry.errors import Unavailable
+from fileferry.logs import get_logger
+from fileferry.settings import Settings, SettingsError
+from fileferry.telemetry import configure_logging, shared_metrics
+from fileferry.web import admission
+from fileferry.web.connections import Connection
+
+if TYPE_CHECKING:
+    from fileferry.backups import Record
+
+_NOT_STARTED = 3  # as of uvicorn
+_log = get_logger(__name__)
+
+
+def serve(host: str, port: int, workers: int) -> None:
+    """Prepare the database, then serve until SIGTERM or SIGINT; running transfers may finish within ``shutdown_grace``."""
+    settings = configuration.load()
+    configure_logging(settings)
+    if workers > 1:
+        settings = _shared(settings)
+    wanted = bootstrap.read(settings)
+    with contextlib.closing(_bound(host, port)) as listener:
+        _tell_of_disks(settings)
+        admission.raise_file_limit()
+        made = asyncio.run(prepare(settings))
+        if made is not None:
+            print(f"Root key, shown this once: {made}", flush=True)
+        asyncio.run(_make_so(settings, wanted))
+        with shared_metrics() if workers > 1 else contextlib.nullcontext():
+            _run(_configuration(settings, workers), listener)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket with this address, on which nothing listens yet; raises SettingsError for one that cannot be had.
+
+    A used port is found so before a key is made and shown.
+    """
+    listener = None
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _configuration(settings: Settings, workers: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        "fileferry.app:create_served_app",
+        factory=True,
+        workers=workers,
+        loop="uvloop",
+        http=Connection,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
+        timeout_worker_healthcheck=10,
+    )
+
+
+def _run(configuration: uvicorn.Config, listener: socket.socket) -> None:
+    """Serve as ``uvicorn.run`` does, on a socket that is bound already."""
+    with contextlib.suppress(KeyboardInterrupt):
+        if configuration.workers > 1:
+            from uvicorn.supervisors import Multiprocess
+
+            Multiprocess(configuration, sockets=[listener]).run()
+            return
+        server = uvicorn.Server(configuration)
+        server.run(sockets=[listener])
+        if not server.started:
+            sys.exit(_NOT_STARTED)
+
+
+async def _make_so(settings: Settings, wanted: bootstrap.Bootstrap | None) -> None:
+    if wanted is None:
+        return
+    async with opened(settings) as engine:
+        await bootstrap.apply(engine, wanted)
+
+
+async def work() -> None:
+    """Judge and scan files, and sweep, beside any number of servers and others like it, until SIGTERM or SIGINT."""
+    settings = _shared(configuration.load())
+    configure_logging(settings)
+    _tell_of_disks(settings)
+    admission.raise_file_limit()
+    await prepare(settings)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with (
+        opened(settings) as engine,
+        at_work(
+            engine.processing.run(),
+            engine.sweeper.run(),
+            engine.deliveries.run(),
+            memory.give_back(settings.sweep_interval),
+        ),
+    ):
+        await stopped.wait()
+
+
+def _shared(settings: Settings) -> Settings:
+    """Return the settings of one process of several, for this one and those that it starts."""
+    if settings.database_processes == "one":
+        raise SettingsError(
+            "FILEFERRY_DATABASE_PROCESSES is 'one': start one server with one worker, and nothing beside it."
+        )
+    os.environ["FILEFERRY_DATABASE_PROCESSES"] = "several"
+    return msgspec.structs.replace(settings, database_processes="several")
+
+
+def _tell_of_disks(settings: Settings) -> None:
+    for sentence in examine(settings):
+        _log.warning("disk", told=sentence)
+
+
+async def back_up(to: Path) -> Record:
+    """Copy the folder, beside a running server or without one; see ``backups``. Raises Unavailable as ``doctor``."""
+    from fileferry import backups
+
+    settings = _beside_server()
+    return await backups.back_up(settings, to)
+
+
+async def restore(source: Path) -> Record:
+    """Put a copy where the settings say that the folder is; see ``backups``."""
+    from fileferry import backups
+
+    settings = configuration.load()
+    configure_logging(settings)
+    return await backups.restore(settings, source)
+
+
+def _beside_server() -> Settings:
+    """Return the settings for a process beside a server or without one; raises Unavailable where it has its database for itself."""
+    settings = configuration.load()
+    configure_logging(settings)
+    holders = holders_of(settings.resolved_database_url())
+    if holders == "one":
+        raise Unavailable("The server has its database for itself, as it must on this disk: stop it first.")
+    return _shared(settings) if holders == "several" else settings
+
+
+async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
+    """Compare store and database, and with ``fix`` mend what differs; works beside a running server. Also tell of the disks.
+
+    Raises Unavailable where the server has its database for itself.
+    """
+    settings = _beside_server()
+    told = examine(settings)
+    await prepare(settings)
+    async with opened(settings) as engine:
+        return told, await engine.sweeper.scan(fix=fix)

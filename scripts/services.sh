@@ -18,6 +18,8 @@ need chromium chromium --version
 need clamav-daemon clamd --version
 need curl curl --version
 need nginx-light nginx -v
+need pgbouncer pgbouncer --version
+need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 need python3-venv python3 -c 'import ensurepip, venv'
 need redis-server redis-server --version
 need xfsprogs mkfs.xfs -V

@@ -20,6 +20,8 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "curl": ("curl",),
     "nginx": ("nginx",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
+    "pgbouncer": ("pgbouncer",),
+    "postgresql": ("pg_ctlcluster",),
     "redis": ("redis-server",),
     "xfs": ("mkfs.xfs", "mkfs.ext4", "xfs_io", _LOOP_DEVICES),
 }

@@ -35,27 +35,30 @@ def migrate(url: str, *, alone: bool = False) -> None:
             write_log_again(path_of(url) + "-wal")
         with translated(), engine.connect() as connection, connection.begin():
             if not inspect(connection).get_table_names():
-                _make(connection)
-            elif _revision(connection) != NEWEST:
-                _upgrade(connection)
+                make(connection)
+            elif revision(connection) != NEWEST:
+                upgrade(connection)
     finally:
         engine.dispose()
 
 
-def _make(connection: Connection) -> None:
+def make(connection: Connection) -> None:
+    """Make all tables of an empty database."""
     metadata.create_all(connection, checkfirst=False)
     _steps.create(connection, checkfirst=False)
     connection.execute(_steps.insert().values(version_num=NEWEST))
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """Return the last step that was taken; None where there was none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return revision
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Take the steps that are left."""
     from alembic import command
     from alembic.config import Config
 

@@ -6,6 +6,8 @@ STAMP  := $(VENV)/.installed
 # Tests wait for servers about as long as they compute.
 JOBS   ?= $(shell echo $$((2 * $$(nproc))))
 PORT   ?= 8080
+# What servers of tests keep their rows in: sqlite or postgresql.
+DATABASE ?= sqlite
 
 # Where `make services` puts Node.js on a machine whose own is missing or too old, and where Debian has clamd.
 export PATH := $(CURDIR)/.services/nodejs/bin:$(PATH):/usr/sbin
@@ -25,8 +27,8 @@ setup: $(STAMP) ## Make the virtual environment from requirements.lock
 run: setup ## Start the server on 127.0.0.1:$PORT (8080) with its data in ./data, and hand a first file over
 	@$(PYTHON) scripts/first_upload.py --port $(PORT)
 
-test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure
-	@$(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 --dist worksteal $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
+test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure, DATABASE=postgresql runs it on PostgreSQL
+	@FILEFERRY_TEST_DATABASE=$(DATABASE) $(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 --dist worksteal $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
 
 soak: setup ## Run the long trials: many gigabytes, many kills
 	@$(PYTHON) -m pytest -m soak $(ARGS)

@@ -19,6 +19,8 @@ need clamav-daemon clamd --version
 need curl curl --version
 need haproxy haproxy -v
 need nginx-light nginx -v
+need pgbouncer pgbouncer --version
+need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 need python3-venv python3 -c 'import ensurepip, venv'
 need redis-server redis-server --version
 need systemd systemd-analyze --version

@@ -37,9 +37,8 @@ from fileferry.api import (
     workspaces,
 )
 from fileferry.blobs.local import LocalStore
-from fileferry.db.connections import path_of
-from fileferry.db.database import SqliteDatabase
-from fileferry.db.migration import migrate
+from fileferry.db.clocks import shared_clock
+from fileferry.db.opening import bring_up_to_date, open_database
 from fileferry.disks import kinds, trial
 from fileferry.disks.spare import Spare
 from fileferry.engine.access import rates
@@ -174,32 +173,34 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
     store = LocalStore(settings.resolved_store_folder())
     spare = _spare(settings)
     room = Room(_folders(settings), settings.min_free_space, spare)
-    url = settings.resolved_database_url()
-    database = SqliteDatabase(url, room.refuse_full, alone=_is_alone(settings), spare=spare)
-    await claim_store(database, store, clock)
-    engine = await open_engine(database, store, room, _scanner(settings), settings, clock)
-    try:
-        yield engine
-    finally:
-        await engine.close()
+    database = open_database(settings, room.refuse_full, alone=_is_alone(settings), spare=spare)
+    is_shared = clock is utc_now and settings.resolved_database_file() is None
+    async with shared_clock(database, clock) if is_shared else contextlib.nullcontext(clock) as clock:
+        await claim_store(database, store, clock)
+        engine = await open_engine(database, store, room, _scanner(settings), settings, clock)
+        try:
+            yield engine
+        finally:
+            await engine.close()
 
 
 def _folders(settings: Settings) -> list[Path]:
-    return list(dict.fromkeys([settings.resolved_store_folder(), settings.resolved_database_folder()]))
+    file = settings.resolved_database_file()
+    return list(dict.fromkeys([settings.resolved_store_folder(), *([file.parent] if file else [])]))
 
 
-def _spare(settings: Settings) -> Spare:
-    """Return what is kept on the database's disk so that files can be deleted when there is no other room."""
+def _spare(settings: Settings) -> Spare | None:
+    """Return what is kept on the database's disk, if that is ours, so that files can be deleted when there is no other room."""
+    file = settings.resolved_database_file()
     size = max(_LEAST_SPARE, min(_MOST_SPARE, settings.min_free_space // _SPARE_SHARE))
-    return Spare(Path(f"{path_of(settings.resolved_database_url())}-spare"), size)
+    return None if file is None else Spare(Path(f"{file}-spare"), size)
 
 
 def _is_alone(settings: Settings) -> bool:
-    if settings.database_processes != "auto":
-        return settings.database_processes == "one"
-    if settings.processing == "worker":
-        return False
-    return kinds.kind_of(settings.resolved_database_folder()) in kinds.NEEDS_PRIVATE_INDEX
+    file = settings.resolved_database_file()
+    if file is None or settings.processing == "worker" or settings.database_processes != "auto":
+        return file is not None and settings.database_processes == "one"
+    return kinds.kind_of(file.parent) in kinds.NEEDS_PRIVATE_INDEX
 
 
 def examine(settings: Settings) -> list[str]:
@@ -215,10 +216,10 @@ def examine(settings: Settings) -> list[str]:
     if fatal:
         raise SettingsError(" ".join(fatal))
     told = [finding.sentence for finding in findings]
-    folder = settings.resolved_database_folder()
-    if not _is_alone(settings) and (kind := kinds.kind_of(folder)) in kinds.NEEDS_PRIVATE_INDEX:
+    file = settings.resolved_database_file()
+    if file and not _is_alone(settings) and (kind := kinds.kind_of(file.parent)) in kinds.NEEDS_PRIVATE_INDEX:
         told.append(
-            f"{folder} is on {kind}: when it is full it may end this and every other process; start one worker only."
+            f"{file.parent} is on {kind}: when it is full it may end this and every other process; start one worker only."
         )
     return told
 
@@ -246,9 +247,8 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
     """
     check(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
-    url, alone, spare = settings.resolved_database_url(), _is_alone(settings), _spare(settings)
-    await asyncio.to_thread(migrate, url, alone=alone)
-    database = SqliteDatabase(url, alone=alone, spare=spare)
+    await asyncio.to_thread(bring_up_to_date, settings, alone=(alone := _is_alone(settings)))
+    database = open_database(settings, alone=alone, spare=_spare(settings))
     store = LocalStore(settings.resolved_store_folder())
     try:
         await claim_store(database, store, clock)

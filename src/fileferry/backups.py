@@ -19,7 +19,6 @@ import msgspec
 
 from fileferry.app import opened
 from fileferry.db import files, upkeep
-from fileferry.db.connections import path_of
 from fileferry.db.migration import NEWEST
 from fileferry.engine.engine import Engine
 from fileferry.errors import Unavailable
@@ -53,11 +52,12 @@ async def back_up(settings: Settings, to: Path) -> Record:
     more, and what is new, until each ready version is there whole. Raises SettingsError for a folder that has something
     in it and for a database of another schema, and Unavailable where the copy is not what the database says.
     """
+    database = _file_of(settings)
     _refuse_used(to)
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = settings.resolved_store_folder()
     for _round in range(_MOST_ROUNDS):
-        _copy_database(Path(path_of(settings.resolved_database_url())), to / _DATABASE)
+        _copy_database(database, to / _DATABASE)
         _copy_blobs(store, to)
         async with _opened_copy(settings, to) as engine:
             found = await engine.sweeper.scan(fix=False)
@@ -73,13 +73,22 @@ async def back_up(settings: Settings, to: Path) -> Record:
     return record
 
 
+def _file_of(settings: Settings) -> Path:
+    file = settings.resolved_database_file()
+    if file is None:
+        raise SettingsError(
+            "Copies are made of SQLite only: copy PostgreSQL with pg_dump, and then the store's folder."
+        )
+    return file
+
+
 async def restore(settings: Settings, source: Path) -> Record:
     """Put a copy where the settings say that database and blobs are, and read it again there; the copy stays as it is.
 
     Raises SettingsError for what is no whole copy, and for places that have something in them.
     """
     record = _record_of(source)
-    database, store = Path(path_of(settings.resolved_database_url())), settings.resolved_store_folder()
+    database, store = _file_of(settings), settings.resolved_store_folder()
     for folder in (database.parent, store):
         _refuse_used(folder)
     for folder in (database.parent, store):

@@ -18,7 +18,7 @@ from fileferry import bootstrap, memory
 from fileferry import settings as configuration
 from fileferry.app import at_work, examine, opened, prepare
 from fileferry.app import check as check
-from fileferry.db.database import holders_of
+from fileferry.db.opening import holders_of
 from fileferry.engine.files.sweeper import Findings
 from fileferry.errors import Unavailable
 from fileferry.logs import get_logger
@@ -170,7 +170,7 @@ def _beside_server() -> Settings:
     """Return the settings for a process beside a server or without one; raises Unavailable where it has its database for itself."""
     settings = configuration.load()
     configure_logging(settings)
-    holders = holders_of(settings.resolved_database_url())
+    holders = holders_of(settings)
     if holders == "one":
         raise Unavailable("The server has its database for itself, as it must on this disk: stop it first.")
     return _shared(settings) if holders == "several" else settings
@@ -182,7 +182,7 @@ async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
     Raises Unavailable where the server has its database for itself.
     """
     settings = _beside_server()
-    told = examine(settings)
-    await prepare(settings)
+    told, made = examine(settings), await prepare(settings)
+    told += [] if made is None else [f"The database was empty; its root key, shown this once: {made}"]
     async with opened(settings) as engine:
         return told, await engine.sweeper.scan(fix=fix)

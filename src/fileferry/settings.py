@@ -63,10 +63,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str | None = None
     """Public address of this service, for the URLs it hands out; without it the request's Host header decides."""
     database_url: str | None = None
-    """Default: SQLite in the data folder."""
+    """``sqlite:///PATH`` or ``postgresql://USER:PASSWORD@HOST:PORT/NAME``; default: SQLite in the data folder."""
     database_processes: Literal["auto", "one", "several"] = "auto"
     """How many processes may have the database open. `auto`: `one` on btrfs, where a full disk can end several, unless there are
     more workers; otherwise `several`. With `one`, doctor and backup of the database wait until the server has stopped."""
+    database_readers: int = 4
+    """How many connections to PostgreSQL each process has for reads that take longer, beside one for look-ups by key, one that
+    writes and one that listens. More help only where the database has cores to spare."""
+    database_statement_timeout: Duration = Duration(seconds=30)
+    """How long one statement may take on PostgreSQL. Longer than the slowest listing takes; shorter than clients wait."""
+    database_lock_timeout: Duration = Duration(seconds=10)
+    """How long a group of writes waits on PostgreSQL for those of other processes, and may itself be idle before it is undone: so
+    long does one that has frozen hold up the others."""
+    database_patience: Duration = Duration(seconds=10)
+    """How long a request waits for a PostgreSQL that is away, as during a restart or a failover, before it is answered 503."""
+    database_pooler: bool = False
+    """Whether a pooler such as pgbouncer, in transaction mode, is between this server and PostgreSQL: nothing is prepared then."""
+    database_listen_url: str | None = None
+    """Where to listen for notices when there is a pooler: the URL of PostgreSQL itself. Without it waiters look every 100 ms."""
     store: str | None = None
     """Where blobs live, ``file:///folder``; default: the data folder."""
     root_key: str | None = None
@@ -195,13 +209,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Return the SQLAlchemy URL in force; raise SettingsError for a database that is not supported."""
         if self.database_url is None:
             return f"sqlite:///{self.data.absolute() / 'fileferry.db'}"
-        if not self.database_url.startswith("sqlite:///"):
-            raise SettingsError("FILEFERRY_DATABASE_URL: only sqlite:///PATH is supported by this release.")
+        if not self.database_url.startswith(("sqlite:///", "postgresql://")):
+            raise SettingsError("FILEFERRY_DATABASE_URL: use sqlite:///PATH or postgresql://USER@HOST/NAME.")
         return self.database_url
 
-    def resolved_database_folder(self) -> Path:
-        """Return the folder that the database's file is in."""
-        return Path(self.resolved_database_url().removeprefix("sqlite:///")).parent
+    def resolved_database_file(self) -> Path | None:
+        """Return the file of the database; None where it is no file of this machine."""
+        url = self.resolved_database_url()
+        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
     def resolved_store_folder(self) -> Path:
         """Return the folder of the local blob store; raise SettingsError for a store that is not supported."""

@@ -9,6 +9,8 @@ import pytest
 from contract.every_route import ADMINISTRATION, FOLDERS, ROWS, Row, Scene
 from unit.service import Service
 
+pytestmark = pytest.mark.sqlite
+
 SIGNED_FLOW = {("get", "/v1/files/signed-url"), ("post", "/v1/files/{file_id}/attach")}
 EVERY: dict[tuple[str, str], Row] = {**ROWS, **FOLDERS, **ADMINISTRATION}
 WORKSPACE = "/file/v2/orgs/{organization_id}/workspaces/{workspace_id}/files"

@@ -22,6 +22,8 @@ from fileferry.blobs.local import LocalStore
 from fileferry.db.connections import Connections
 from support.live_server import LiveServer
 
+pytestmark = pytest.mark.sqlite
+
 MakeDisk = Callable[[str], LoopDisk]
 
 

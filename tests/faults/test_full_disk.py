@@ -16,6 +16,8 @@ from faults.disks import SmallDisk
 from faults.remains import blobs, doctor, has_swept, rows
 from faults.waiting import eventually
 
+pytestmark = pytest.mark.sqlite
+
 MIB = 1024 * 1024
 _DISK = 16 * MIB
 

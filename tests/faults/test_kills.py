@@ -12,6 +12,8 @@ from faults.killing import KillTrial
 from faults.proc import workers
 from faults.waiting import eventually, until_all_serve
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.mark.parametrize(("processes", "rounds"), [(1, 6), (2, 2)], ids=["one-process", "two-workers"])
 def test_a_killed_server_keeps_what_it_acknowledged_and_nothing_half_done(

@@ -12,6 +12,8 @@ from faults.disks import LoopDisk
 from faults.killing import EVERY_WAY, KillTrial
 from support.live_server import LiveServer
 
+pytestmark = pytest.mark.sqlite
+
 _CUTS = 3
 
 

@@ -16,7 +16,7 @@ from support.encrypted_zip import encrypted_zip
 from support.live_server import MakeServer
 from support.live_worker import LiveWorker
 
-pytestmark = pytest.mark.service("clamd")
+pytestmark = [pytest.mark.service("clamd"), pytest.mark.sqlite]
 
 # In real time: a server in a process of its own has a clock of its own.
 _QUICK = {"processing_lease": "2s", "sweep_interval": "1s"}

@@ -14,7 +14,7 @@ from typing import Protocol
 import httpx
 
 from fileferry.engine.access.keys import new_secret
-from support import fork_server
+from support import fork_server, postgresql
 from support.fork_server import Forked
 
 START_SECONDS = 90.0
@@ -35,6 +35,8 @@ class LiveServer:
         self._log = folder / "server.log"
         self.workers = workers
         self._settings = {"root_key": self.root_key, **(settings or {})}
+        if postgresql.is_chosen():
+            self._settings.setdefault("database_url", postgresql.new_database(prepared=True))
         self._process: Forked | None = None
         # Bound but never listening: Linux lets the server listen on the same port, and gives the port to nobody else.
         self._reservation = socket.socket()

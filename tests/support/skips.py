@@ -23,6 +23,8 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "haproxy": ("haproxy",),
     "nginx": ("nginx",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
+    "pgbouncer": ("pgbouncer",),
+    "postgresql": ("pg_ctlcluster",),
     "redis": ("redis-server",),
     "systemd": ("systemd-analyze",),
     "traefik": (_PROXIES / "traefik",),

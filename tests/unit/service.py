@@ -21,12 +21,13 @@ import httpx
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.events import SimpleEventEmitter
+from msgspec import structs
 
 from fileferry.app import create_app, opened, prepare
 from fileferry.blobs.local import LocalStore
 from fileferry.db import bookkeeping
-from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
+from fileferry.db.opening import open_database
 from fileferry.engine.engine import Engine
 from fileferry.engine.events import connections
 from fileferry.engine.events.deliveries import Deliveries
@@ -34,6 +35,7 @@ from fileferry.engine.files.sweeper import Findings
 from fileferry.settings import Settings, load
 from fileferry.web import zerocopy
 from fileferry.web.framework import Framework
+from support import postgresql
 
 ROOT_KEY = "ff_of_this_test_and_no_other"
 _registered: list[Litestar] = []
@@ -59,10 +61,7 @@ class Service:
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
         self._loop = asyncio.new_event_loop()
         self._handlers = logging.getLogger().handlers[:]
-        database = folder / "fileferry.db"
-        if not database.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            database.write_bytes(_empty_database())
+        self._place_database()
         self._run(prepare(self.settings, self.clock))
         self._run(self._keep_sweeper_away())
         self._state = State()
@@ -71,6 +70,22 @@ class Service:
         self._messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
         self._run(self._start())
+
+    def _place_database(self) -> None:
+        """Put a migrated database where the settings say that it is, unless it is there."""
+        if self.settings.database_url is not None:
+            return
+        self.data.mkdir(parents=True, exist_ok=True)
+        place = self.data / "fileferry.db"
+        if place.exists():
+            return
+        if not postgresql.is_chosen():
+            place.write_bytes(_empty_database())
+            return
+        told = self.data / "database.url"
+        if not told.exists():
+            told.write_text(postgresql.new_database(prepared=True))
+        self.settings = structs.replace(self.settings, database_url=told.read_text())
 
     def clock(self) -> datetime:
         """Tell the time of this service."""
@@ -220,7 +235,7 @@ class Service:
 
     async def _keep_sweeper_away(self) -> None:
         """Take the lease that the service's own sweeper would, so that nothing is swept but by a test's word."""
-        database = SqliteDatabase(self.settings.resolved_database_url())
+        database = open_database(self.settings)
         try:
             until = self.now + timedelta(days=36500)
             for name in ("sweeper", "webhooks"):

@@ -12,6 +12,8 @@ import pytest
 from unit.costs import Costs, counting
 from unit.service import Service
 
+pytestmark = pytest.mark.sqlite
+
 
 class Ceiling(NamedTuple):
     """The most that a request may have of each; fewer are welcome, and are then to be written here."""

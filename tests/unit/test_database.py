@@ -23,6 +23,8 @@ from fileferry.db.migration import NEWEST, migrate
 from fileferry.db.schema import metadata
 from unit.scratch import run_on, scratch_database
 
+pytestmark = pytest.mark.sqlite
+
 
 def prepare(conn: Connection) -> None:
     conn.execute(text("CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY)"))

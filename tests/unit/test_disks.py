@@ -22,6 +22,8 @@ from fileferry.disks.spare import Spare
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.settings import load
 
+pytestmark = pytest.mark.sqlite
+
 _MOUNTS = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 60 22 0:51 / /srv/my\040files rw,relatime - fuse.mergerfs a:b rw

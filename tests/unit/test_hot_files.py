@@ -44,6 +44,7 @@ def hot(service: Service, **parameters: str) -> dict[str, Any]:
     return file
 
 
+@pytest.mark.sqlite
 def test_nothing_is_read_while_nothing_was_written(service: Service, rows: list[str]) -> None:
     url = hot(service)["url"]
     rows.clear()
@@ -65,6 +66,7 @@ def test_from_memory_and_from_the_database_are_one_answer(service: Service) -> N
     assert told[0][1]["cache-control"] == "public, max-age=40"
 
 
+@pytest.mark.sqlite
 def test_other_writes_are_looked_past(service: Service, rows: list[str]) -> None:
     url = hot(service)["url"]
     service.upload(b"another", path="another")
@@ -135,6 +137,7 @@ def test_memory_is_bounded() -> None:
     assert found == ["token-0", *(f"token-{number}" for number in range(13, 20))]
 
 
+@pytest.mark.sqlite
 def test_what_another_process_does_counts_at_once(tmp_path: Path) -> None:
     serving = LiveServer(tmp_path)
     changing = LiveServer(tmp_path, {"root_key": serving.root_key})

@@ -25,6 +25,8 @@ from fileferry.engine.engine import Engine as Ferry
 from fileferry.model import Bound, Principal, Search
 from unit.service import ROOT_KEY, Service
 
+pytestmark = pytest.mark.sqlite
+
 Asking = Callable[[Ferry, Principal, dict[str, Any]], Coroutine[Any, Any, Any]]
 SORT = "USE TEMP B-TREE"
 OF_FILES = re.compile(r"SELECT .*FROM (files|versions)\b", re.DOTALL)

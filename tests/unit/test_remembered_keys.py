@@ -70,6 +70,7 @@ def upload(service: Service, secret: str) -> int:
     return service.request("POST", "/api/upload/a", key=secret, content=b"abc").status_code
 
 
+@pytest.mark.sqlite
 def test_what_another_process_changes_counts_at_the_next_request(service: Service) -> None:
     key_id, secret = key_of(service)
     change, end = changes(service, key_id)

@@ -23,6 +23,8 @@ from fileferry.db.connections import writer_engine
 from fileferry.settings import SettingsError, load
 from unit.service import Service
 
+pytestmark = pytest.mark.sqlite
+
 ROWS = Path(__file__).with_name("revision_0001.sql")
 STORE = "5370186c-a355-4470-9a41-d279888597a2"
 UPGRADED_AT = datetime(2030, 1, 1, 2, 0, 7, tzinfo=UTC)

@@ -23,6 +23,8 @@ from fileferry.db.writer import brief
 from fileferry.model import utc_now
 from unit.scratch import run_on, scratch_database
 
+pytestmark = pytest.mark.sqlite
+
 THINGS = Table(
     "things", MetaData(), Column("id", String(8), primary_key=True), Column("n", Integer), Column("at", Instant)
 )

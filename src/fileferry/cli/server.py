@@ -163,8 +163,8 @@ def _server_code() -> ModuleType:
 
 def _refuse_no_database(settings: Settings) -> None:
     # Only a server's first start makes a database: it is what shows the root key.
-    database = Path(settings.resolved_database_url().removeprefix("sqlite:///"))
-    if not database.exists():
+    database = settings.resolved_database_file()
+    if database is not None and not database.exists():
         fail(f"There is no database at {database}: name the server's folder with --data.", FAILED)
 
 

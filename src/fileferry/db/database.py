@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from fileferry.db.connections import FIRST_SHARED_BYTE, SHARED_BYTES, Connections, Opening, path_of
 from fileferry.db.failures import translated
+from fileferry.db.notices import Bell
 from fileferry.db.writer import Write, Writer
 from fileferry.disks.spare import Spare
 from fileferry.errors import Unavailable
@@ -53,6 +54,10 @@ class Database(Protocol):
 
     async def free(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like ``write``, for what ends things: on a full disk it may use what was set aside for that."""
+        ...
+
+    def bell(self) -> Bell:
+        """Return a bell that may ring when another process has written what somebody waits for: look by yourself in time, too."""
         ...
 
     async def close(self) -> None:
@@ -124,6 +129,10 @@ class SqliteDatabase:
         """Run ``fn`` as ``write`` does, with the reserve where the disk is full."""
         result: T = await self._writer.submit(Write(partial(_called, fn, args, kwargs), frees=True))
         return result
+
+    def bell(self) -> Bell:
+        """Return a bell that never rings: looking costs little here."""
+        return Bell()
 
     async def close(self) -> None:
         """Let the writer finish its queue, then close everything."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from fileferry.db.notices import tell
 from fileferry.db.schema import events, organizations
 from fileferry.db.statements import Kept
 from fileferry.model import Event
@@ -33,6 +34,7 @@ def append_all(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     for organization_id, count in Counter(row["organization_id"] for row in rows).items():
         last = _NUMBER.scalar(conn, {"organization": organization_id, "count": count})
         numbers[organization_id] = iter(range(last - count + 1, last + 1))
+    tell(conn)
     _INSERT.run_many(conn, [{**row, "number": next(numbers[row["organization_id"]])} for row in rows])
 
 

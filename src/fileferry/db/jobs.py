@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Boolean, Connection, and_, bindparam, delete, func, insert, or_, select, text, update
 
+from fileferry.db.notices import tell
 from fileferry.db.schema import Instant, jobs, versions
 from fileferry.db.statements import Kept
 from fileferry.model import Rules
@@ -55,6 +56,7 @@ def enqueue(
     conn: Connection, version_id: str, rules: Rules | None, now: datetime, metadata: dict[str, Any] | None = None
 ) -> None:
     """Let a version be judged, or scanned again."""
+    tell(conn)
     _INSERT.run(
         conn,
         {

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, text
 
 from fileferry.db.file_rows import CURRENT, RESTORABLE, living, read_all, restorable
+from fileferry.db.letters import lowered
 from fileferry.db.reach import EVERYTHING, Reach, of_files
 from fileferry.db.schema import files, versions
 from fileferry.model import Search, State, StoredFile
@@ -141,7 +142,7 @@ def _asked(workspace_id: str, asked: Search, now: datetime, reach: Reach) -> lis
     shown = restorable(now) if asked.deleted else living(now)
     conditions = [_in_workspace(workspace_id, reach), *shown, *of_files(reach)]
     if asked.name is not None:
-        conditions.append(files.c.name.icontains(asked.name, autoescape=True))
+        conditions.append(lowered(files.c.name).contains(asked.name.lower(), autoescape=True))
     for column, user in (
         (files.c.created_by, asked.created_by),
         (files.c.modified_by, asked.modified_by),

@@ -43,12 +43,12 @@ def migrate(url: str, *, alone: bool = False) -> None:
         with translated(), turn(path_of(url)):
             write_log_again(path_of(url) + "-wal")
         with translated(), engine.connect() as connection, connection.begin():
-            before = _revision(connection)
-            _refuse_foreign(connection, before, path_of(url))
+            before = revision(connection)
+            refuse_foreign(connection, before, path_of(url))
             if before is None:
-                _make(connection)
+                make(connection)
             elif before != NEWEST:
-                _upgrade(connection)
+                upgrade(connection)
                 _log.info("database_upgraded", before=before, after=NEWEST)
     finally:
         engine.dispose()
@@ -62,32 +62,35 @@ def _refuse_no_database(path: str) -> None:
             raise SettingsError(f"{path} is no database of fileferry: name another folder or FILEFERRY_DATABASE_URL.")
 
 
-def _refuse_foreign(connection: Connection, revision: str | None, path: str) -> None:
-    """Raise SettingsError for a database that no step of ours leads on from."""
+def refuse_foreign(connection: Connection, before: str | None, path: str) -> None:
+    """Raise SettingsError for a database that no step of ours leads on from; ``path`` is what it is called."""
     tables = inspect(connection).get_table_names()
-    if tables and (revision is None or "organizations" not in tables):
+    if tables and (before is None or "organizations" not in tables):
         raise SettingsError(f"{path} is no database of fileferry: name another folder or FILEFERRY_DATABASE_URL.")
-    if revision is not None and revision not in _KNOWN:
+    if before is not None and before not in _KNOWN:
         raise SettingsError(
-            f"{path} was upgraded by a newer fileferry, to schema {revision}; this one knows schemas up to {NEWEST}. "
+            f"{path} was upgraded by a newer fileferry, to schema {before}; this one knows schemas up to {NEWEST}. "
             "Run that version, or restore a backup from before the upgrade."
         )
 
 
-def _make(connection: Connection) -> None:
+def make(connection: Connection) -> None:
+    """Make all tables of an empty database."""
     metadata.create_all(connection, checkfirst=False)
     _steps.create(connection, checkfirst=False)
     connection.execute(_steps.insert().values(version_num=NEWEST))
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """Return the last step that was taken; None where there was none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return revision
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Take the steps that are left."""
     from alembic import command
     from alembic.config import Config
 

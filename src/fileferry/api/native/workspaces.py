@@ -23,7 +23,8 @@ from fileferry.web.requests import (
     parse_limit,
 )
 
-ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+# Without NUL, which not every database keeps.
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Kept = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 

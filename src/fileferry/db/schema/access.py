@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Table, UniqueConstraint
 
-from fileferry.db.schema.columns import Instant, metadata
+from fileferry.db.schema.columns import NUMBER, Instant, metadata, words
 
 organizations = Table(
     "organizations",
     metadata,
-    Column("id", String(36), primary_key=True),
-    Column("slug", String(64), nullable=False, unique=True),
-    Column("name", String(255), nullable=False),
+    Column("id", words(36), primary_key=True),
+    Column("slug", words(64), nullable=False, unique=True),
+    Column("name", words(255), nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     # What policy allows, as the model's Limits in JSON: together, and to each end user.
@@ -25,13 +25,13 @@ organizations = Table(
 workspaces = Table(
     "workspaces",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", words(36), primary_key=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
-    Column("name", String(255), nullable=False),
+    Column("name", words(255), nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("last_number", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
-    Column("keep_versions", Integer),
+    Column("keep_versions", NUMBER),
     # Seconds.
     Column("keep_versions_for", BigInteger),
     # How many files a listing has, so that it need not count them: living ones, and deleted ones that can be restored.
@@ -44,27 +44,27 @@ workspaces = Table(
 users = Table(
     "users",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", words(36), primary_key=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False, index=True),
-    Column("name", String(255), nullable=False),
-    Column("email", String(320)),
+    Column("name", words(255), nullable=False),
+    Column("email", words(320)),
 )
 
 keys = Table(
     "keys",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", words(36), primary_key=True),
     Column("organization_id", ForeignKey("organizations.id")),
-    Column("name", String(255), nullable=False),
-    Column("prefix", String(16), nullable=False),
-    Column("scopes", String(255), nullable=False),
+    Column("name", words(255), nullable=False),
+    Column("prefix", words(16), nullable=False),
+    Column("scopes", words(255), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
-    Column("user_id", String(36)),
+    Column("user_id", words(36)),
     Column("limits", JSON, nullable=False, server_default="{}"),
     # The folder that the key is confined to, and the end users that it may act for.
-    Column("path_prefix", String(1024)),
+    Column("path_prefix", words(1024)),
     Column("on_behalf_of", JSON(none_as_null=True)),
     Index("keys_by_organization", "organization_id", "id"),
 )
@@ -73,7 +73,7 @@ keys = Table(
 key_secrets = Table(
     "key_secrets",
     metadata,
-    Column("digest", String(64), primary_key=True),
+    Column("digest", words(64), primary_key=True),
     Column("key_id", ForeignKey("keys.id"), nullable=False, index=True),
     Column("expires_at", Instant),
 )
@@ -81,7 +81,7 @@ key_secrets = Table(
 signing_secrets = Table(
     "signing_secrets",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("secret", String(64), nullable=False),
+    Column("id", NUMBER, primary_key=True),
+    Column("secret", words(64), nullable=False),
     Column("created_at", Instant, nullable=False),
 )

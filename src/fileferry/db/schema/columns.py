@@ -9,10 +9,23 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, MetaData, TypeDecorator
+from sqlalchemy import BigInteger, Integer, MetaData, String, Text, TypeDecorator, text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+NUMBER = Integer().with_variant(BigInteger(), "postgresql")
+"""A whole number, of 63 bits and a sign on every database: SQLite gives ids by itself only to a column of this name."""
+
+
+def words(length: int | None = None) -> String:
+    """Return the type of a text, compared byte by byte. Its length is for its readers to know: no database checks it."""
+    return String(length).with_variant(Text(collation="C"), "postgresql")
+
+
+def where(condition: str) -> dict[str, Any]:
+    """Return the options of an index that has the rows of this condition only."""
+    return {"sqlite_where": text(condition)}
 
 
 class Instant(TypeDecorator[datetime]):

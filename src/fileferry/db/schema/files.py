@@ -9,32 +9,29 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
-    String,
     Table,
     UniqueConstraint,
     false,
-    text,
 )
 
-from fileferry.db.schema.columns import Instant, metadata
+from fileferry.db.schema.columns import NUMBER, Instant, metadata, where, words
 
 # Files that a listing shows: the condition must stand in a query in these words, or SQLite does not use the index.
-_LIVING = text("deleted_at IS NULL AND current_version_id IS NOT NULL")
+_LIVING = "deleted_at IS NULL AND current_version_id IS NOT NULL"
 
 files = Table(
     "files",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", words(36), primary_key=True),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
     Column("folder_id", ForeignKey("folders.id")),
-    Column("name", String(255), nullable=False),
-    Column("path", String(1024), nullable=False),
+    Column("name", words(255), nullable=False),
+    Column("path", words(1024), nullable=False),
     Column("owns_path", Boolean, nullable=False),
     # Null for a file whose first version is still to come: it keeps the path, and nobody sees it.
-    Column("current_version_id", String(36)),
+    Column("current_version_id", words(36)),
     Column("metadata", JSON, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("modified_at", Instant, nullable=False),
@@ -42,93 +39,71 @@ files = Table(
     Column("expires_at", Instant),
     Column("deleted_at", Instant),
     Column("restorable_until", Instant),
-    Column("created_by", String(36)),
-    Column("modified_by", String(36)),
-    Column("deleted_by", String(36)),
-    Column("end_user", String(255)),
+    Column("created_by", words(36)),
+    Column("modified_by", words(36)),
+    Column("deleted_by", words(36)),
+    Column("end_user", words(255)),
     # Its end user has deleted it, and a reference still holds it.
     Column("deleted_by_end_user", Boolean, nullable=False, server_default=false()),
     # A deleted or expired file gives its path free.
-    Index(
-        "files_by_owned_path",
-        "workspace_id",
-        "path",
-        unique=True,
-        sqlite_where=text("owns_path AND deleted_at IS NULL"),
-    ),
+    Index("files_by_owned_path", "workspace_id", "path", unique=True, **where("owns_path AND deleted_at IS NULL")),
     Index("files_by_path", "workspace_id", "path", "id"),
     Index("files_by_organization", "organization_id", "id"),
     Index("files_by_folder", "folder_id", "id"),
-    Index("files_by_expiry", "expires_at", sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")),
-    Index("files_by_deletion", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
-    Index("files_by_creation", "workspace_id", "created_at", "id", sqlite_where=_LIVING),
-    Index("files_by_change", "workspace_id", "modified_at", "id", sqlite_where=_LIVING),
-    Index(
-        "files_to_restore",
-        "workspace_id",
-        "deleted_at",
-        "id",
-        sqlite_where=text("restorable_until IS NOT NULL"),
-    ),
-    Index("files_to_purge", "restorable_until", sqlite_where=text("restorable_until IS NOT NULL")),
-    Index("files_to_come", "created_at", sqlite_where=text("current_version_id IS NULL")),
-    Index(
-        "files_by_end_user",
-        "organization_id",
-        "end_user",
-        "id",
-        sqlite_where=text("end_user IS NOT NULL"),
-    ),
+    Index("files_by_expiry", "expires_at", **where("expires_at IS NOT NULL AND deleted_at IS NULL")),
+    Index("files_by_deletion", "deleted_at", **where("deleted_at IS NOT NULL")),
+    Index("files_by_creation", "workspace_id", "created_at", "id", **where(_LIVING)),
+    Index("files_by_change", "workspace_id", "modified_at", "id", **where(_LIVING)),
+    Index("files_to_restore", "workspace_id", "deleted_at", "id", **where("restorable_until IS NOT NULL")),
+    Index("files_to_purge", "restorable_until", **where("restorable_until IS NOT NULL")),
+    Index("files_to_come", "created_at", **where("current_version_id IS NULL")),
+    Index("files_by_end_user", "organization_id", "end_user", "id", **where("end_user IS NOT NULL")),
 )
 
-_OLD = text("state = 'ready' AND superseded_at IS NOT NULL")
-_TO_RESCAN = text("state = 'ready' AND rescan_at IS NOT NULL")
-_OLD_WITH_EXPIRY = text("state = 'ready' AND superseded_at IS NOT NULL AND expires_at IS NOT NULL")
+_OLD = "state = 'ready' AND superseded_at IS NOT NULL"
+_TO_RESCAN = "state = 'ready' AND rescan_at IS NOT NULL"
+_OLD_WITH_EXPIRY = "state = 'ready' AND superseded_at IS NOT NULL AND expires_at IS NOT NULL"
 
 versions = Table(
     "versions",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", words(36), primary_key=True),
     Column("file_id", ForeignKey("files.id"), nullable=False),
     Column("number", BigInteger, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("reason", String(32)),
+    Column("state", words(16), nullable=False),
+    Column("reason", words(32)),
     Column("size", BigInteger, nullable=False),
-    Column("content_type", String(255), nullable=False),
-    Column("detected_type", String(255)),
-    Column("crc32c", String(8), nullable=False),
-    Column("sha256", String(64)),
-    Column("md5", String(32)),
+    Column("content_type", words(255), nullable=False),
+    Column("detected_type", words(255)),
+    Column("crc32c", words(8), nullable=False),
+    Column("sha256", words(64)),
+    Column("md5", words(32)),
     # Null where the bytes are in inline_bytes.
-    Column("blob_key", String(36), unique=True),
+    Column("blob_key", words(36), unique=True),
     # Where in the blob the bytes are, as [[offset, length], …]; null for the whole of it. In shared blobs: [[…, …, key], …].
     Column("extents", JSON(none_as_null=True)),
     # True until the bytes are known to be gone.
     Column("has_bytes", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("sequence", BigInteger, nullable=False, server_default="0"),
-    Column("created_by", String(36)),
+    Column("created_by", words(36)),
     Column("expires_at", Instant),
     # When a newer version took its place.
     Column("superseded_at", Instant),
     # That of the file, for the index.
-    Column("workspace_id", String(36)),
+    Column("workspace_id", words(36)),
     # Which key brought it.
-    Column("key_id", String(36)),
+    Column("key_id", words(36)),
     # What the scan came to, as the model's Scan in JSON; null until there was one.
     Column("scan", JSON(none_as_null=True)),
     Column("rescan_at", Instant),
     # How often more it may be fetched whole before it ends.
-    Column("fetches_left", Integer),
+    Column("fetches_left", NUMBER),
     Index("versions_of_file", "file_id", "sequence"),
-    Index("versions_to_rescan", "rescan_at", sqlite_where=_TO_RESCAN),
-    Index("versions_by_expiry", "expires_at", sqlite_where=_OLD_WITH_EXPIRY),
-    Index("versions_by_age", "workspace_id", "superseded_at", sqlite_where=_OLD),
-    Index(
-        "versions_to_free",
-        "state",
-        sqlite_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
-    ),
+    Index("versions_to_rescan", "rescan_at", **where(_TO_RESCAN)),
+    Index("versions_by_expiry", "expires_at", **where(_OLD_WITH_EXPIRY)),
+    Index("versions_by_age", "workspace_id", "superseded_at", **where(_OLD)),
+    Index("versions_to_free", "state", **where("has_bytes AND state IN ('expired', 'deleted', 'rejected')")),
 )
 
 inline_bytes = Table(
@@ -142,16 +117,16 @@ inline_bytes = Table(
 shared_blobs = Table(
     "shared_blobs",
     metadata,
-    Column("version_id", String(36), primary_key=True),
-    Column("blob_key", String(36), primary_key=True, index=True),
+    Column("version_id", words(36), primary_key=True),
+    Column("blob_key", words(36), primary_key=True, index=True),
 )
 
 folders = Table(
     "folders",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", words(36), primary_key=True),
     Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
-    Column("path", String(1024), nullable=False),
+    Column("path", words(1024), nullable=False),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("workspace_id", "path"),
 )
@@ -168,9 +143,9 @@ jobs = Table(
     # What the file's metadata is to be once the version takes the place of another.
     Column("metadata", JSON(none_as_null=True)),
     Column("run_at", Instant, nullable=False, index=True),
-    Column("holder", String(36)),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("last_error", String(255)),
+    Column("holder", words(36)),
+    Column("attempts", NUMBER, nullable=False, server_default="0"),
+    Column("last_error", words(255)),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -179,7 +154,7 @@ jobs = Table(
 usage = Table(
     "usage",
     metadata,
-    Column("subject", String(320), primary_key=True),
+    Column("subject", words(320), primary_key=True),
     Column("bytes", BigInteger, nullable=False),
     Column("files", BigInteger, nullable=False),
 )
@@ -189,7 +164,7 @@ references = Table(
     "file_references",
     metadata,
     Column("file_id", ForeignKey("files.id"), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("reference", String(255), primary_key=True),
+    Column("kind", words(16), primary_key=True),
+    Column("reference", words(255), primary_key=True),
     Column("created_at", Instant, nullable=False),
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, String, Table
+from sqlalchemy import Column, Table
 
-from fileferry.db.schema.columns import Instant, metadata
+from fileferry.db.schema.columns import Instant, metadata, words
 
 # Which store the blobs are in: one row, the id that the store carries too.
 stores = Table(
     "stores",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", words(36), primary_key=True),
     Column("created_at", Instant, nullable=False),
 )
 
@@ -18,7 +18,7 @@ stores = Table(
 leases = Table(
     "leases",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("holder", String(64), nullable=False),
+    Column("name", words(64), primary_key=True),
+    Column("holder", words(64), nullable=False),
     Column("until", Instant, nullable=False),
 )

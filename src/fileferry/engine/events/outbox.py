@@ -68,6 +68,7 @@ class Events:
         self._clock = clock
         self._bells: dict[str, set[asyncio.Event]] = {}
         self._tail: asyncio.Task[None] | None = None
+        self._told = database.bell()
         self._recent: deque[Event] = deque(maxlen=_REMEMBERED)
         self._floor = 0  # every event after this one, up to the position, is remembered
         self._position = 0
@@ -182,7 +183,7 @@ class Events:
         try:
             while self._bells and not self._is_closed:
                 fresh = await self._read_on()
-                await asyncio.sleep(0 if len(fresh) == _BATCH else POLL.total_seconds())
+                await self._told.wait(0 if len(fresh) == _BATCH else POLL.total_seconds())
         finally:
             self._tail = None
             self._recent.clear()

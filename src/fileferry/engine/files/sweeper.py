@@ -281,10 +281,10 @@ class Sweeper:
 def _free(settings: Settings) -> dict[str, int]:
     """Return how many bytes are free on the disks of the store and of the database."""
     found = {}
-    for name, folder in (
-        ("store", settings.resolved_store_folder()),
-        ("database", settings.resolved_database_folder()),
-    ):
+    file = settings.resolved_database_file()
+    for name, folder in (("store", settings.resolved_store_folder()), ("database", file and file.parent)):
+        if folder is None:
+            continue
         with contextlib.suppress(OSError):
             disk = os.statvfs(folder)
             found[name] = disk.f_bavail * disk.f_frsize

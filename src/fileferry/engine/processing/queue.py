@@ -57,6 +57,7 @@ class Processing:
         self._holder = str(uuid.uuid4())
         self._held: set[str] = set()
         self._has_claimed = False
+        self._told = database.bell()
         self._left = asyncio.Lock()
         self._found_away: str | None = None
         self._check_again_at = 0.0
@@ -79,7 +80,7 @@ class Processing:
                     await waiting.put(job)
                 idle = 0 if claimed else idle + 1
                 if not claimed:
-                    await asyncio.sleep(self._pause(idle))
+                    await self._told.wait(self._pause(idle))
 
     def _pause(self, idle: int) -> float:
         """Return how long to wait before looking again, after looking in vain ``idle`` times."""

@@ -17,7 +17,7 @@ class Room:
     Disks that say how much is free are asked; a quota does not say, so the ``spare`` must be there besides.
     """
 
-    def __init__(self, folders: Sequence[Path], reserve: int, spare: Spare) -> None:
+    def __init__(self, folders: Sequence[Path], reserve: int, spare: Spare | None = None) -> None:
         self._folders = [str(folder) for folder in folders]
         self._reserve = reserve
         self._spare = spare
@@ -33,5 +33,5 @@ class Room:
                 raise told(error, "A disk") from error
             if disk.f_bavail * disk.f_frsize < self._reserve + size:
                 raise InsufficientStorage()
-        if not self._spare.keep():
+        if self._spare is not None and not self._spare.keep():
             raise InsufficientStorage()

@@ -41,7 +41,9 @@ from fileferry.api import (
     workspaces,
 )
 from fileferry.api.reference import Description, ReferencePage
+from fileferry.blobs import s3
 from fileferry.blobs.local import LocalStore
+from fileferry.blobs.store import BlobStore
 from fileferry.db.connections import path_of
 from fileferry.db.database import SqliteDatabase, holders_of
 from fileferry.db.migration import migrate
@@ -189,7 +191,7 @@ def _on_signals(end: Callable[[], None]) -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Engine]:
     """Open an engine on a prepared database and the store, and close it in the end."""
-    store = LocalStore(settings.resolved_store_folder())
+    store = _store(settings)
     spare = _spare(settings)
     room = Room(_folders(settings), settings.min_free_space, spare)
     url = settings.resolved_database_url()
@@ -202,8 +204,28 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
         await engine.close()
 
 
+def _store(settings: Settings) -> BlobStore:
+    folder = settings.resolved_store_folder()
+    return LocalStore(folder) if folder is not None else _bucket(settings)
+
+
+def _bucket(settings: Settings) -> BlobStore:
+    try:
+        location = s3.parse(settings.store or "", settings.s3_region)
+    except ValueError as error:
+        raise SettingsError(f"FILEFERRY_STORE: {error}.") from error
+    if not settings.s3_access_key_id or not settings.s3_secret_access_key:
+        raise SettingsError("FILEFERRY_STORE: a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+    credentials = s3.Credentials(
+        settings.s3_access_key_id, settings.s3_secret_access_key, settings.s3_session_token or None
+    )
+    return s3.S3Store(s3.Client(location, credentials), location.prefix)
+
+
 def _folders(settings: Settings) -> list[Path]:
-    return list(dict.fromkeys([settings.resolved_store_folder(), settings.resolved_database_folder()]))
+    """Return the folders whose disks fill: that of the store, where it has one, and that of the database."""
+    folders = [settings.resolved_store_folder(), settings.resolved_database_folder()]
+    return list(dict.fromkeys(folder for folder in folders if folder is not None))
 
 
 def _spare(settings: Settings) -> Spare:
@@ -263,6 +285,8 @@ def check(settings: Settings) -> None:
     _refuse_weak(settings.root_key)
     egress.networks_of(settings)
     _scanner(settings)
+    if settings.resolved_store_folder() is None:
+        _bucket(settings)
 
 
 def _refuse_weak(root_key: str | None) -> None:
@@ -292,7 +316,7 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
     url, alone, spare = settings.resolved_database_url(), _is_alone(settings), _spare(settings)
     await asyncio.to_thread(migrate, url, alone=alone)
     database = SqliteDatabase(url, alone=alone, spare=spare)
-    store = LocalStore(settings.resolved_store_folder())
+    store = _store(settings)
     try:
         await claim_store(database, store, clock)
         return await install(database, settings, clock)

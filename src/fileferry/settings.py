@@ -14,6 +14,14 @@ from fileferry.errors import InvalidExpiry
 from fileferry.model import parse_duration, parse_size
 
 PREFIX = "FILEFERRY_"
+_ELSEWHERE = {
+    "s3_access_key_id": ("AWS_ACCESS_KEY_ID",),
+    "s3_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+    "s3_session_token": ("AWS_SESSION_TOKEN",),
+    "s3_region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+}
+"""Variables that many programs read, for settings whose own is not there."""
+_OWN_KEY = "FILEFERRY_S3_ACCESS_KEY_ID"
 
 
 class SettingsError(Exception):
@@ -47,7 +55,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many processes may have the database open. `auto`: `one` on btrfs, where a full disk can end several, unless there are
     more workers; otherwise `several`. With `one`, doctor and backup of the database wait until the server has stopped."""
     store: str | None = None
-    """Where blobs live, ``file:///folder``; default: the data folder."""
+    """Where blobs live: ``file:///folder``, or ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``, see the page on stores. Default:
+    the data folder."""
+    s3_access_key_id: str | None = None
+    """The access key of an S3 store; default: ``AWS_ACCESS_KEY_ID``."""
+    s3_secret_access_key: str | None = None
+    """Its secret; default: ``AWS_SECRET_ACCESS_KEY``."""
+    s3_session_token: str | None = None
+    """The token of a key that is good for a while only; default: ``AWS_SESSION_TOKEN``, with a key from there."""
+    s3_region: str | None = None
+    """The region of an S3 store whose URL names none; default: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else ``us-east-1``."""
     root_key: str | None = None
     """Fixes the first admin key, 24 random characters or more; without it one is made at first start and printed once."""
 
@@ -177,12 +194,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Return the folder that the database's file is in."""
         return Path(self.resolved_database_url().removeprefix("sqlite:///")).parent
 
-    def resolved_store_folder(self) -> Path:
-        """Return the folder of the local blob store; raise SettingsError for a store that is not supported."""
+    def resolved_store_folder(self) -> Path | None:
+        """Return the folder of the local blob store, None for a bucket; raise SettingsError for a store that is not supported."""
         if self.store is None:
             return self.data.absolute()
+        if self.store.startswith("s3://"):
+            return None
         if not self.store.startswith("file:///"):
-            raise SettingsError("FILEFERRY_STORE: only file:///FOLDER is supported by this release.")
+            raise SettingsError("FILEFERRY_STORE: only file:///FOLDER and s3://BUCKET are supported by this release.")
         return Path(self.store.removeprefix("file://"))
 
 
@@ -191,9 +210,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     kinds = get_type_hints(Settings)
     values = {}
     for name in Settings.__struct_fields__:
-        variable = PREFIX + name.upper()
-        if variable in environ:
-            values[name] = _convert(variable, environ[variable], kinds[name])
+        others = (
+            () if _OWN_KEY in environ and name != "s3_region" else _ELSEWHERE.get(name, ())
+        )  # no token of another key
+        for variable in (PREFIX + name.upper(), *others):
+            if variable in environ:
+                values[name] = _convert(variable, environ[variable], kinds[name])
+                break
     settings = Settings(**values)
     settings.resolved_database_url()
     settings.resolved_store_folder()

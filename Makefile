@@ -7,8 +7,8 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= $(shell echo $$((2 * $$(nproc))))
 PORT   ?= 8080
 
-# Where `make services` puts Node.js on a machine whose own is missing or too old, and where Debian has clamd.
-export PATH := $(CURDIR)/.services/nodejs/bin:$(PATH):/usr/sbin
+# Where `make services` puts S3 stores, and Node.js on a machine whose own is missing or too old, and where Debian has clamd.
+export PATH := $(CURDIR)/.services/nodejs/bin:$(CURDIR)/.services/stores/bin:$(PATH):/usr/sbin
 
 # Some images say so for the sake of their layers; here it would have every process compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE

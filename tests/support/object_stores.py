@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -14,6 +15,8 @@ from typing import Self
 
 import httpx
 import pytest
+
+from fileferry.blobs.s3 import Client, Credentials, parse
 
 START_SECONDS = 120.0
 _KEY, _SECRET = "a-key-for-tests", "a-secret-for-tests"
@@ -85,7 +88,7 @@ class ObjectStore:
 
 
 class SeaweedFS(ObjectStore):
-    """A store that holds to what S3 says; it makes a bucket that is not there."""
+    """A store that holds to what S3 says."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, 9)
@@ -98,6 +101,18 @@ class SeaweedFS(ObjectStore):
         off = ["-admin.ui=false", "-webdav=false", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         local = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-dir=.", "-s3.localSocket=./s3.sock"]
         return [_program("weed"), "mini", *local, *at, *off]
+
+    def start(self) -> None:
+        """Start it, with its bucket."""
+        super().start()
+        asyncio.run(self._make_bucket())
+
+    async def _make_bucket(self) -> None:
+        client = Client(parse(self.location("")), Credentials(self.key_id, self.secret))
+        try:
+            await client.ask("PUT", None, headers={"content-length": "0"}, accept=(409,))
+        finally:
+            await client.close()
 
 
 class Rclone(ObjectStore):

@@ -148,7 +148,7 @@ def test_the_place_of_a_bucket_is_read_from_the_setting(url: str, expected: tupl
     ],
 )
 def test_a_place_that_cannot_be_used_is_refused_before_anything_is_made(url: str) -> None:
-    with pytest.raises(ValueError, match="[a-z]"):
+    with pytest.raises(ValueError, match=r"[a-z]"):
         parse(url)
 
 

@@ -116,7 +116,7 @@ def test_a_bucket_of_another_database_and_a_wrong_secret_are_refused_in_one_sent
 ) -> None:
     taken = LiveServer(tmp_path, settings)
     wrong = LiveServer(tmp_path, {**settings, "s3_secret_access_key": "of-another-key"})
-    for server, sentence in ((taken, "files of another database"), (wrong, "secret does not belong")):
+    for server, sentence in ((taken, "belongs to another database"), (wrong, "secret does not belong")):
         with pytest.raises(RuntimeError, match=sentence):
             server.start()
         assert "of-another-key" not in server.log_text()

@@ -190,12 +190,6 @@ async def a_region_that_was_given_up_does_no_harm(store: BlobStore) -> None:
     _hold(await _read(store, key, 0, _LARGE) == content, "a region given up is overwritten")
 
 
-async def a_store_with_a_blob_is_not_empty(store: BlobStore) -> None:
-    """``is_empty`` is false from the moment that a blob is closed, whatever ``orphans`` passes over."""
-    await _kept(store, _SMALL)
-    _hold(not await store.is_empty(), "a store with a blob is not empty")
-
-
 async def an_identity_is_kept(store: BlobStore) -> None:
     """``identity`` returns what ``identify`` gave last."""
     for id in (str(uuid.uuid4()), str(uuid.uuid4())):
@@ -226,7 +220,6 @@ CHECKS: tuple[Check, ...] = (
     regions_make_a_blob_in_any_order,
     an_assembled_blob_takes_no_more,
     a_region_that_was_given_up_does_no_harm,
-    a_store_with_a_blob_is_not_empty,
     an_identity_is_kept,
     a_store_that_works_says_so,
 )

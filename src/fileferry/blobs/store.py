@@ -119,10 +119,6 @@ class BlobStore(Protocol):
         """Yield keys that hold bytes and that no writer claims, in any order and bounded memory; most of them have an owner."""
         ...
 
-    async def is_empty(self) -> bool:
-        """Return whether it holds no bytes of any blob that a writer has closed."""
-        ...
-
     async def identity(self) -> str | None:
         """Return the id that ``identify`` gave the store; None for a store that has none yet."""
         ...

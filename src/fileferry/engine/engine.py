@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import aclosing
 
 from sqlalchemy import Connection
 
@@ -130,15 +131,27 @@ async def claim_store(database: Database, store: BlobStore, clock: Clock) -> Non
         return
     if carried is None and not await database.read(upkeep.any_blob):
         carried = recorded or str(uuid.uuid4())
+        if recorded is None:
+            # Recorded first: of a start that ended in between, the next one knows that the store is to be this database's.
+            await database.write(bookkeeping.insert_store, carried, clock())
+            recorded = carried
         await store.identify(carried)
     if carried is None:
         raise SettingsError("The store is not the one that this database's files are in: is its disk mounted?")
-    if recorded is None and not await store.is_empty():
-        raise SettingsError("The store holds files of another database; use that one, or an empty one.")
-    if recorded not in (None, carried):
+    if recorded is None and not store.capabilities.grace and not await _is_empty(store):
+        raise SettingsError("The store holds files of another database; use that one, or an empty folder.")
+    # One whose claims nobody sees is another's even while it seems to be empty.
+    if recorded != carried and (recorded is not None or store.capabilities.grace):
         raise SettingsError("The store belongs to another database: check FILEFERRY_STORE and FILEFERRY_DATABASE_URL.")
     if recorded is None:
         await database.write(bookkeeping.insert_store, carried, clock())
+
+
+async def _is_empty(store: BlobStore) -> bool:
+    async with aclosing(store.orphans()) as keys:
+        async for _key in keys:
+            return False
+    return True
 
 
 async def install(database: Database, settings: Settings, clock: Clock) -> str | None:

@@ -154,11 +154,6 @@ class LocalStore:
                 yield key
         await self.run(self._drop_old_folders)
 
-    async def is_empty(self) -> bool:
-        """Look for a first key."""
-        async with contextlib.aclosing(self.orphans()) as keys:
-            return await anext(keys, None) is None
-
     async def identity(self) -> str | None:
         """Read the marker file."""
         return await self.run(read_marker, self._marker)

@@ -30,7 +30,7 @@ _FIRST_PAUSE = 0.1  # seconds; each further one may be twice as long
 _LONGEST_PAUSE = 3.0
 _TIMEOUTS = {"connect": 5.0, "read": 35.0, "write": 35.0, "pool": 35.0}  # seconds without any progress
 _IDLE_SECONDS = 20.0  # stores close a connection that nothing was asked on for some time; none was seen to before this
-_LARGEST_ANSWER = 4 * 1024 * 1024  # a listing of a thousand keys has some 400 KiB
+_LARGEST_ANSWER = 64 * 1024 * 1024  # a listing of a thousand keys has some 400 KiB, a list of a million pieces 16 MiB
 _RETRY_AFTER = 5  # seconds
 _IN_PASSING = frozenset({429, 500, 502, 503, 504})
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
@@ -240,12 +240,14 @@ def text_of(element: Element | None, name: str) -> str:
 async def _read(response: httpcore.Response) -> Answer:
     """Read an answer whole; one that is too long is no answer."""
     try:
-        body = b""
+        blocks: list[bytes] = []
+        size = 0
         async for block in response.aiter_stream():
-            body += block
-            if len(body) > _LARGEST_ANSWER:
+            blocks.append(block)
+            size += len(block)
+            if size > _LARGEST_ANSWER:
                 raise httpcore.RemoteProtocolError("the answer is too long")
-        return Answer(response.status, _fields(response), body)
+        return Answer(response.status, _fields(response), b"".join(blocks))
     finally:
         await response.aclose()
 

@@ -179,12 +179,19 @@ class Objects:
         return not answer.is_success
 
     async def _idle(self, key: str, upload_id: str, initiated: str) -> timedelta:
-        answer = await self._client.ask("GET", key, [("uploadId", upload_id)], accept=(404,))
-        now = _moment(answer)
-        page = parsed(answer.body)
-        parts = [] if page is None else page.findall("{*}Part")
-        moments = [_written(text_of(part, "LastModified"), now) for part in parts]
-        return now - max([*moments, _written(initiated, now)])
+        """Return how long ago the last part came, or where none has, the upload began."""
+        marker: list[tuple[str, str]] = []
+        latest: datetime | None = None
+        while True:
+            answer = await self._client.ask("GET", key, [("uploadId", upload_id), *marker], accept=(404,))
+            now, page = _moment(answer), parsed(answer.body)
+            parts = [] if page is None else page.findall("{*}Part")
+            moments = [_written(text_of(part, "LastModified"), now) for part in parts]
+            latest = max([latest or _written(initiated, now), *moments])
+            further = [("part-number-marker", text_of(page, "NextPartNumberMarker"))]
+            if text_of(page, "IsTruncated") != "true" or further == marker:
+                return now - latest
+            marker = further
 
     def _document(self, answer: Answer) -> Element:
         page = parsed(answer.body)

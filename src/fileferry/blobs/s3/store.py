@@ -154,11 +154,6 @@ class S3Store:
             yield key
         await self._give_up_abandoned()
 
-    async def is_empty(self) -> bool:
-        """Look for a first object of a blob."""
-        async with aclosing(self._objects.list(pieces.BLOBS)) as listed:
-            return await anext(listed, None) is None
-
     async def identity(self) -> str | None:
         """Read the object that names the store's database."""
         content = await self._objects.get(_IDENTITY)

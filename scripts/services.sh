@@ -18,6 +18,7 @@ need chromium chromium --version
 need clamav-daemon clamd --version
 need curl curl --version
 need nginx-light nginx -v
+need openssl openssl version
 need python3-venv python3 -c 'import ensurepip, venv'
 need redis-server redis-server --version
 need xfsprogs mkfs.xfs -V

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from fileferry.blobs.s3.objects import Objects
 from fileferry.blobs.store import BlobMissing
 from fileferry.errors import Unavailable
 from fileferry.model import new_id, utc_now
-from support.object_stores import ObjectStore
+from support.object_stores import ObjectStore, Rclone
 
 STORES = [pytest.param(name, marks=pytest.mark.service(name)) for name in ("seaweedfs", "rclone")]
 MIB = 1024 * 1024
@@ -95,6 +97,28 @@ def test_a_blob_of_several_parts_reads_back_from_anywhere(object_store: ObjectSt
         assert [found.key async for found in objects.list("blobs/")] == [f"blobs/{key}/whole"]
 
     on(object_store, use, part_size=5 * MIB)
+
+
+@pytest.mark.service("rclone")
+def test_a_store_behind_tls_is_believed_by_its_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = (tmp_path / "certificate.pem", tmp_path / "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-out", str(certificate[0]), "-keyout", str(certificate[1])]
+    subprocess.run([*command, *named, *files], check=True, capture_output=True)
+    content = os.urandom(6 * MIB)
+
+    async def trusted(store: S3Store, _: Objects) -> None:
+        assert await read(store, await kept(store, content), 0, len(content)) == content
+
+    async def refused(store: S3Store, _: Objects) -> None:
+        with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            await store.identity()
+
+    with Rclone(tmp_path, certificate) as store:
+        on(store, refused)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        on(store, trusted, part_size=5 * MIB)
 
 
 @pytest.mark.service("seaweedfs")

@@ -30,7 +30,10 @@ def settings(seaweedfs: SeaweedFS) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def on_bucket(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    live = LiveServer(tmp_path_factory.mktemp("bucket"), {"sweep_interval": "1s", "restore_window": "1s", **settings})
+    live = LiveServer(
+        tmp_path_factory.mktemp("bucket"),
+        {"sweep_interval": "1s", "restore_window": "1s", "log_level": "debug", **settings},
+    )
     try:
         live.start()
         yield live
@@ -102,6 +105,9 @@ def test_what_is_deleted_leaves_no_object_and_the_doctor_finds_nothing(
     # In real time: files at a path can be restored for a second.
     eventually(lambda: objects(settings) == [], "the bucket is empty")
     assert json.loads(on_bucket.run("doctor", "--json").stdout)["rows_without_bytes"] == []
+    log = on_bucket.log_text()
+    assert settings["s3_secret_access_key"] not in log
+    assert "Signature=" not in log
 
 
 @pytest.mark.parametrize("name", ["tus", "s3"])

@@ -82,7 +82,7 @@ class ObjectStore:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(self.endpoint, trust_env=False, timeout=5).status_code < 500
+            return httpx.get(self.endpoint, trust_env=False, timeout=5, verify=False).status_code < 500
         except httpx.TransportError:
             return False
 
@@ -116,16 +116,21 @@ class SeaweedFS(ObjectStore):
 
 
 class Rclone(ObjectStore):
-    """A store that keeps objects as files, and of what S3 promises only some."""
+    """A store that keeps objects as files, and of what S3 promises only some; with a ``certificate`` by TLS alone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: tuple[Path, Path] | None = None) -> None:
         super().__init__(folder, 1)
+        self._certificate = certificate
+        if certificate is not None:
+            self.endpoint = self.endpoint.replace("http:", "https:")
         (folder / "served" / "tests").mkdir(parents=True)
 
     @property
     def command(self) -> list[str]:
         """The command that runs it."""
         own = ["--config", "", "--auth-key", f"{_KEY},{_SECRET}"]
+        if self._certificate is not None:
+            own += ["--cert", str(self._certificate[0]), "--key", str(self._certificate[1])]
         return [_program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{self._ports[0]}", *own, "served"]
 
 

@@ -20,7 +20,7 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "curl": ("curl",),
     "nginx": ("nginx",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
-    "rclone": ("rclone",),
+    "rclone": ("rclone", "openssl"),
     "redis": ("redis-server",),
     "seaweedfs": ("weed",),
     "xfs": ("mkfs.xfs", "mkfs.ext4", "xfs_io", _LOOP_DEVICES),

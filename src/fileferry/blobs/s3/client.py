@@ -9,6 +9,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
+from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import certifi
@@ -31,6 +32,7 @@ _LONGEST_PAUSE = 3.0
 _TIMEOUTS = {"connect": 5.0, "read": 35.0, "write": 35.0, "pool": 35.0}  # seconds without any progress
 _IDLE_SECONDS = 20.0  # stores close a connection that nothing was asked on for some time; none was seen to before this
 _LARGEST_ANSWER = 64 * 1024 * 1024  # a listing of a thousand keys has some 400 KiB, a list of a million pieces 16 MiB
+_SMALL = 64 * 1024  # bytes, whose digests take less than handing them to a thread
 _RETRY_AFTER = 5  # seconds
 _IN_PASSING = frozenset({429, 500, 502, 503, 504})
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
@@ -115,7 +117,7 @@ class Client:
         A body goes with its MD5, which stores verify. Raises Unavailable with the reason for any other answer, and where none
         came; InsufficientStorage where the store is full.
         """
-        sums = await asyncio.to_thread(self._sums, body)
+        sums = self._sums(body) if len(body) < _SMALL else await asyncio.to_thread(self._sums, body)
 
         async def attempt() -> tuple[Answer, Answer]:
             response = await self._send(method, key, query, {**(headers or {}), **sums}, body)
@@ -187,22 +189,16 @@ class Client:
         written = query_string(query)
         named = {"host": where.host, **headers}
         payload = named.pop("x-amz-content-sha256")
-        sent = signed(self._credentials, where.region, method, path, written, named, payload, self._clock())
-        host, _, port = (
-            where.host.rpartition(":") if where.host[-1].isdigit() and ":" in where.host else (where.host, "", "")
+        signed_headers = signed(self._credentials, where.region, method, path, written, named, payload, self._clock())
+        parts = urlsplit(where.origin)
+        url = httpcore.URL(
+            scheme=where.scheme,
+            host=parts.hostname or "",
+            port=parts.port,
+            target=f"{path}?{written}" if written else path,
         )
-        request = httpcore.Request(
-            method,
-            httpcore.URL(
-                scheme=where.scheme,
-                host=host.strip("[]"),
-                port=int(port) if port else None,
-                target=f"{path}?{written}" if written else path,
-            ),
-            headers=list(sent.items()),
-            content=body,
-            extensions={"timeout": _TIMEOUTS},
-        )
+        told = list(signed_headers.items())
+        request = httpcore.Request(method, url, headers=told, content=body, extensions={"timeout": _TIMEOUTS})
         if self._pool is None:
             self._pool = _pool(where.scheme)
         return await self._pool.handle_async_request(request)
@@ -217,7 +213,7 @@ class Client:
 
     def _unavailable(self, reason: str) -> Unavailable:
         where = self._location
-        detail = f"The bucket {where.bucket} at {where.scheme}://{where.host} cannot be used: {reason.rstrip('.')}."
+        detail = f"The bucket {where.bucket} at {where.origin} cannot be used: {reason.rstrip('.')}."
         return Unavailable(detail, retry_after=_RETRY_AFTER)
 
 

@@ -9,25 +9,22 @@ import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
 import msgspec
-import structlog
 import uvicorn
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 
 from fileferry import memory
 from fileferry import settings as configuration
 from fileferry.api import (
     auth,
-    bodies,
     delivery,
+    description,
     direct,
     discovery,
     health,
@@ -40,8 +37,6 @@ from fileferry.api import (
     tus,
     workspaces,
 )
-from fileferry.api.reference import Description, ReferencePage
-from fileferry.blobs import s3
 from fileferry.blobs.local import LocalStore
 from fileferry.blobs.store import BlobStore
 from fileferry.db.connections import path_of
@@ -55,6 +50,7 @@ from fileferry.engine.events import egress
 from fileferry.engine.files.sweeper import Findings
 from fileferry.engine.receiving.room import Room
 from fileferry.errors import Unavailable
+from fileferry.logs import get_logger
 from fileferry.model import Clock, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
@@ -64,6 +60,7 @@ from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.connections import Connection
 from fileferry.web.dates import Dated
 from fileferry.web.express import Express
+from fileferry.web.framework import Framework
 from fileferry.web.head_requests import HeadRequests
 from fileferry.web.lingering import Lingering
 from fileferry.web.rates import RateHeaders
@@ -77,7 +74,7 @@ _MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when 
 _LEAST_SPARE = 1024 * 1024  # a deletion takes some tens of KiB of the log, until that begins anew
 _SPARE_SHARE = 16
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Application:
@@ -99,7 +96,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
                 with _on_signals(engine.events.end):
                     yield
 
-    application = Litestar(
+    application = Framework(
         route_handlers=[
             health.router,
             presigned.router,
@@ -124,14 +121,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         before_request=identities.spell,
         before_send=[waiting.tell_applied, caching.keep_private],
         logging_config=None,
-        openapi_config=OpenAPIConfig(
-            title="fileferry",
-            version=version("fileferry"),
-            description="Hand files to other systems by URL.",
-            openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, before_request=_described),
-            render_plugins=[ReferencePage(), Description()],
-            use_handler_docstrings=True,
-        ),
+        openapi_config=description.configured([protocol.render_error for protocol in dispatch.PROTOCOLS]),
     )
     answering = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
     return Telemetry(Dated(Lingering(answering), clock))
@@ -142,11 +132,6 @@ def create_served_app() -> Application:
     application = create_app()
     memory.collect_rarely()
     return application
-
-
-async def _described(request: AnyRequest) -> None:
-    """Make the API's description when it is first asked for, in a thread: that takes longer than all the rest of a start."""
-    await asyncio.to_thread(lambda: bodies.describe(request.app.openapi_schema))
 
 
 def _engine_of(state: State) -> Engine:
@@ -210,6 +195,8 @@ def _store(settings: Settings) -> BlobStore:
 
 
 def _bucket(settings: Settings) -> BlobStore:
+    from fileferry.blobs import s3  # loaded where it is used only, as it speaks HTTP
+
     try:
         location = s3.parse(settings.store or "", settings.s3_region)
     except ValueError as error:

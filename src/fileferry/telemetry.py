@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
+from fileferry.logs import get_logger, structlog
 from fileferry.settings import Settings
 
 Message = MutableMapping[str, Any]
@@ -42,7 +42,7 @@ _FOLDER = "fileferry-metrics-"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - each start makes a folder of its own there
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
-_log = structlog.get_logger("fileferry.access")
+_log = get_logger("fileferry.access")
 
 REQUESTS = Counter("fileferry_requests_total", "HTTP requests.", ["method", "route", "status"])
 SECONDS = Histogram("fileferry_request_seconds", "Time to answer HTTP requests.", ["method", "route"])

@@ -20,7 +20,10 @@ import pytest
 from relay import Relay
 from shell import Shell
 
+from fileferry.cli import files
+from fileferry.client.transfers import manner
 from fileferry.client.transfers.journal import state_folder
+from fileferry.client.waiting import LONGEST_WAIT
 from support.live_server import LiveServer
 
 
@@ -30,6 +33,11 @@ def nobody() -> Iterator[str]:
     with socket.socket() as reservation:
         reservation.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{reservation.getsockname()[1]}"
+
+
+def test_put_says_of_the_client_what_is_so() -> None:
+    said = files.PARALLEL, files.MOST_PARALLEL, files.MULTIPART_THRESHOLD, files.LONGEST_WAIT
+    assert said == (manner.PARALLEL, manner.MOST_PARALLEL, manner.MULTIPART_THRESHOLD, LONGEST_WAIT)
 
 
 def test_put_prints_the_url_alone(shell: Shell) -> None:

@@ -1,5 +1,5 @@
 """The long form of `unit/test_words.py`: a hundred thousand requests that are almost right, or as many as SOAK_WORDS says, and
-the fields that the longest words cost most in.
+the fields that the longest words cost most in. And that of `unit/test_description.py`: many more requests for each operation.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from unit import words
+from unit.description import contradictions
 from unit.mutations import mutations
 from unit.service import Service
 from unit.words import LARGE, LARGE_HEADER, MOST_TOLD, Stage
@@ -20,6 +21,7 @@ from unit.words import LARGE, LARGE_HEADER, MOST_TOLD, Stage
 _REQUESTS = int(os.environ.get("SOAK_WORDS", "100000"))
 _SEED = int(os.environ.get("SOAK_SEED", str(time.time_ns())))
 _ROUND = 500
+_OF_EACH_OPERATION = 100
 
 
 @pytest.mark.soak
@@ -39,6 +41,19 @@ def test_no_request_that_is_almost_right_costs_much_or_fails_here(
         print(f"\n{_REQUESTS} mutated requests, seed {_SEED}: {len(failed)} failed or took too long; the slowest:")
         print("\n".join(told for _, told in slowest))
     assert not failed, "\n".join(failed[:50])
+
+
+@pytest.mark.soak
+def test_no_answer_contradicts_the_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service = Service(tmp_path, log_level="error")
+    try:
+        document = service.request("GET", "/docs/openapi.json").json()
+        sent, found = contradictions(service, document, _OF_EACH_OPERATION)
+    finally:
+        service.close()
+    with capsys.disabled():
+        print(f"\n{sent} requests made from the document: {len(found)} answers contradict it")
+    assert not found, "\n".join(found[:50])
 
 
 @pytest.mark.soak

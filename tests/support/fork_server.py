@@ -32,15 +32,13 @@ import uvicorn._subprocess
 from support.tls import share_one_context
 
 PRELOADED = (
-    "alembic.command",
     "anyio._backends._asyncio",
     "encodings.utf_8_sig",
     "fileferry.app",
-    "fileferry.cli",
+    "fileferry.cli.files",
+    "fileferry.cli.server",
     "fileferry.client",
-    "fileferry.db.migration",
-    "litestar.plugins.attrs",
-    "litestar.plugins.pydantic",
+    "fileferry.engine.events.connections",
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",

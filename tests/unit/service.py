@@ -28,15 +28,16 @@ from fileferry.db import bookkeeping
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import migrate
 from fileferry.engine.engine import Engine
-from fileferry.engine.events import egress
+from fileferry.engine.events import connections
 from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.files.sweeper import Findings
 from fileferry.settings import Settings, load
 from fileferry.web import zerocopy
+from fileferry.web.framework import Framework
 
 ROOT_KEY = "ff_of_this_test_and_no_other"
 _registered: list[Litestar] = []
-_trusting = functools.cache(egress._trusting)  # reading all certificates takes longer than most tests
+_trusting = functools.cache(connections.trusting)  # reading all certificates takes longer than most tests
 
 
 class Answer(NamedTuple):
@@ -65,7 +66,7 @@ class Service:
         self._run(prepare(self.settings, self.clock))
         self._run(self._keep_sweeper_away())
         self._state = State()
-        with mock.patch("fileferry.app.Litestar", functools.partial(_routed, self._state)):
+        with mock.patch("fileferry.app.Framework", functools.partial(_routed, self._state)):
             self._app: Any = create_app(self.settings, self.clock)
         self._messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
@@ -214,7 +215,7 @@ class Service:
         return engine
 
     def _run(self, awaited: Any) -> Any:
-        with mock.patch.object(egress, "_trusting", _trusting):
+        with mock.patch.object(connections, "trusting", _trusting):
             return self._loop.run_until_complete(awaited)
 
     async def _keep_sweeper_away(self) -> None:
@@ -269,7 +270,7 @@ def _routed(state: State, **options: Any) -> Litestar:
     if not _registered:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            _registered.append(Litestar(**options))
+            _registered.append(Framework(**options))
     application = copy.copy(_registered[0])
     application.state = state
     application.event_emitter = SimpleEventEmitter(listeners=[])

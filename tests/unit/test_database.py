@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from fileferry.db.connections import writer_engine
 from fileferry.db.database import SqliteDatabase
@@ -98,14 +101,56 @@ def test_a_cancelled_write_is_whole_or_not_at_all(tmp_path: Path) -> None:
     run_on(tmp_path, prepare, use)
 
 
+def upgrade(connection: Connection) -> None:
+    """Take every step from nothing, as no server does any more."""
+    configuration = Config()
+    configuration.set_main_option("script_location", "fileferry.db:migrations")
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, "head")
+
+
 def test_the_migrations_make_the_schema(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/test.db"
-    migrate(url)
-    engine = writer_engine(url)
-    with engine.connect() as connection:
+    engine = writer_engine(f"sqlite:///{tmp_path}/test.db")
+    with engine.connect() as connection, connection.begin():
+        upgrade(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+def made_of(database: Path) -> dict[str, set[str]]:
+    """Return what each table and each index is made of, in any order: a step adds a column at the end."""
+    connection = sqlite3.connect(database)
+    rows = connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    connection.close()
+    return {
+        name: {" ".join(piece.strip(" \t\n()").split()) for piece in sql.partition("(")[2].split(",")}
+        for name, sql in rows
+    }
+
+
+def test_a_new_database_is_made_as_the_migrations_would_make_it(tmp_path: Path) -> None:
+    engine = writer_engine(f"sqlite:///{tmp_path}/upgraded.db")
+    with engine.connect() as connection, connection.begin():
+        upgrade(connection)
+    engine.dispose()
+    migrate(f"sqlite:///{tmp_path}/new.db")
+    new, upgraded = made_of(tmp_path / "new.db"), made_of(tmp_path / "upgraded.db")
+    assert new == upgraded
+    assert sum(map(len, new.values())) > 200  # the pieces are there
+    engine = writer_engine(f"sqlite:///{tmp_path}/new.db")
+    with engine.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == NEWEST
+    engine.dispose()
+
+
+def test_a_database_with_tables_of_others_is_no_new_one(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "other.db")
+    connection.execute("CREATE TABLE files (id INTEGER)")
+    connection.close()
+    with pytest.raises(OperationalError, match="already exists"):
+        migrate(f"sqlite:///{tmp_path}/other.db")
+    assert made_of(tmp_path / "other.db") == {"files": {"id INTEGER"}}
 
 
 def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
@@ -128,11 +173,11 @@ def test_the_newest_migration_is_known_without_alembic() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
 
 
-def test_a_database_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
+def test_alembic_is_needed_by_an_old_database_only(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
-    migrate(url)
     program = (
         f"import sys; from fileferry.db.migration import migrate; migrate({url!r}); print('alembic' in sys.modules)"
     )
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert finished.stdout == "False\n"
+    for _ in ("new", "up to date"):
+        finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert finished.stdout == "False\n"

@@ -6,6 +6,7 @@ import base64
 import threading
 import time
 from collections.abc import Sequence
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,7 +16,7 @@ from fileferry.engine.receiving import extents
 from fileferry.engine.receiving.extents import BYTES_OF_EACH, MOST_EXTENTS, joined
 from fileferry.errors import TooManyPieces
 from fileferry.model import Extent
-from fileferry.wire import azure
+from fileferry.wire import azure, s3
 from unit.service import Service
 
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -142,15 +143,27 @@ def test_metadata_is_judged_before_others_wait_for_it(service: Service, monkeypa
         assert service.request(method, path, json=body).json()["code"] == "invalid_metadata"
 
 
-def test_a_list_is_read_beside_the_loop(service: Service, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_block(service, url, 1, b"ab")
+@pytest.mark.parametrize("protocol", [azure, s3], ids=["blocks", "parts"])
+def test_a_list_is_read_beside_the_loop(
+    service: Service, url: str, monkeypatch: pytest.MonkeyPatch, protocol: ModuleType
+) -> None:
     threads = []
 
     def parse(body: bytes) -> object:
         threads.append(threading.current_thread())
         return parse_list(body)
 
-    parse_list = azure._parse_list
-    monkeypatch.setattr(azure, "_parse_list", parse)
-    assert put_list(service, url, [1]).status_code == 201
+    parse_list = protocol._parse_list
+    monkeypatch.setattr(protocol, "_parse_list", parse)
+    if protocol is azure:
+        put_block(service, url, 1, b"ab")
+        assert put_list(service, url, [1]).status_code == 201
+    else:
+        upload_id = url.split("/")[2]
+        query = {**_query(url), "uploadId": upload_id}
+        part = service.request("PUT", url, params={**query, "partNumber": "1"}, content=b"ab")
+        listed = f"<Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part>"
+        body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>"
+        assert service.request("POST", url, params=query, content=body).status_code == 200
     assert threads != [threading.current_thread()], "50,000 blocks take a tenth of a second"
+    assert threads

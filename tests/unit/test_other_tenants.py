@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from unit.service import ROOT_KEY, Service
+from unit.words import Stage
 
 PLACE = "/file/v2/orgs/{}/workspaces/default/files"
 JSON = {"Accept": "application/json"}
@@ -89,6 +94,105 @@ def test_a_confined_key_is_told_the_names_of_users_and_its_own_but_of_no_other_k
         "unnamed": {"id": bare["id"], "name": None, "email": None},
     }
     assert ours.author_of("in/unnamed")["name"] == "of the secret project", "an administrator is told"
+
+
+def test_each_organization_has_the_ids_of_users_for_itself(ours: Tenant, theirs: Tenant) -> None:
+    user_id = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c6d"
+    for tenant, name in ((theirs, "Ada"), (ours, "Eve")):
+        key = tenant.make_key(name="k", scopes=["upload"], user={"id": user_id, "name": name})
+        assert key["user_id"] == user_id
+        tenant.put("a", key["key"])
+    ours.make_key(name="k", scopes=["upload"], user={"id": user_id.upper(), "name": "Grace"})
+    assert ours.author_of("a") == {"id": user_id, "name": "Grace", "email": None}
+    assert theirs.author_of("a") == {"id": user_id, "name": "Ada", "email": None}
+
+
+def test_a_user_of_an_earlier_release_is_known_by_its_id_and_only_there(ours: Tenant, theirs: Tenant) -> None:
+    user_id = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c6d"
+    key = theirs.make_key(name="k", scopes=["upload"], user={"id": user_id, "name": "Ada"})
+    theirs.put("a", key["key"])
+    with sqlite3.connect(theirs.service.data / "fileferry.db") as database:
+        database.execute("UPDATE users SET id = ?", (user_id,))  # as it was written
+    database.close()
+    assert theirs.author_of("a")["name"] == "Ada"
+    mine = ours.make_key(name="k", scopes=["upload"], user={"id": user_id, "name": "Eve"})
+    ours.put("a", mine["key"])
+    theirs.make_key(name="k", scopes=["upload"], user={"id": user_id, "name": "Grace"})
+    assert (ours.author_of("a")["name"], theirs.author_of("a")["name"]) == ("Eve", "Grace")
+
+
+def test_only_a_root_key_fixes_the_id_of_a_workspace(ours: Tenant, theirs: Tenant) -> None:
+    taken = theirs.ask("POST", "/api/workspaces", json={"name": "w"})["id"]
+    free = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c6d"
+    answers = [
+        ours.service.request("POST", "/api/workspaces", key=ours.admin, json={"name": "v", "id": id})
+        for id in (taken, free)
+    ]
+    assert [answer.status_code for answer in answers] == [403, 403]
+    made = ours.ask(
+        "POST", "/api/workspaces", key=ROOT_KEY, params={"organization": "ours"}, json={"name": "v", "id": free}
+    )
+    assert made["id"] == free
+
+
+_UNKNOWN = "01b8dac5-b7e8-7fa5-8891-f07fa9588441"
+_NAMED_IN_BODIES: tuple[tuple[str, str, Callable[[dict[str, str]], dict[str, Any]]], ...] = (
+    ("POST", "/api/uploads", lambda ids: {"name": "a", "folder": ids["folder_id"]}),
+    ("POST", "/api/uploads", lambda ids: {"file": ids["file_id"]}),
+    ("POST", "/api/uploads", lambda ids: {"path": "a", "workspace": ids["workspace_id"]}),
+    ("POST", "/v1/files/confirm-upload", lambda ids: {"ids": [ids["file_id"]]}),
+    ("GET", "/api/files?workspace={workspace_id}", lambda _ids: {}),
+    ("GET", "/api/events?file={file_id}", lambda _ids: {}),
+    ("GET", "/api/folders?workspace={workspace_id}", lambda _ids: {}),
+    ("GET", "/api/files?organization={organization_id}", lambda _ids: {}),
+)
+
+
+def test_what_another_organization_has_is_as_unknown_as_what_is_not_there(ours: Tenant) -> None:
+    stage = Stage(ours.service)  # of the default organization
+    theirs = stage.path_values() | {"path": "folder/a.svg"}
+    (workspace,) = ours.service.request("GET", "/api/workspaces").json()["workspaces"]
+    theirs |= dict.fromkeys(("workspace_id", "id_or_name"), workspace["id"])
+    own = dict.fromkeys(("organization_id", "id_or_slug"), ours.slug)
+    document = ours.service.request("GET", "/docs/openapi.json").json()
+
+    def told(method: str, path: str, ids: dict[str, str], body: Any) -> tuple[int, str]:
+        target = path.format_map(ids)
+        headers = [
+            (b"x-api-key", ours.admin.encode()),
+            (b"content-type", b"application/json"),
+            (b"accept", b"application/json"),
+        ]
+        if path.startswith("/v1/files/{file_id}/"):
+            headers.append((b"user-id", b"u"))
+        answer = ours.service.ask_raw(method, target.encode(), headers, json.dumps(body).encode() if body else b"")
+        text = answer.body.decode(errors="replace")
+        for id in sorted(ids.values(), key=len, reverse=True):
+            text = text.replace(id, "ID") if len(id) > 16 else text
+        return answer.status, re.sub(r'"(request_id|trace_id|timestamp)":"[^"]*"', "", text)
+
+    calls = []
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if "{" in path and not path.startswith(("/f/", "/u/", "/d/", "/api/upload/")):
+                content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+                name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+                body = document["components"]["schemas"][name]["examples"][0] if name else {}
+                calls.append((method.upper(), path, lambda _ids, body=body: body))
+    nowhere = {
+        name: "nothing/a.svg" if "path" in name else "7" if value.isdigit() else _UNKNOWN
+        for name, value in theirs.items()
+    }
+    assert len(calls) > 50
+    for at in (own, {}):
+        for method, path, body in (*calls, *_NAMED_IN_BODIES):
+            if at and not ("{organization_id}" in path or "{id_or_slug}" in path):
+                continue
+            if at and set(re.findall(r"{(\w+)}", path)) <= set(own) | {"path", "file_path"}:
+                continue  # it is about what is ours
+            foreign, unknown = (told(method, path, ids | at, body(ids)) for ids in (theirs, nowhere))
+            assert foreign == unknown, (method, path)
+            assert foreign[0] >= 400 or "organization" not in path, (method, path, foreign)
 
 
 def events_of(tenant: Tenant, after: str = "0", key: str | None = None) -> dict[str, Any]:

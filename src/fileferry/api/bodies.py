@@ -44,6 +44,11 @@ def takes(schemas: Mapping[str, Mapping[str, Any]], names: frozenset[str] = froz
     return WithBody
 
 
+def taken() -> frozenset[type]:
+    """Return the kinds of JSON bodies that handlers take."""
+    return frozenset(_described)
+
+
 def describe(document: OpenAPI) -> None:
     """Add the schemas of every JSON body that some handler takes to the document."""
     _, schemas = msgspec.json.schema_components(list(_described), ref_template=_REFERENCE)

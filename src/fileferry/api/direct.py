@@ -15,7 +15,7 @@ from fileferry.api.bodies import BINARY, takes
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Hasher
 from fileferry.engine.receiving.uploads import NewFile
-from fileferry.errors import InvalidParameter, MissingFile, UnsupportedType
+from fileferry.errors import InvalidMetadata, InvalidParameter, MissingFile, UnsupportedType
 from fileferry.model import Principal, StoredFile, clean_name, format_optional_time, format_time
 from fileferry.telemetry import request_id
 from fileferry.web import problems
@@ -37,6 +37,7 @@ from fileferry.web.requests import (
     parse_limit,
     parse_metadata,
     public_url,
+    read_json,
     refuse_encoded,
     small_body_of,
 )
@@ -52,6 +53,7 @@ _FIELDS = (
     "delete_after_first_complete_fetch",
     "metadata",
 )
+_LONGEST_METADATA = 1024 * 1024  # with blanks, which do not count in the end
 _BLANKS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f"
 _DATA_URL = re.compile(r"data:([^,]*?)(?:;base64)?,", re.IGNORECASE)
 
@@ -85,6 +87,9 @@ class DirectPage(msgspec.Struct):
     next_cursor: str | None
 
 
+_NO_METADATA = msgspec.Raw(b"null")
+
+
 class _JsonUpload(msgspec.Struct, forbid_unknown_fields=True):
     filename: str | None = None
     content_type: str | None = None
@@ -93,7 +98,7 @@ class _JsonUpload(msgspec.Struct, forbid_unknown_fields=True):
     expires_at: str | None = None
     expires_after_fetches: int | None = None
     delete_after_first_complete_fetch: bool | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: msgspec.Raw = _NO_METADATA
 
 
 def render_error(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -197,7 +202,7 @@ async def _receive_json(request: AnyRequest, engine: Engine, principal: Principa
     envelope = Hasher(declared)
     envelope.update([body])
     envelope.verify(declared)
-    asked = decode_json(body, _JsonUpload)
+    asked = await read_json(body, _JsonUpload)
     content, stated_type = _decode_base64(asked.base64)
     if not asked.filename:
         raise MissingFile("A JSON upload needs filename and base64.")
@@ -205,7 +210,7 @@ async def _receive_json(request: AnyRequest, engine: Engine, principal: Principa
         path=clean_name(asked.filename),
         at_path=False,
         content_type=asked.content_type or stated_type,
-        metadata=asked.metadata or {},
+        metadata=_metadata(asked.metadata),
         expires_in=parse_expires_in(asked.expires_in),
         expires_at=parse_expires_at(asked.expires_at),
         fetches=parse_fetches(asked.expires_after_fetches, asked.delete_after_first_complete_fetch),
@@ -215,6 +220,13 @@ async def _receive_json(request: AnyRequest, engine: Engine, principal: Principa
     async with engine.uploads.receive(principal, size=len(content), allowed=allowed) as incoming:
         await incoming.write(content)
         return (await incoming.finish(new)).stored
+
+
+def _metadata(raw: msgspec.Raw) -> dict[str, Any]:
+    """Return metadata as they came in JSON; raises InvalidParameter, and InvalidMetadata before many objects are made of them."""
+    if len(raw) > _LONGEST_METADATA:
+        raise InvalidMetadata()
+    return {} if raw == _NO_METADATA else decode_json(bytes(raw), dict[str, Any])
 
 
 def _decode_base64(text: str | None) -> tuple[bytes, str | None]:

@@ -77,7 +77,7 @@ class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
     ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=_MOST_FILES)]
 
 
-class FolderObject(msgspec.Struct, rename="camel"):
+class PresignedFolder(msgspec.Struct, rename="camel"):
     """A folder."""
 
     id: str
@@ -86,10 +86,10 @@ class FolderObject(msgspec.Struct, rename="camel"):
     created_at: str
 
 
-class FolderPage(msgspec.Struct, rename="camel"):
+class PresignedFolderPage(msgspec.Struct, rename="camel"):
     """A page of folders, by path."""
 
-    folders: list[FolderObject]
+    folders: list[PresignedFolder]
     next_cursor: str | None
 
 
@@ -147,7 +147,7 @@ class Confirmed(msgspec.Struct):
 
 
 @post("/folders", operation_class=takes_json(NamedFolder))
-async def create_folder(request: AnyRequest, engine: Engine, principal: Principal) -> FolderObject:
+async def create_folder(request: AnyRequest, engine: Engine, principal: Principal) -> PresignedFolder:
     """Make a folder; the same name again answers the same folder."""
     asked = await json_body(request, engine, Scope.UPLOAD, NamedFolder)
     return folder_object(await engine.folders.create(principal, asked.name))
@@ -156,11 +156,11 @@ async def create_folder(request: AnyRequest, engine: Engine, principal: Principa
 @get("/folders")
 async def list_folders(
     engine: Engine, principal: Principal, cursor: Cursor = "", limit: str | None = None
-) -> FolderPage:
+) -> PresignedFolderPage:
     """List folders by path."""
     after = decode_cursor(cursor, 1)
     found, further = await engine.folders.list(principal, None, after[0] if after else "", parse_limit(limit))
-    return FolderPage([folder_object(folder) for folder in found], encode_cursor(further) if further else None)
+    return PresignedFolderPage([folder_object(folder) for folder in found], encode_cursor(further) if further else None)
 
 
 @delete("/folders/{folder_id:str}")
@@ -205,9 +205,9 @@ async def list_files(
     return Response(PresignedPage(files, encode_cursor(page.next_cursor) if page.next_cursor else None))
 
 
-def folder_object(folder: Folder) -> FolderObject:
+def folder_object(folder: Folder) -> PresignedFolder:
     """Return a folder as this flow shows it."""
-    return FolderObject(folder.id, folder.path.rpartition("/")[2], folder.path, format_time(folder.created_at))
+    return PresignedFolder(folder.id, folder.path.rpartition("/")[2], folder.path, format_time(folder.created_at))
 
 
 def presigned_file(request: AnyRequest, engine: Engine, stored: StoredFile) -> PresignedFile:

@@ -96,7 +96,7 @@ class SignedUrl(msgspec.Struct):
     file_url: str
 
 
-class ListedFile(msgspec.Struct):
+class SignedListedFile(msgspec.Struct):
     """A file of a list."""
 
     file_id: str
@@ -106,7 +106,7 @@ class ListedFile(msgspec.Struct):
 class ListedFiles(msgspec.Struct):
     """A page of ``limit`` files of the user's, newest first; ``total`` counts those of all pages."""
 
-    files: list[ListedFile]
+    files: list[SignedListedFile]
     limit: int
     page: int
     total: int
@@ -250,7 +250,7 @@ async def list_files(engine: Engine, principal: Principal, page: str | None, lim
     """List the files of the user."""
     number, size = _page(page, limit)
     found = await engine.end_users.list(principal, (number - 1) * size, size)
-    files = [ListedFile(stored.file.id, stored.file.name) for stored in found.items]
+    files = [SignedListedFile(stored.file.id, stored.file.name) for stored in found.items]
     return ListedFiles(files, size, number, found.total)
 
 

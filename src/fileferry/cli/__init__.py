@@ -1,5 +1,7 @@
 """The ``fileferry`` command: puts the commands of this package together. What they do is in their own modules.
 
+Each is loaded when it is asked for: a server would keep in memory what ``put`` needs, and ``put`` wait for all the others.
+
 Exit status: 0 done; 1 failed for good; 2 used wrongly; 75 failed for now, the same command may succeed later; 130
 interrupted. Results go to stdout, everything said about them to stderr.
 """
@@ -7,16 +9,70 @@ interrupted. Results go to stdout, everything said about them to stderr.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from fileferry.cli import events, files, folders, keys, organizations, server, versions, webhooks, workspaces
+_PLACES = {
+    "put": "files",
+    "get": "files",
+    "ls": "files",
+    "rm": "files",
+    "mv": "versions",
+    "versions": "versions",
+    "restore": "versions",
+    "events": "events",
+    "serve": "server",
+    "worker": "server",
+    "doctor": "server",
+    "folders": "folders",
+    "workspaces": "workspaces",
+    "keys": "keys",
+    "orgs": "organizations",
+    "webhooks": "webhooks",
+}
+"""The module of each command: it has a function of that name, or an ``app`` of commands below it."""
+
+
+class _Commands(Mapping[str, Any]):
+    def __getitem__(self, name: str) -> Any:
+        return _command(name, _PLACES[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands()  # type: ignore[assignment]
+
+
+@cache
+def _command(name: str, place: str) -> Any:
+    module = import_module(f"fileferry.cli.{place}")
+    holder = typer.Typer(pretty_exceptions_enable=False)
+    if group := getattr(module, "app", None):
+        holder.add_typer(group, name=name)
+    else:
+        command = getattr(module, name)
+        # Paragraphs without their line breaks, which are the source's and not the terminal's.
+        paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+        holder.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(command)
+    return typer.main.get_group(holder).commands[name]
+
 
 app = typer.Typer(
     name="fileferry",
+    cls=_Group,
     help="Hand files to other systems by URL.",
     epilog=(
         "Exit status: 0 done, 1 failed for good, 2 used wrongly, 75 failed for now (may succeed later), "
@@ -26,13 +82,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-
-def _add(*commands: Callable[..., Any]) -> None:
-    for command in commands:
-        # Paragraphs without their line breaks, which are the source's and not the terminal's.
-        paragraphs = (inspect.getdoc(command) or "").split("\n\n")
-        app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,15 +98,6 @@ def options(
     ] = False,
 ) -> None:
     """Take the options of the command itself."""
-
-
-_add(files.put, files.get, files.ls, files.rm, versions.mv, versions.versions, versions.restore, events.events)
-app.add_typer(folders.app, name="folders")
-app.add_typer(workspaces.app, name="workspaces")
-app.add_typer(keys.app, name="keys")
-app.add_typer(organizations.app, name="orgs")
-app.add_typer(webhooks.app, name="webhooks")
-_add(server.serve, server.worker, server.doctor)
 
 
 def main() -> None:

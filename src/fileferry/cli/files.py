@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -16,12 +16,16 @@ from fileferry.cli.folders import folder_id_of
 from fileferry.cli.meter import metered
 from fileferry.cli.places import Org, file_place_of, is_folder, place_of, target_place
 from fileferry.cli.session import FAILED, Json, Key, Url, fail, json_line, moment_text, note, printable, session
-from fileferry.client import Client, File, TimedOut
-from fileferry.client.transfers.downloads import label_of, part_of
-from fileferry.client.transfers.journal import state_folder
-from fileferry.client.transfers.manner import MOST_PARALLEL, MULTIPART_THRESHOLD, PARALLEL
-from fileferry.client.waiting import LONGEST_WAIT
 from fileferry.errors import InvalidExpiry
+
+if TYPE_CHECKING:
+    from fileferry.client import Client, File
+
+# The client's own, which help is not to wait for: tests/client/test_cli.py holds that they are the same.
+MULTIPART_THRESHOLD = 64 * 1024 * 1024
+PARALLEL = 4
+MOST_PARALLEL = 64
+LONGEST_WAIT = 60.0
 
 
 def _size(text: str | int) -> int:
@@ -252,6 +256,8 @@ def rm(
 def _see_ready(client: Client, file: File, wait: float, org: str | None) -> None:
     """Return once a file is ready; raise TimedOut when it is not after ``wait`` seconds, and fail when it is rejected."""
     if file.is_under_way and wait <= LONGEST_WAIT:
+        from fileferry.client import TimedOut
+
         raise TimedOut(f"{file.name} was uploaded, and is not ready after {wait:g} s.")
     if file.is_under_way:
         file = client.wait(file, file.version_id, timeout=wait - LONGEST_WAIT, organization=org)
@@ -271,6 +277,8 @@ def _found(file: File) -> str:
 
 
 def _keeps_state() -> bool:
+    from fileferry.client.transfers.journal import state_folder
+
     folder = state_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -297,6 +305,8 @@ def _metadata(given: list[str]) -> dict[str, Any] | None:
 
 def _name_of(client: Client, source: File | str, organization: str | None) -> str:
     """Return the bare name of what is downloaded, so that no server chooses a folder of ours."""
+    from fileferry.client import File
+
     if isinstance(source, str) and "://" in source:
         path = unquote(urlsplit(source).path)
     else:
@@ -311,6 +321,8 @@ def _name_of(client: Client, source: File | str, organization: str | None) -> st
 
 def _refuse_taken(destination: Path) -> None:
     """Fail where a name that the uploader chose would replace something; what an earlier download left goes on."""
+    from fileferry.client.transfers.downloads import label_of, part_of
+
     part, label = part_of(destination), label_of(destination)
     is_other = os.path.lexists(part) and not (label.is_file() and part.is_file())
     if os.path.lexists(destination) or is_other or any(path.is_symlink() for path in (part, label)):

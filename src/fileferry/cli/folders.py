@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, printable, session
-from fileferry.client import Client
+
+if TYPE_CHECKING:
+    from fileferry.client import Client
 
 app = typer.Typer(help="Make, list and remove folders.", no_args_is_help=True, pretty_exceptions_enable=False)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fileferry.cli.limits import LIFTED, Changes, of_files, of_rates, print_limits, takes_limits
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, note, printable, session
-from fileferry.client import UNCHANGED, ApiKey
+
+if TYPE_CHECKING:
+    from fileferry.client import ApiKey
 
 app = typer.Typer(
     help="Make, list, change and revoke API keys.",
@@ -100,6 +102,8 @@ def update(
     key: Key = None,
 ) -> None:
     """Change what a key may do, at once, and print it."""
+    from fileferry.client import UNCHANGED
+
     folder = UNCHANGED if path_prefix is None else None if path_prefix == LIFTED else path_prefix
     users = None if on_behalf_of == [LIFTED] else on_behalf_of or UNCHANGED
     with session(url, key) as client:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fileferry.cli.session import note
-from fileferry.client.nouns.limits import Usage
+
+if TYPE_CHECKING:
+    from fileferry.client.nouns.limits import Usage
 
 LIFTED = "none"
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fileferry.cli.session import printable
-from fileferry.client.transfers.parts import Progress
+
+if TYPE_CHECKING:
+    from fileferry.client.transfers.parts import Progress
 
 
 @contextlib.contextmanager

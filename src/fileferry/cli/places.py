@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fileferry.client import Client, WorkspaceFiles
+if TYPE_CHECKING:
+    from fileferry.client import Client, WorkspaceFiles
+
 
 _PLACE = re.compile(r"([^:/]+):/(?!/)(.*)", re.DOTALL)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -55,6 +54,8 @@ def worker(data: Data = None) -> None:
 
     Any number may run; what one that dies was at is taken up by the others.
     """
+    import asyncio
+
     from fileferry import app
 
     with _usable_settings(data) as settings:
@@ -73,6 +74,8 @@ def doctor(
 
     Exit status 1 when they differ and --fix was not given.
     """
+    import asyncio
+
     import msgspec
 
     from fileferry import app

@@ -9,13 +9,16 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from fileferry.absent import absent
 from fileferry.cli.outage import Outage
-from fileferry.client import Client, RetryPolicy
 from fileferry.errors import FerryError, Forbidden, Retry
+
+if TYPE_CHECKING:
+    from fileferry.client import Client
 
 FAILED = 1
 MISUSED = 2
@@ -38,6 +41,11 @@ def session(url: str | None, key: str | None, patience: float = 0.0) -> Iterator
 
     A server that cannot be reached is tried again for ``patience`` seconds without progress.
     """
+    # Loaded here: help and a server, which need no client, do not wait for it and do not keep it. Nor is the command loaded
+    # that httpx brings with it.
+    with absent("pygments", "rich"):
+        from fileferry.client import Client, RetryPolicy
+
     outage = Outage(note)
     retries = RetryPolicy(outage=patience, on_outage=outage.lasts, on_wait=outage.waits)
     try:

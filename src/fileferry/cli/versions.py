@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fileferry.cli.places import Org, Place, file_place_of, is_folder, place_of
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, printable, session
-from fileferry.client import Client, File
+
+if TYPE_CHECKING:
+    from fileferry.client import Client, File
 
 Source = Annotated[
     str, typer.Argument(metavar="ID|WORKSPACE:/PATH", help="A file's id, or its path in a workspace (id or name).")

@@ -11,7 +11,6 @@ import typer
 
 from fileferry.cli.places import Org
 from fileferry.cli.session import Json, Key, Url, json_line, moment_text, note, printable, session
-from fileferry.client import UNCHANGED
 
 app = typer.Typer(help="Have events posted to a URL.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -65,6 +64,8 @@ def update(
     key: Key = None,
 ) -> None:
     """Change where events go and which; disable a webhook, or enable it again."""
+    from fileferry.client import UNCHANGED
+
     with session(url, key) as client:
         client.webhooks(organization=org).update(
             webhook_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ _BY_ID_OR_SLUG = KeptRecord(
     select(*COLUMNS).where(or_(organizations.c.id == _NAMED, organizations.c.slug == _NAMED)), organization_of
 )
 _DEFAULT = KeptRecord(select(*COLUMNS).where(organizations.c.is_default).limit(1), organization_of)
+_LONGEST_ID = 36
 DEFAULT_ID = select(organizations.c.id).where(organizations.c.is_default).limit(1).scalar_subquery()
 """The organization that a root key acts in unless told otherwise, in a query."""
 
@@ -60,20 +62,15 @@ def update_organization(conn: Connection, organization_id: str, **limits: Limits
     conn.execute(update(organizations).where(organizations.c.id == organization_id).values(**values))
 
 
-def insert_user(conn: Connection, user: User) -> None:
-    """Add a user."""
-    conn.execute(insert(users), {name: getattr(user, name) for name in User.__struct_fields__})
-
-
-def find_user(conn: Connection, user_id: str) -> User | None:
-    """Return a user by id."""
-    row = conn.execute(select(*users.c).where(users.c.id == user_id)).first()
-    return None if row is None else User(*row)
-
-
-def update_user(conn: Connection, user: User) -> None:
-    """Change a user's name and email."""
-    conn.execute(users.update().where(users.c.id == user.id).values(name=user.name, email=user.email))
+def put_user(conn: Connection, user: User) -> None:
+    """Add a user of an organization, or change the name and email of the one that it knows by this id."""
+    said = {"name": user.name, "email": user.email}
+    of_organization = users.c.organization_id == user.organization_id
+    known = users.c.id.in_([user.id, _row_of(user.organization_id, user.id)])
+    if conn.execute(users.update().where(of_organization, known).values(said)).rowcount:
+        return
+    row = {"id": _row_of(user.organization_id, user.id), "organization_id": user.organization_id, **said}
+    conn.execute(insert(users), row)
 
 
 def list_users(conn: Connection, organization_id: str, ids: Iterable[str], only_key: str | None) -> list[User]:
@@ -82,9 +79,21 @@ def list_users(conn: Connection, organization_id: str, ids: Iterable[str], only_
     A root key is of every organization. With ``only_key`` no other key is named. Ids are what a client said, and may be any.
     """
     wanted = list(ids)
-    named = select(*users.c).where(users.c.organization_id == organization_id, users.c.id.in_(wanted))
+    by_row = {_row_of(organization_id, id): id for id in wanted}
+    in_rows = users.c.id.in_([*wanted, *by_row])
+    named = select(*users.c).where(users.c.organization_id == organization_id, in_rows)
     of_organization = or_(keys.c.organization_id == organization_id, keys.c.organization_id.is_(None))
     bare = select(keys.c.id, keys.c.organization_id, keys.c.name).where(of_organization, keys.c.id.in_(wanted))
     if only_key is not None:
         bare = bare.where(keys.c.id == only_key)
-    return [User(*row) for query in (named, bare) for row in conn.execute(query)]
+    found = [User(*row) for query in (named, bare) for row in conn.execute(query)]
+    return [msgspec.structs.replace(user, id=by_row.get(user.id, user.id)) for user in found]
+
+
+def _row_of(organization_id: str | None, user_id: str) -> str:
+    """Return the primary key of a user: clients choose their ids, so that each organization has all of them for itself.
+
+    It is none of a client's own, which are UUIDs. Earlier releases took the id itself.
+    """
+    digest = hashlib.sha256(f"{organization_id}/{user_id}".encode()).hexdigest()
+    return f"={digest[: _LONGEST_ID - 1]}"

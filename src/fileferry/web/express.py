@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 from litestar import Litestar, Request, Response
-from litestar.datastructures import Headers, State
+from litestar.datastructures import Headers, MultiDict, State
 from litestar.enums import MediaType
 from litestar.handlers import HTTPRouteHandler
 from litestar.utils.helpers import get_enum_string_value
@@ -39,11 +39,15 @@ Authenticate = Callable[[AnyRequest, Engine], Awaitable[Principal]]
 
 
 class _Request(Request[Any, Any, Any]):
-    """The framework's, which makes its headers and its state once, not each time that it is asked for them."""
+    """The framework's, which makes its headers, its query and its state once, not each time that it is asked for them."""
 
     @functools.cached_property
     def headers(self) -> Headers:
         return Headers.from_scope(self.scope)
+
+    @functools.cached_property
+    def query_params(self) -> MultiDict[Any]:
+        return super().query_params
 
     @functools.cached_property
     def state(self) -> State:
@@ -73,7 +77,11 @@ class _Way:
         content = data if answer is None else answer.content
         status = (None if answer is None else answer.status_code) or self.handler.status_code
         media_type = (None if answer is None else answer.media_type) or self.media_type
-        if status in _BODILESS or media_type.startswith("text/") or not isinstance(content, msgspec.Struct | bytes):
+        if (
+            status in _BODILESS
+            or media_type.startswith("text/")
+            or not isinstance(content, msgspec.Struct | dict | bytes)
+        ):
             return None
         body = content if isinstance(content, bytes) else msgspec.json.encode(content)
         fields = {} if answer is None else {name.lower(): value for name, value in answer.headers.items()}

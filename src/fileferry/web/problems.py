@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Response
 from litestar.exceptions import (
     HTTPException,
@@ -16,17 +18,29 @@ from litestar.exceptions import (
 )
 
 from fileferry.errors import BadRequest, FerryError, InternalError, InvalidParameter, MethodNotAllowed, NotFound
+from fileferry.logs import get_logger
 from fileferry.telemetry import request_id
 from fileferry.web.requests import AnyRequest
 
 MEDIA_TYPE = "application/problem+json"
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
+_is_logged: ContextVar[bool] = ContextVar("is_logged", default=True)
+
+
+@contextlib.contextmanager
+def unlogged() -> Iterator[None]:
+    """Log no error within: none of them happened, they are examples."""
+    token = _is_logged.set(False)
+    try:
+        yield
+    finally:
+        _is_logged.reset(token)
 
 
 def known(error: Exception) -> FerryError:
     """Return the error of our catalogue that ``error`` is; what cannot be told apart is logged and is an InternalError."""
     if isinstance(error, FerryError):
-        if error.status >= 500:
+        if error.status >= 500 and _is_logged.get():
             _log.error("request_failed", code=error.code, detail=error.detail, exc_info=error.__cause__)
         return error
     if isinstance(error, NotFoundException):

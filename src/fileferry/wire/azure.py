@@ -5,7 +5,6 @@ Source: the Azure Storage REST API reference, operations of those names. Any ``x
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,7 +37,7 @@ from fileferry.web.framing import file_bytes, refuse_framed, refuse_range
 from fileferry.web.requests import AnyRequest, content_length, refuse_encoded, small_body_of
 from fileferry.wire import envelope, plain, stated_types
 from fileferry.wire.chunks import refuse_numbered
-from fileferry.wire.xml_lists import TooManyTags, parse_list
+from fileferry.wire.xml_lists import TooManyTags, beside, parse_list
 
 _LARGEST_BLOCK = 4000 * 1024 * 1024
 _LONGEST_ID = 64
@@ -116,8 +115,7 @@ async def _put_block_list(request: AnyRequest, engine: Engine, upload: Upload) -
     hasher = Hasher({Algorithm.MD5, *declared})
     hasher.update([body])
     hasher.verify(declared)
-    # A long list takes a tenth of a second, in which others go on.
-    listed = await asyncio.to_thread(_parse_list, body)
+    listed = await beside(_parse_list, body)
     await _refuse_unmet(request, engine, upload)
     received = await engine.blocks.commit(upload, listed, blob_md5, content_type)
     # Of the list, not of the blob: clients hold it against what they sent.

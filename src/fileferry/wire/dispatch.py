@@ -32,7 +32,7 @@ class WireProtocol(Protocol):
 
 
 # The first that knows a request answers it; the last knows every one.
-_PROTOCOLS: tuple[WireProtocol, ...] = (forms, azure, tus, rufh, s3, gcs, plain)
+PROTOCOLS: tuple[WireProtocol, ...] = (forms, azure, tus, rufh, s3, gcs, plain)
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
 
 
@@ -78,4 +78,4 @@ router = Router("/", route_handlers=[preflight, upload], exception_handlers={Exc
 
 
 def _protocol(request: AnyRequest) -> WireProtocol:
-    return next(protocol for protocol in _PROTOCOLS if protocol.is_spoken(request))
+    return next(protocol for protocol in PROTOCOLS if protocol.is_spoken(request))

@@ -35,7 +35,7 @@ from fileferry.web.requests import AnyRequest, base_url, content_length, refuse_
 from fileferry.wire import stated_types
 from fileferry.wire.checksums import UnknownChecksum, amz_checksums, object_checksums, refuse_unknown
 from fileferry.wire.gcs_object import declared_hashes, hashes_field, location_of
-from fileferry.wire.xml_lists import TooManyTags, parse_list
+from fileferry.wire.xml_lists import TooManyTags, beside, parse_list
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _LARGEST_LIST = 4 * 1024 * 1024
@@ -166,7 +166,7 @@ async def _list_parts(request: AnyRequest, engine: Engine, upload: Upload) -> Re
 
 async def _complete(request: AnyRequest, engine: Engine, upload: Upload) -> Response[bytes]:
     body = await small_body_of(request, _LARGEST_LIST, engine.settings.body_idle_timeout)
-    listed = _parse_list(body)
+    listed = await beside(_parse_list, body)
     declared = object_checksums(request.headers)
     parts = {part.number: part for part in await engine.tickets.parts(upload)}
     await engine.tickets.receive_parts(upload, listed, declared)

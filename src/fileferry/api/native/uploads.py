@@ -94,7 +94,7 @@ class UploadCompletion(msgspec.Struct, forbid_unknown_fields=True):
     parts: list[UploadedPart] | None = None
 
 
-@post(["/upload", "/upload/{path:path}"], operation_class=takes({"*/*": BINARY}), opt=EXPRESS)
+@post(["/upload", "/upload/{path:path}"], operation_class=takes({"application/octet-stream": BINARY}), opt=EXPRESS)
 async def hand_off(
     request: AnyRequest,
     engine: Engine,
@@ -115,7 +115,7 @@ async def hand_off(
 @route(
     ["/upload", "/upload/{path:path}"],
     http_method=[HttpMethod.PUT],
-    operation_class=takes({"*/*": BINARY}),
+    operation_class=takes({"application/octet-stream": BINARY}),
     opt=EXPRESS,
 )
 async def put_at_path(

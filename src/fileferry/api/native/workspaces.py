@@ -49,7 +49,7 @@ class WorkspacePage(msgspec.Struct):
 
 
 class NewWorkspace(msgspec.Struct, forbid_unknown_fields=True):
-    """What to make a workspace of; ``id`` fixes its UUID, ``keep_versions_for`` is a duration such as ``30d``."""
+    """What to make a workspace of; ``id`` fixes its UUID, for a root key; ``keep_versions_for`` is a duration such as ``30d``."""
 
     name: str
     id: str | None = None

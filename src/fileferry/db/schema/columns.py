@@ -1,4 +1,8 @@
-"""What tables are made of: their register, and the type of their times."""
+"""What tables are made of: their register, and the type of their times.
+
+Which rows an index has is said once, as ``sqlite_where``: the same said to another database would load what SQLAlchemy knows of
+that (2 MiB for PostgreSQL), so whoever opens one takes it over into its options of the index.
+"""
 
 from __future__ import annotations
 

@@ -69,6 +69,6 @@ deliveries = Table(
     Column("created_at", Instant, nullable=False, index=True),
     UniqueConstraint("webhook_id", "event_id"),
     Index("deliveries_of_webhook", "webhook_id", "number", unique=True),
-    Index("deliveries_pending", "webhook_id", "next_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
-    Index("deliveries_in_order", "webhook_id", "file_id", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    Index("deliveries_pending", "webhook_id", "next_at", sqlite_where=_PENDING),
+    Index("deliveries_in_order", "webhook_id", "file_id", "id", sqlite_where=_PENDING),
 )

@@ -55,22 +55,20 @@ files = Table(
         "path",
         unique=True,
         sqlite_where=text("owns_path AND deleted_at IS NULL"),
-        postgresql_where=text("owns_path AND deleted_at IS NULL"),
     ),
     Index("files_by_path", "workspace_id", "path", "id"),
     Index("files_by_organization", "organization_id", "id"),
     Index("files_by_folder", "folder_id", "id"),
     Index("files_by_expiry", "expires_at", sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")),
     Index("files_by_deletion", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
-    Index("files_by_creation", "workspace_id", "created_at", "id", sqlite_where=_LIVING, postgresql_where=_LIVING),
-    Index("files_by_change", "workspace_id", "modified_at", "id", sqlite_where=_LIVING, postgresql_where=_LIVING),
+    Index("files_by_creation", "workspace_id", "created_at", "id", sqlite_where=_LIVING),
+    Index("files_by_change", "workspace_id", "modified_at", "id", sqlite_where=_LIVING),
     Index(
         "files_to_restore",
         "workspace_id",
         "deleted_at",
         "id",
         sqlite_where=text("restorable_until IS NOT NULL"),
-        postgresql_where=text("restorable_until IS NOT NULL"),
     ),
     Index("files_to_purge", "restorable_until", sqlite_where=text("restorable_until IS NOT NULL")),
     Index("files_to_come", "created_at", sqlite_where=text("current_version_id IS NULL")),
@@ -80,7 +78,6 @@ files = Table(
         "end_user",
         "id",
         sqlite_where=text("end_user IS NOT NULL"),
-        postgresql_where=text("end_user IS NOT NULL"),
     ),
 )
 
@@ -124,14 +121,13 @@ versions = Table(
     # How often more it may be fetched whole before it ends.
     Column("fetches_left", Integer),
     Index("versions_of_file", "file_id", "sequence"),
-    Index("versions_to_rescan", "rescan_at", sqlite_where=_TO_RESCAN, postgresql_where=_TO_RESCAN),
-    Index("versions_by_expiry", "expires_at", sqlite_where=_OLD_WITH_EXPIRY, postgresql_where=_OLD_WITH_EXPIRY),
-    Index("versions_by_age", "workspace_id", "superseded_at", sqlite_where=_OLD, postgresql_where=_OLD),
+    Index("versions_to_rescan", "rescan_at", sqlite_where=_TO_RESCAN),
+    Index("versions_by_expiry", "expires_at", sqlite_where=_OLD_WITH_EXPIRY),
+    Index("versions_by_age", "workspace_id", "superseded_at", sqlite_where=_OLD),
     Index(
         "versions_to_free",
         "state",
         sqlite_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
-        postgresql_where=text("has_bytes AND state IN ('expired', 'deleted', 'rejected')"),
     ),
 )
 

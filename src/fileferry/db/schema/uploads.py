@@ -66,7 +66,7 @@ uploads = Table(
     Index("uploads_by_blob", "blob_key"),
     Index("uploads_by_multipart", "multipart_id"),
     Index("uploads_by_touch", "state", "touched_at"),
-    Index("uploads_to_free", "state", sqlite_where=_TO_FREE, postgresql_where=_TO_FREE),
+    Index("uploads_to_free", "state", sqlite_where=_TO_FREE),
 )
 
 parts = Table(

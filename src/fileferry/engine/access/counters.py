@@ -6,10 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import structlog
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from prometheus_client import Gauge
 
+from fileferry.logs import get_logger
 from fileferry.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ALONE = Gauge(
     multiprocess_mode="livemax",
 )
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Counters:

@@ -19,7 +19,7 @@ from fileferry.db import organizations, usage
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
 from fileferry.engine.access import limits, policy, quotas
-from fileferry.errors import Conflict, Forbidden, InvalidExpiry, InvalidParameter, NotFound, Unauthorized
+from fileferry.errors import Forbidden, InvalidExpiry, InvalidParameter, NotFound, Unauthorized
 from fileferry.model import (
     NO_LIMITS,
     Clock,
@@ -64,7 +64,7 @@ def digest(secret: str) -> str:
 
 
 class NewUser(msgspec.Struct, frozen=True):
-    """Whom a key is to act for. An ``id`` that is known names that user again, and renames it where a name is given."""
+    """Whom a key is to act for. An ``id`` that the organization knows names that user again, and renames it."""
 
     id: str | None = None
     name: str | None = None
@@ -146,7 +146,7 @@ class Keys:
         """Make a key of the principal's organization; return it and its secret, which is not kept and cannot be shown again.
 
         It ends with the key that makes it, or before; InvalidExpiry for a later end. Raises InvalidParameter without a scope, for a
-        user's id that is no UUID and for bounds that cannot be, and Conflict for a user of another organization.
+        user's id that is no UUID and for bounds that cannot be.
         """
         _authorize_keys(principal)
         _refuse_scopes(scopes)
@@ -169,7 +169,7 @@ class Keys:
 
         def store(conn: Connection) -> None:
             if author is not None:
-                _put_user(conn, author)
+                organizations.put_user(conn, author)
             stored.insert_key(conn, key)
             stored.insert_secret(conn, key.id, digest(secret))
             quotas.renew(conn, usage.of_key(key.id), NO_LIMITS, key.limits)
@@ -352,16 +352,6 @@ def _user(new: NewUser, organization_id: str, key_name: str, now: datetime) -> U
         raise InvalidParameter("A user's id must be a UUID.", parameter="user")
     id = str(uuid.UUID(new.id)) if new.id else new_id(now)
     return User(id, organization_id, new.name or key_name, new.email)
-
-
-def _put_user(conn: Connection, user: User) -> None:
-    present = organizations.find_user(conn, user.id)
-    if present is None:
-        organizations.insert_user(conn, user)
-        return
-    if present.organization_id != user.organization_id:
-        raise Conflict("This user's id is taken by another organization.")
-    organizations.update_user(conn, user)
 
 
 def _base62(number: int, digits: int) -> str:

@@ -254,7 +254,9 @@ def _text(*parts: str) -> bytes:
 
 
 def _time(until: str) -> datetime:
-    return datetime.strptime(until, _SAS_TIME).replace(tzinfo=UTC)
+    if not until.endswith("Z"):
+        raise ValueError(until)
+    return datetime.fromisoformat(until)  # several spellings of a time, of which one is signed
 
 
 def _until(expires_at: datetime) -> str:

@@ -102,6 +102,14 @@ def authorize_root(principal: Principal) -> None:
 
 def check_metadata(settings: Settings, metadata: dict[str, Any]) -> None:
     """Raise InvalidMetadata for an object that is larger, as JSON, than the limit, or nested too deep to be read back safely."""
+    largest = int(settings.max_metadata)
+    try:
+        size = len(msgspec.json.encode(metadata))
+    except RecursionError as error:
+        raise InvalidMetadata(f"metadata may be nested at most {_DEEPEST_METADATA} deep.") from error
+    # Before it is looked through: that takes far longer.
+    if size > largest:
+        raise InvalidMetadata(f"metadata may be at most {largest} bytes of JSON.", limit=largest)
     level: list[Any] = [metadata]
     for _ in range(_DEEPEST_METADATA):
         level = [inner for value in level for inner in _inside(value)]
@@ -109,9 +117,6 @@ def check_metadata(settings: Settings, metadata: dict[str, Any]) -> None:
             break
     if level:
         raise InvalidMetadata(f"metadata may be nested at most {_DEEPEST_METADATA} deep.")
-    if len(msgspec.json.encode(metadata)) > settings.max_metadata:
-        largest = int(settings.max_metadata)
-        raise InvalidMetadata(f"metadata may be at most {largest} bytes of JSON.", limit=largest)
 
 
 def _inside(value: Any) -> list[Any]:

@@ -53,9 +53,12 @@ class Workspaces:
     ) -> Workspace:
         """Make a workspace of the principal's organization; ``changes`` are its limits.
 
-        Raises InvalidParameter, and Conflict when its name or id is taken.
+        Only a root key fixes its ``id``: others would be told whether another organization has it. Raises InvalidParameter,
+        Forbidden, and Conflict when its name or id is taken.
         """
         policy.authorize(principal, Scope.ADMIN)
+        if id is not None:
+            policy.authorize_root(principal)
         name = normalized(name, "name")
         if not _NAME.fullmatch(name) or is_uuid(name):
             raise InvalidParameter(

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import msgspec
-import structlog
 from sqlalchemy import Connection
 from standardwebhooks import Webhook as Signer
 
@@ -25,6 +24,7 @@ from fileferry.engine.events import egress
 from fileferry.engine.events.egress import Egress, EgressError, Resolve
 from fileferry.engine.events.webhooks import event_body, message_id
 from fileferry.errors import InsufficientStorage
+from fileferry.logs import get_logger
 from fileferry.model import Clock, Delivery, DeliveryState, Webhook
 from fileferry.settings import Settings
 
@@ -54,7 +54,7 @@ _TICK = 0.5
 _LEASE = "webhooks"
 _LEASE_TIME = timedelta(seconds=10)
 _BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class _Outcome(msgspec.Struct, frozen=True):

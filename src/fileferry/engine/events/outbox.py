@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import msgspec
-import structlog
 from sqlalchemy import Connection
 
 from fileferry.db import events, files
@@ -21,6 +20,7 @@ from fileferry.db.reach import is_in_tree
 from fileferry.engine.access import policy
 from fileferry.engine.events.webhooks import TYPES
 from fileferry.errors import InvalidParameter
+from fileferry.logs import get_logger
 from fileferry.model import Clock, Event, Principal, Scope
 from fileferry.settings import Settings
 
@@ -29,7 +29,7 @@ POLL = timedelta(milliseconds=100)
 _BATCH = 500
 _STRETCHES = 20  # of so many events, that one page may look through
 _REMEMBERED = 2000  # events in memory, for all who listen together; who is further behind reads the database
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -9,11 +9,10 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import structlog
-
 from fileferry.db.database import Database
 from fileferry.engine.files import versions
 from fileferry.errors import InsufficientStorage
+from fileferry.logs import get_logger
 from fileferry.model import Clock, StoredFile
 from fileferry.settings import Settings
 
@@ -21,7 +20,7 @@ BATCHED = timedelta(milliseconds=500)
 """How long fetches of versions without a limit are gathered to be written together; a process that dies takes them along."""
 _MOST_WAITING = 50_000
 _BATCH = 1000
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Fetches:

@@ -9,13 +9,13 @@ from datetime import timedelta
 from functools import partial
 
 import msgspec
-import structlog
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, webhooks
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
+from fileferry.logs import get_logger
 from fileferry.model import Clock, Extent, State, UploadState, Version
 from fileferry.settings import Settings
 from fileferry.telemetry import JOBS, UPLOADS
@@ -23,7 +23,7 @@ from fileferry.telemetry import JOBS, UPLOADS
 _PAGE = 200
 _ASKED_AT_ONCE = 8  # a store may be milliseconds away
 _LEASE = "sweeper"
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Findings(msgspec.Struct):

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
-import structlog
 from sqlalchemy import Connection
 
 from fileferry.db import files, jobs
@@ -23,6 +22,7 @@ from fileferry.engine.files.catalogue import Files
 from fileferry.engine.files.versions import Judgement
 from fileferry.engine.processing.judge import Corrupted, Judge
 from fileferry.errors import Gone, InsufficientStorage, InternalError, Unavailable
+from fileferry.logs import get_logger
 from fileferry.model import Clock, Rules, Scan, ScanOutcome, State, StoredFile
 from fileferry.scanners.probe import hides_limits
 from fileferry.scanners.scanner import Scanner, ScannerAway, ScannerTroubled
@@ -40,7 +40,7 @@ _TROUBLE = timedelta(seconds=10)
 _STORE_DELAY = timedelta(minutes=1)
 _STORE_PATIENCE = timedelta(days=1)
 _BEHIND = timedelta(minutes=1)
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Processing:

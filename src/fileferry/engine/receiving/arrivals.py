@@ -262,11 +262,13 @@ class WholeArrival:
         Raises SizeMismatch, DigestMismatch, AlreadyUploaded, InsufficientStorage, and PreconditionFailed where it completes.
         """
         intake = self._intake
-        await intake.settle(self._declared)
+        # What is to be joined with other bytes must be in the store, as they are.
+        inline_up_to = self._arrivals.settings.inline_size if self._upload.parent_id is None else 0
+        inline = await intake.settle(self._declared, inline_up_to)
         content_type, detected = signatures.judge_types(intake.head, self._content_type, self._upload.name)
         content = Content(
-            blob_key=self._blob_key,
-            extents=None,
+            blob_key=self._blob_key if inline is None else None,
+            inline=inline,
             size=intake.size,
             content_type=content_type,
             detected_type=detected,
@@ -277,7 +279,8 @@ class WholeArrival:
         except Unavailable:
             raise  # whether the commit took place is not known; if it did not, the sweeper finds the bytes
         except Exception:
-            await self._arrivals.store.delete(self._blob_key)
+            if content.blob_key is not None:
+                await self._arrivals.store.delete(content.blob_key)
             raise
         if replaced is not None:
             await self._arrivals.completion.release(replaced)

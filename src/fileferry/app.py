@@ -37,8 +37,7 @@ from fileferry.api import (
     tus,
     workspaces,
 )
-from fileferry.blobs.local import LocalStore
-from fileferry.blobs.store import BlobStore
+from fileferry.blobs import opening
 from fileferry.db.connections import path_of
 from fileferry.db.database import SqliteDatabase, holders_of
 from fileferry.db.migration import migrate
@@ -176,7 +175,7 @@ def _on_signals(end: Callable[[], None]) -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Engine]:
     """Open an engine on a prepared database and the store, and close it in the end."""
-    store = _store(settings)
+    store = opening.open_store(settings)
     spare = _spare(settings)
     room = Room(_folders(settings), settings.min_free_space, spare)
     url = settings.resolved_database_url()
@@ -187,26 +186,6 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
         yield engine
     finally:
         await engine.close()
-
-
-def _store(settings: Settings) -> BlobStore:
-    folder = settings.resolved_store_folder()
-    return LocalStore(folder) if folder is not None else _bucket(settings)
-
-
-def _bucket(settings: Settings) -> BlobStore:
-    from fileferry.blobs import s3  # loaded where it is used only, as it speaks HTTP
-
-    try:
-        location = s3.parse(settings.store or "", settings.s3_region)
-    except ValueError as error:
-        raise SettingsError(f"FILEFERRY_STORE: {error}.") from error
-    if not settings.s3_access_key_id or not settings.s3_secret_access_key:
-        raise SettingsError("FILEFERRY_STORE: a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-    credentials = s3.Credentials(
-        settings.s3_access_key_id, settings.s3_secret_access_key, settings.s3_session_token or None
-    )
-    return s3.S3Store(s3.Client(location, credentials), location.prefix)
 
 
 def _folders(settings: Settings) -> list[Path]:
@@ -272,8 +251,7 @@ def check(settings: Settings) -> None:
     _refuse_weak(settings.root_key)
     egress.networks_of(settings)
     _scanner(settings)
-    if settings.resolved_store_folder() is None:
-        _bucket(settings)
+    opening.check(settings)
 
 
 def _refuse_weak(root_key: str | None) -> None:
@@ -303,7 +281,7 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
     url, alone, spare = settings.resolved_database_url(), _is_alone(settings), _spare(settings)
     await asyncio.to_thread(migrate, url, alone=alone)
     database = SqliteDatabase(url, alone=alone, spare=spare)
-    store = _store(settings)
+    store = opening.open_store(settings)
     try:
         await claim_store(database, store, clock)
         return await install(database, settings, clock)

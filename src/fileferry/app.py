@@ -36,7 +36,7 @@ from fileferry.api import (
     tus,
     workspaces,
 )
-from fileferry.blobs.local import LocalStore
+from fileferry.blobs import opening
 from fileferry.db.clocks import shared_clock
 from fileferry.db.opening import bring_up_to_date, open_database
 from fileferry.disks import kinds, trial
@@ -170,7 +170,7 @@ def _on_signals(end: Callable[[], None]) -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Engine]:
     """Open an engine on a prepared database and the store, and close it in the end."""
-    store = LocalStore(settings.resolved_store_folder())
+    store = opening.open_store(settings)
     spare = _spare(settings)
     room = Room(_folders(settings), settings.min_free_space, spare)
     database = open_database(settings, room.refuse_full, alone=_is_alone(settings), spare=spare)
@@ -185,8 +185,10 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
 
 
 def _folders(settings: Settings) -> list[Path]:
+    """Return the folders whose disks fill: that of the store, where it has one, and that of the database, where it is a file."""
     file = settings.resolved_database_file()
-    return list(dict.fromkeys([settings.resolved_store_folder(), *([file.parent] if file else [])]))
+    folders = [settings.resolved_store_folder(), file and file.parent]
+    return list(dict.fromkeys(folder for folder in folders if folder is not None))
 
 
 def _spare(settings: Settings) -> Spare | None:
@@ -229,6 +231,7 @@ def check(settings: Settings) -> None:
     rates.check(settings)
     admission.check(settings)
     _scanner(settings)
+    opening.check(settings)
 
 
 def _scanner(settings: Settings) -> Scanner | None:
@@ -249,7 +252,7 @@ async def prepare(settings: Settings, clock: Clock = utc_now) -> str | None:
     settings.data.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(bring_up_to_date, settings, alone=(alone := _is_alone(settings)))
     database = open_database(settings, alone=alone, spare=_spare(settings))
-    store = LocalStore(settings.resolved_store_folder())
+    store = opening.open_store(settings)
     try:
         await claim_store(database, store, clock)
         return await install(database, settings, clock)

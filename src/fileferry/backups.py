@@ -52,10 +52,9 @@ async def back_up(settings: Settings, to: Path) -> Record:
     more, and what is new, until each ready version is there whole. Raises SettingsError for a folder that has something
     in it and for a database of another schema, and Unavailable where the copy is not what the database says.
     """
-    database = _file_of(settings)
+    database, store = _places(settings)
     _refuse_used(to)
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = settings.resolved_store_folder()
     for _round in range(_MOST_ROUNDS):
         _copy_database(database, to / _DATABASE)
         _copy_blobs(store, to)
@@ -73,13 +72,14 @@ async def back_up(settings: Settings, to: Path) -> Record:
     return record
 
 
-def _file_of(settings: Settings) -> Path:
-    file = settings.resolved_database_file()
-    if file is None:
+def _places(settings: Settings) -> tuple[Path, Path]:
+    """Return the file of the database and the folder of the store; raises SettingsError where there are none to copy."""
+    database, store = settings.resolved_database_file(), settings.resolved_store_folder()
+    if database is None or store is None:
         raise SettingsError(
-            "Copies are made of SQLite only: copy PostgreSQL with pg_dump, and then the store's folder."
+            "Copies are made of SQLite and a folder only: copy PostgreSQL with pg_dump, a bucket by its own means."
         )
-    return file
+    return database, store
 
 
 async def restore(settings: Settings, source: Path) -> Record:
@@ -88,7 +88,7 @@ async def restore(settings: Settings, source: Path) -> Record:
     Raises SettingsError for what is no whole copy, and for places that have something in them.
     """
     record = _record_of(source)
-    database, store = _file_of(settings), settings.resolved_store_folder()
+    database, store = _places(settings)
     for folder in (database.parent, store):
         _refuse_used(folder)
     for folder in (database.parent, store):

@@ -27,6 +27,14 @@ _OF_KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)(_.+)?|PORT(_[0-9]+_(TCP|UDP|SC
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)
 _SHORTEST_ROOT_KEY = 24
 _FEWEST_CHARACTERS = 8
+_ELSEWHERE = {
+    "s3_access_key_id": ("AWS_ACCESS_KEY_ID",),
+    "s3_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+    "s3_session_token": ("AWS_SESSION_TOKEN",),
+    "s3_region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+}
+"""Variables that many programs read, for settings whose own is not there."""
+_OWN_KEY = "FILEFERRY_S3_ACCESS_KEY_ID"
 
 
 class SettingsError(Exception):
@@ -82,7 +90,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_listen_url: str | None = None
     """Where to listen for notices when there is a pooler: the URL of PostgreSQL itself. Without it waiters look every 100 ms."""
     store: str | None = None
-    """Where blobs live, ``file:///folder``; default: the data folder."""
+    """Where blobs live: ``file:///folder``, or ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``, see the page on stores. Default:
+    the data folder."""
+    s3_access_key_id: str | None = None
+    """The access key of an S3 store; default: ``AWS_ACCESS_KEY_ID``."""
+    s3_secret_access_key: str | None = None
+    """Its secret; default: ``AWS_SECRET_ACCESS_KEY``."""
+    s3_session_token: str | None = None
+    """The token of a key that is good for a while only; default: ``AWS_SESSION_TOKEN``, with a key from there."""
+    s3_region: str | None = None
+    """The region of an S3 store whose URL names none; default: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else ``us-east-1``."""
     root_key: str | None = None
     """Fixes the first admin key, 24 random characters or more; without it one is made at first start and printed once."""
 
@@ -218,12 +235,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         url = self.resolved_database_url()
         return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
-    def resolved_store_folder(self) -> Path:
-        """Return the folder of the local blob store; raise SettingsError for a store that is not supported."""
+    def resolved_store_folder(self) -> Path | None:
+        """Return the folder of the local blob store, None for a bucket; raise SettingsError for a store that is not supported."""
         if self.store is None:
             return self.data.absolute()
+        if self.store.startswith("s3://"):
+            return None
         if not self.store.startswith("file:///"):
-            raise SettingsError("FILEFERRY_STORE: only file:///FOLDER is supported by this release.")
+            raise SettingsError("FILEFERRY_STORE: only file:///FOLDER and s3://BUCKET are supported by this release.")
         return Path(self.store.removeprefix("file://"))
 
 
@@ -235,6 +254,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     values = {}
     for field in msgspec.structs.fields(Settings):
         variable = PREFIX + field.name.upper()
+        variable = _elsewhere(field.name, variable, environ)
         where, value = (variable, environ[variable]) if variable in environ else file.get(field.name, (variable, None))
         if value is None or (value == "" and field.default is None):
             continue  # an empty variable is what a compose file makes of one that is not set
@@ -244,6 +264,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     settings = Settings(**values)
     _judge(settings)
     return settings
+
+
+def _elsewhere(name: str, variable: str, environ: Mapping[str, str]) -> str:
+    """Return which variable a setting is to be read from: its own, or one that many programs read where its own is not there."""
+    if variable in environ or (_OWN_KEY in environ and name != "s3_region"):  # no token of another key
+        return variable
+    return next((other for other in _ELSEWHERE.get(name, ()) if other in environ), variable)
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:

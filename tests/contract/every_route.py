@@ -301,6 +301,7 @@ ADMINISTRATION: dict[tuple[str, str], Row] = {
 """What only keys with the scope ``admin`` do that see the whole organization."""
 
 ELSEWHERE: dict[tuple[str, str], str] = {
+    ("get", "/"): "says who answers here, and needs no key",
     (
         "delete",
         "/v1/files/{file_id}/attach",

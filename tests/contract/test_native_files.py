@@ -168,7 +168,7 @@ def test_a_misspelt_parameter_of_an_upload_is_told(http: httpx.Client, method: s
 
 def test_an_unknown_address_and_method_are_told(http: httpx.Client) -> None:
     problem(http.get("/api/nothing"), 404, "not_found")
-    problem(http.get("/"), 404, "not_found")
+    assert http.get("/").json()["service"] == "fileferry"
     answer = http.put("/api/keys", content=b"")
     problem(answer, 405, "method_not_allowed")
     assert "POST" in answer.headers["allow"]

@@ -134,5 +134,5 @@ def test_a_page_waits_for_the_first_event(quiet: LiveServer) -> None:
         put(quiet, "paged.txt")
         answer: httpx.Response = http.send(request)
         eventually(lambda: bool(listener.events))
-        assert answer.headers["preference-applied"] == "wait=30"
+        assert answer.headers["preference-applied"] == "wait=12"
         assert answer.json()["events"] == listener.events

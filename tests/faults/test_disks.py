@@ -321,6 +321,6 @@ def test_a_damaged_database_is_told_in_one_sentence(make_server: Any) -> None:
     (server.data / "fileferry.db").write_bytes(b"no database " * 1000)
     for command in (["serve", "--port", "0"], ["doctor"]):
         told = server.run(*command)
-        assert told.returncode == 1
-        assert b"The database cannot be used at the moment: file is not a database" in told.stderr.splitlines()[-1]
+        assert told.returncode == 2
+        assert b"fileferry.db is no database of fileferry: name another folder" in told.stderr.splitlines()[-1]
         assert b"Traceback" not in told.stderr

@@ -19,7 +19,11 @@ _CRUMB = 64 * 1024
 
 @pytest.mark.parametrize(("name", "workers"), [*((name, 1) for name in SENDERS), ("tus", 2)])
 def test_a_transfer_goes_on_after_kill_9(make_server: Any, name: str, workers: int) -> None:
-    server: LiveServer = make_server(workers=workers, log_level="warning")
+    go_on_after_kills(make_server(workers=workers, log_level="warning"), name, _KILLS)
+
+
+def go_on_after_kills(server: LiveServer, name: str, kills: int) -> None:
+    """Transfer a file by a protocol while the server dies so often; what is served in the end is what was sent."""
     content = random.Random(name).randbytes(6 * PIECE + 4321)
     promise: dict[str, Any] = {"path": "kept.bin", "auto_complete": True, "sha256": hashlib.sha256(content).hexdigest()}
     with server.client() as client:
@@ -27,7 +31,7 @@ def test_a_transfer_goes_on_after_kill_9(make_server: Any, name: str, workers: i
         assert made.status_code == 201, made.text
         sender = SENDERS[name](made.json())
         sender.begin(len(content))
-        for _ in range(_KILLS):
+        for _ in range(kills):
             send_until_killed(server, sender, content)
             server.start()
         while pieces := sender.next_pieces(content):

@@ -1,4 +1,4 @@
-"""Five gigabytes, or FILEFERRY_SOAK_BYTES, over a link that breaks twenty times: they arrive whole, and little is sent twice."""
+"""Five gigabytes, or SOAK_BYTES, over a link that breaks twenty times: they arrive whole, and little is sent twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.live_server import LiveServer, MakeServer
 from support.lossy import LossyLink
 
 _MIB = 1024 * 1024
-_SIZE = int(os.environ.get("FILEFERRY_SOAK_BYTES", str(5 * 1024 * _MIB)))
+_SIZE = int(os.environ.get("SOAK_BYTES", str(5 * 1024 * _MIB)))
 _CUTS = 20
 _RATE = 100 * _MIB
 # What is under way when the link breaks is lost; buffers of the machine's own hold more of it than those of a network.

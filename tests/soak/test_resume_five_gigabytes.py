@@ -1,4 +1,4 @@
-"""Five gigabytes, or FILEFERRY_SOAK_BYTES, by the command line, killed three times on the way and continued each time."""
+"""Five gigabytes, or SOAK_BYTES, by the command line, killed three times on the way and continued each time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from faults.waiting import eventually
 from support.live_server import LiveServer
 
 _MIB = 1024 * 1024
-_SIZE = int(os.environ.get("FILEFERRY_SOAK_BYTES", str(5 * 1024 * _MIB)))
+_SIZE = int(os.environ.get("SOAK_BYTES", str(5 * 1024 * _MIB)))
 _KILLS = 3
 _MOST_GROWTH = 64 * _MIB
 

@@ -1,4 +1,4 @@
-"""A pytest plugin: the PostgreSQL that a whole run shares, and what tests leave out where FILEFERRY_TEST_DATABASE names it."""
+"""A pytest plugin: the PostgreSQL that a whole run shares, and what tests leave out where TESTS_DATABASE names it."""
 
 from __future__ import annotations
 

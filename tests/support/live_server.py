@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Protocol
@@ -25,8 +25,11 @@ class LiveServer:
     """One server on a port and a data folder that stay its own through every restart.
 
     ``settings`` are server settings in lower case without the prefix: ``{"max_file_size": "1MiB"}``. Nothing of the
-    caller's own FILEFERRY_… environment reaches the server. ``workers`` may be changed for the next start.
+    caller's own FILEFERRY_… environment reaches the server. ``workers`` may be changed for the next start. ``everywhere``
+    returns settings that every server has unless its own say otherwise.
     """
+
+    everywhere: Callable[[], Mapping[str, str]] = staticmethod(dict)
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *, workers: int = 1) -> None:
         self.data = folder / "data"
@@ -34,7 +37,7 @@ class LiveServer:
         self.root_key = new_secret()
         self._log = folder / "server.log"
         self.workers = workers
-        self._settings = {"root_key": self.root_key, **(settings or {})}
+        self._settings = {"root_key": self.root_key, **type(self).everywhere(), **(settings or {})}
         if postgresql.is_chosen():
             self._settings.setdefault("database_url", postgresql.new_database(prepared=True))
         self._process: Forked | None = None

@@ -20,8 +20,8 @@ from typing import Self
 
 import psycopg
 
-_SHARED = "FILEFERRY_TESTS_POSTGRESQL"
-_CHOSEN = "FILEFERRY_TEST_DATABASE"
+_SHARED = "TESTS_POSTGRESQL"
+_CHOSEN = "TESTS_DATABASE"
 _SETTINGS = {
     "autovacuum": "off",
     "jit": "off",
@@ -89,7 +89,7 @@ class LivePostgresql:
 
 
 def is_chosen() -> bool:
-    """Return whether servers and services of tests that do not say it have PostgreSQL, as FILEFERRY_TEST_DATABASE tells."""
+    """Return whether servers and services of tests that do not say it have PostgreSQL, as TESTS_DATABASE tells."""
     return os.environ.get(_CHOSEN, "sqlite") == "postgresql"
 
 

@@ -15,12 +15,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from fileferry.db.connections import writer_engine
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.migration import NEWEST, migrate
 from fileferry.db.schema import metadata
+from fileferry.settings import SettingsError
 from unit.scratch import run_on, scratch_database
 
 pytestmark = pytest.mark.sqlite
@@ -150,7 +150,7 @@ def test_a_database_with_tables_of_others_is_no_new_one(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "other.db")
     connection.execute("CREATE TABLE files (id INTEGER)")
     connection.close()
-    with pytest.raises(OperationalError, match="already exists"):
+    with pytest.raises(SettingsError, match="no database of fileferry"):
         migrate(f"sqlite:///{tmp_path}/other.db")
     assert made_of(tmp_path / "other.db") == {"files": {"id INTEGER"}}
 

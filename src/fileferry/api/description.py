@@ -219,7 +219,7 @@ def _complete_parameter(parameter: dict[str, Any], path: str) -> None:
 
 
 def _security_of(path: str, method: str) -> list[dict[str, list[str]]]:
-    if method == "options" or path.startswith(_WITHOUT_KEY):
+    if method == "options" or path == "/" or path.startswith(_WITHOUT_KEY):
         return []
     if path.startswith(_SIGNED_URLS):
         return [{name: []} for name in _SIGNATURE]

@@ -76,4 +76,5 @@ class HandedOver(Answer):
             return None
         if self._settings.accel == "x-sendfile":
             return path if path.isascii() and path.isprintable() else None
-        return LOCATION + quote(os.path.relpath(path, self._settings.resolved_store_folder()))
+        folder = self._settings.resolved_store_folder()
+        return None if folder is None else LOCATION + quote(os.path.relpath(path, folder))

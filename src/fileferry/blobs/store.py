@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from io import FileIO
 from typing import Protocol
 
@@ -22,6 +23,17 @@ class FileSlice(msgspec.Struct, frozen=True):
     file: FileIO
     offset: int
     length: int
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a store can, so that nobody asks which one it is.
+
+    ``has_files``: ``open_file`` gives one of every blob. ``grace``: how long after something was written of a blob the claims of
+    other processes cannot be seen, so that ``orphans`` and ``delete_unowned`` pass it over; zero where they can be.
+    """
+
+    has_files: bool
+    grace: timedelta = timedelta(0)
 
 
 class BlobWriter(Protocol):
@@ -51,6 +63,11 @@ class BlobStore(Protocol):
 
     Every method may raise Unavailable when the store cannot be reached.
     """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this store can; it never changes."""
+        ...
 
     def open_write(self, key: str) -> BlobWriter:
         """Start the blob ``key``, which must be new."""
@@ -89,7 +106,9 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove the blob and give its space back; a missing blob is not an error. Readers already under way finish."""
+        """Remove the blob and give its space back; a missing blob is not an error.
+
+        Readers already under way finish what is one run of bytes; they may get BlobMissing at the next region."""
         ...
 
     async def delete_unowned(self, key: str, is_owned: Callable[[], Awaitable[bool]]) -> bool:
@@ -97,7 +116,7 @@ class BlobStore(Protocol):
         ...
 
     def orphans(self) -> AsyncGenerator[str]:
-        """Yield keys that hold bytes and that no writer claims; most of them have an owner."""
+        """Yield keys that hold bytes and that no writer claims, in any order and bounded memory; most of them have an owner."""
         ...
 
     async def identity(self) -> str | None:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fileferry.cli.session import FAILED, MISUSED, fail, note
+from fileferry.cli.session import FAILED, MISUSED, Json, fail, note
 
 if TYPE_CHECKING:
+    from fileferry.backups import Record
     from fileferry.settings import Settings
 
 Data = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Data folder. Default: FILEFERRY_DATA, or ./data.")]
@@ -122,6 +123,7 @@ def backup(
     to: Annotated[Path, typer.Argument(metavar="TO", help="A folder that is empty, or that is not there yet.")],
     data: Data = None,
     file: SettingsFile = None,
+    as_json: Json = False,
 ) -> None:
     """Copy database and files to a folder, beside a running server or without one, and read every byte of the copy again.
 
@@ -133,6 +135,9 @@ def backup(
     with _usable_settings(data, file) as settings:
         _refuse_no_database(settings)
         made = asyncio.run(server.back_up(to))
+    if as_json:
+        print(_record_line(made))
+        return
     print(f"Copied and verified: {_counted(made.files, 'version of files')}, {made.bytes} bytes, to {to}.")
 
 
@@ -140,6 +145,7 @@ def restore_backup(
     source: Annotated[Path, typer.Argument(metavar="FROM", help="The folder that backup made.")],
     data: Data = None,
     file: SettingsFile = None,
+    as_json: Json = False,
 ) -> None:
     """Put a backup where the settings say that the data is, which must be empty, and read every byte again. Starts no server."""
     import asyncio
@@ -147,7 +153,16 @@ def restore_backup(
     server = _server_code()
     with _usable_settings(data, file) as settings:
         put = asyncio.run(server.restore(source))
+    if as_json:
+        print(_record_line(put))
+        return
     print(f"Restored and verified: {_counted(put.files, 'version of files')}, {put.bytes} bytes, to {settings.data}.")
+
+
+def _record_line(record: Record) -> str:
+    import msgspec
+
+    return msgspec.json.encode(record).decode()
 
 
 def _server_code() -> ModuleType:

@@ -132,12 +132,17 @@ async def claim_store(database: Database, store: BlobStore, clock: Clock) -> Non
         return
     if carried is None and not await database.read(upkeep.any_blob):
         carried = recorded or str(uuid.uuid4())
+        if recorded is None:
+            # Recorded first: of a start that ended in between, the next one knows that the store is to be this database's.
+            await database.write(bookkeeping.insert_store, carried, clock())
+            recorded = carried
         await store.identify(carried)
     if carried is None:
         raise SettingsError("The store is not the one that this database's files are in: is its disk mounted?")
-    if recorded is None and not await _is_empty(store):
+    if recorded is None and not store.capabilities.grace and not await _is_empty(store):
         raise SettingsError("The store holds files of another database; use that one, or an empty folder.")
-    if recorded not in (None, carried):
+    # One whose claims nobody sees is another's even while it seems to be empty.
+    if recorded != carried and (recorded is not None or store.capabilities.grace):
         raise SettingsError("The store belongs to another database: check FILEFERRY_STORE and FILEFERRY_DATABASE_URL.")
     if recorded is None:
         await database.write(bookkeeping.insert_store, carried, clock())

@@ -42,7 +42,7 @@ from fileferry.blobs.local.disk import (
     write_all,
     write_marker,
 )
-from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter
+from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
 from fileferry.groups import GroupThread, settled
 
 # A blob up to this size stays in memory until commit and then costs one visit to the disk.
@@ -63,6 +63,8 @@ _FOLDER_NAME = re.compile(r"[0-9a-f]{5}/[0-9a-f]{3}")
 
 class LocalStore:
     """A BlobStore in a folder. Several processes may share the folder; claims are ``flock``s, which die with their process."""
+
+    capabilities = Capabilities(has_files=True)
 
     def __init__(self, root: Path) -> None:
         self._marker = root / "store-id"

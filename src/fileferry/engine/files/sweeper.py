@@ -24,6 +24,7 @@ from fileferry.settings import Settings
 from fileferry.telemetry import FILES, FREE, JOBS, KEPT, PENDING, UPLOADS
 
 _PAGE = 200
+_ASKED_AT_ONCE = 8  # a store may be milliseconds away
 _LEASE = "sweeper"
 _SHARE = 100  # between two counts of all files that many times as long as the first took
 _log = get_logger(__name__)
@@ -255,7 +256,10 @@ class Sweeper:
         after = ""
         while page := await self._database.read(upkeep.list_ready, after, _PAGE):
             after = page[-1].id
-            lost += [version.id for version in page if await self._is_lost(version)]
+            for start in range(0, len(page), _ASKED_AT_ONCE):
+                some = page[start : start + _ASKED_AT_ONCE]
+                are_lost = await asyncio.gather(*map(self._is_lost, some))
+                lost += [version.id for version, is_lost in zip(some, are_lost, strict=True) if is_lost]
         return lost
 
     async def _is_lost(self, version: Version) -> bool:

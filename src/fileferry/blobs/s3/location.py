@@ -1,0 +1,69 @@
+"""Where the bucket is, read from the setting: ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path``. No I/O."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+# Of these characters no store makes others, and none of them needs an escape in a URL.
+_PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
+_STYLES = ("path", "virtual")
+_WORDS = {"endpoint", "region", "style"}
+
+
+class Location(msgspec.Struct, frozen=True):
+    """A bucket, and what all keys in it begin with (empty, or ending in ``/``).
+
+    ``origin`` is scheme and host of every request, ``root`` the path that the bucket has there: ``/BUCKET/`` in path style,
+    ``/`` where the bucket is part of the host.
+    """
+
+    bucket: str
+    prefix: str
+    region: str
+    scheme: str
+    host: str
+    root: str
+
+    @property
+    def origin(self) -> str:
+        """The scheme and host of the store, for people."""
+        return f"{self.scheme}://{self.host}"
+
+
+def parse(url: str, region: str | None = None) -> Location:
+    """Read the setting; ``region`` is that of the environment. Raises ValueError with a sentence for what cannot be used.
+
+    Without an endpoint it is a bucket of AWS, in virtual-host style; with one, path style unless ``style=virtual`` says otherwise.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "s3" or parts.fragment or parts.username is not None:
+        raise ValueError("use s3://BUCKET/PREFIX?endpoint=URL&region=NAME; keys do not belong into it")
+    words = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := sorted(words.keys() - _WORDS):
+        raise ValueError(f"{unknown[0]} is not known: use endpoint, region and style")
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise ValueError(f"{parts.netloc!r} is no name of a bucket")
+    prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError("a prefix is of letters, digits and '._-', with '/' between its names")
+    region = words.get("region") or region or "us-east-1"
+    endpoint = urlsplit(words.get("endpoint") or f"https://s3.{region}.amazonaws.com")
+    if endpoint.scheme not in ("http", "https") or not _HOST.fullmatch(endpoint.netloc) or endpoint.path.strip("/"):
+        raise ValueError("endpoint is http://HOST:PORT or https://HOST:PORT")
+    style = words.get("style") or ("path" if "endpoint" in words else "virtual")
+    if style not in _STYLES:
+        raise ValueError("style is path or virtual")
+    is_virtual = style == "virtual"
+    return Location(
+        bucket=parts.netloc,
+        prefix=prefix,
+        region=region,
+        scheme=endpoint.scheme,
+        host=f"{parts.netloc}.{endpoint.netloc}" if is_virtual else endpoint.netloc,
+        root="/" if is_virtual else f"/{parts.netloc}/",
+    )

@@ -1,0 +1,237 @@
+"""The verbs of S3 that a store of blobs needs, each with what real stores were seen to answer. What objects mean is ``store``'s.
+
+Seen of Ceph RGW 16, SeaweedFS 4.48 and rclone 1.75. Source: Amazon S3 API Reference, an operation each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+import msgspec
+
+from fileferry.blobs.s3.client import BROKEN, Answer, Client, Streamed, parsed, text_of
+from fileferry.blobs.store import BlobMissing
+from fileferry.errors import Unavailable
+
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
+_COMPLETION = (200, 404, 500, 502, 503, 504)  # what may be answered to what was done; 200 with an error in the body
+_RESUMPTIONS = 4  # of one answer, each after some bytes or none
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An object of a listing; ``key`` is below the prefix, ``size`` in bytes, ``age`` by the clock of the store."""
+
+    key: str
+    size: int
+    age: timedelta
+
+
+class Objects:
+    """The objects of one bucket, below its prefix."""
+
+    def __init__(self, client: Client, prefix: str, page: int = 1000) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._page = page  # keys that one listing names; none names more than a thousand
+
+    async def put(self, key: str, body: bytes, *, must_be_new: bool = False) -> bool:
+        """Write an object; return whether it was written. With ``must_be_new`` none is replaced, by stores that can see to it."""
+        headers = {"content-length": str(len(body)), "content-type": "application/octet-stream"}
+        if must_be_new:
+            headers["if-none-match"] = "*"
+        answer = await self._client.ask("PUT", key, (), headers, body, accept=(409, 412) if must_be_new else ())
+        return answer.is_success
+
+    async def get(self, key: str) -> bytes | None:
+        """Return a small object whole; None where there is none."""
+        answer = await self._client.ask("GET", key, accept=(404,))
+        return answer.body if answer.is_success else None
+
+    async def size(self, key: str) -> int | None:
+        """Return how many bytes an object has; None where there is none."""
+        answer = await self._client.ask("HEAD", key, accept=(404,))
+        return int(answer.headers.get("content-length", 0)) if answer.is_success else None
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        await self._client.ask("DELETE", key, accept=(404,))
+
+    async def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
+        """Yield ``length`` bytes from ``start`` on, at least one; goes on where a connection breaks. Raises BlobMissing.
+
+        An object that is shorter is missing too.
+        """
+        end = start + length
+        failures = 0
+        while start < end:
+            answer = await self._client.stream(key, {"range": f"bytes={start}-{end - 1}"}, accept=(404, 416))
+            try:
+                if answer.status in (404, 416):
+                    raise BlobMissing(key)
+                skipped = _skipped(answer, start)
+                async for block in answer.body():
+                    dropped = min(skipped, len(block))
+                    skipped -= dropped
+                    block = block[dropped : dropped + end - start]
+                    if block:
+                        start += len(block)
+                        yield block
+                    if start == end:
+                        break
+            except BROKEN as error:
+                failures += 1
+                if failures > _RESUMPTIONS:
+                    raise Unavailable("The store broke off again and again.", retry_after=5) from error
+                continue
+            finally:
+                await answer.close()
+            if start < end:
+                raise BlobMissing(key)
+
+    async def list(self, prefix: str) -> AsyncGenerator[Listed]:
+        """Yield the objects whose keys begin so, a page at a time, in whatever order the store has."""
+        token = None
+        while True:
+            query = [("list-type", "2"), ("max-keys", str(self._page)), ("prefix", self._prefix + prefix)]
+            if token:
+                query.append(("continuation-token", token))
+            answer = await self._client.ask("GET", None, query)
+            page = self._document(answer)
+            now = _moment(answer)
+            for found in page.findall("{*}Contents"):
+                key = text_of(found, "Key")
+                # Some stores list the folders that they make of keys.
+                if key.endswith("/") or not key.startswith(self._prefix + prefix):
+                    continue
+                # A Date header has whole seconds, and so may be earlier.
+                age = max(timedelta(0), now - _written(text_of(found, "LastModified"), now))
+                yield Listed(key.removeprefix(self._prefix), int(text_of(found, "Size")), age)
+            token = text_of(page, "NextContinuationToken")
+            if text_of(page, "IsTruncated") != "true" or not token:
+                return
+
+    async def begin_parts(self, key: str) -> str:
+        """Begin an object that comes in parts; return its id."""
+        headers = {"content-length": "0", "content-type": "application/octet-stream"}
+        answer = await self._client.ask("POST", key, [("uploads", "")], headers)
+        return text_of(self._document(answer), "UploadId")
+
+    async def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> str:
+        """Write a part, the first is 1; return its entity tag."""
+        query = [("partNumber", str(number)), ("uploadId", upload_id)]
+        answer = await self._client.ask("PUT", key, query, {"content-length": str(len(body))}, body)
+        return answer.headers.get("etag", "")
+
+    async def complete_parts(self, key: str, upload_id: str, tags: Sequence[str], size: int) -> None:
+        """Make these parts an object of ``size`` bytes. Raises Unavailable where it is not one afterwards.
+
+        What an answer to it says cannot be believed: RGW says 500 to what it has done when asked again, SeaweedFS may say 404. So
+        the object and the list of parts decide, and a refusal is tried once more.
+        """
+        body = _completion(tags)
+        headers = {"content-length": str(len(body)), "content-type": "application/xml"}
+        query = [("uploadId", upload_id)]
+        answer: Answer | None = None
+        for _ in range(2):
+            try:
+                answer = await self._client.ask("POST", key, query, headers, body, accept=_COMPLETION)
+            except Unavailable:
+                if not await self._is_gone(key, upload_id):
+                    raise
+            if (answer is not None and answer.is_success) or await self._is_gone(key, upload_id):
+                break
+        if await self.size(key) == size:
+            return
+        if answer is not None and not answer.is_success:
+            raise self._client.refused(answer)
+        raise Unavailable("The store did not put the parts of a blob together.", retry_after=5)
+
+    async def abort_parts(self, key: str, upload_id: str) -> None:
+        """Give up an object that comes in parts, and those that came; one that is not there is no error."""
+        await self._client.ask("DELETE", key, [("uploadId", upload_id)], accept=(404, 500))
+
+    async def list_unfinished(self, prefix: str) -> AsyncGenerator[tuple[str, str, timedelta]]:
+        """Yield key, id and age since the last part of every object that is still coming in parts."""
+        marker: list[tuple[str, str]] = []
+        while True:
+            query = [("uploads", ""), ("prefix", self._prefix + prefix), *marker]
+            answer = await self._client.ask("GET", None, query, accept=(404, 501))
+            if not answer.is_success:  # rclone lists none
+                return
+            page = self._document(answer)
+            for found in page.findall("{*}Upload"):
+                key, upload_id = text_of(found, "Key"), text_of(found, "UploadId")
+                if key.startswith(self._prefix + prefix):
+                    key = key.removeprefix(self._prefix)
+                    yield key, upload_id, await self._idle(key, upload_id, text_of(found, "Initiated"))
+            further = (text_of(page, "NextKeyMarker"), text_of(page, "NextUploadIdMarker"))
+            if text_of(page, "IsTruncated") != "true" or not further[0]:
+                return
+            marker = [("key-marker", further[0]), ("upload-id-marker", further[1])]
+
+    async def _is_gone(self, key: str, upload_id: str) -> bool:
+        """Whether an object is no longer coming in parts: it is complete then, or was given up."""
+        answer = await self._client.ask("GET", key, [("uploadId", upload_id)], accept=(404,))
+        return not answer.is_success
+
+    async def _idle(self, key: str, upload_id: str, initiated: str) -> timedelta:
+        """Return how long ago the last part came, or where none has, the upload began."""
+        marker: list[tuple[str, str]] = []
+        latest: datetime | None = None
+        while True:
+            answer = await self._client.ask("GET", key, [("uploadId", upload_id), *marker], accept=(404,))
+            now, page = _moment(answer), parsed(answer.body)
+            parts = [] if page is None else page.findall("{*}Part")
+            moments = [_written(text_of(part, "LastModified"), now) for part in parts]
+            latest = max([latest or _written(initiated, now), *moments])
+            further = [("part-number-marker", text_of(page, "NextPartNumberMarker"))]
+            if text_of(page, "IsTruncated") != "true" or further == marker:
+                return now - latest
+            marker = further
+
+    def _document(self, answer: Answer) -> Element:
+        page = parsed(answer.body)
+        if page is None or not answer.is_success:
+            raise self._client.refused(answer)
+        return page
+
+
+def _skipped(answer: Streamed, start: int) -> int:
+    """Return how many bytes of the body come before ``start``: rclone says 200 to what is a range, others to the whole."""
+    told = _RANGE.fullmatch(answer.headers.get("content-range", ""))
+    if told is None and answer.status == 206:
+        raise Unavailable("The store sent a range without saying which.", retry_after=5)
+    begins = int(told[1]) if told else 0
+    if begins > start:
+        raise Unavailable("The store sent another range than it was asked for.", retry_after=5)
+    return start - begins
+
+
+def _completion(tags: Sequence[str]) -> bytes:
+    root = Element("CompleteMultipartUpload", xmlns="http://s3.amazonaws.com/doc/2006-03-01/")
+    for number, tag in enumerate(tags, 1):
+        part = SubElement(root, "Part")
+        SubElement(part, "PartNumber").text = str(number)
+        SubElement(part, "ETag").text = tag
+    return tostring(root)
+
+
+def _moment(answer: Answer) -> datetime:
+    """Return what the store's clock said when it answered."""
+    try:
+        return parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+
+
+def _written(text: str, otherwise: datetime) -> datetime:
+    """Return a moment of a listing; what cannot be read is as young as can be."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return otherwise
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

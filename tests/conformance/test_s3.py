@@ -1,0 +1,244 @@
+"""The store in a bucket keeps the contract of every BlobStore, on a strict and a lax S3 store, and what it promises beyond."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fileferry.blobs.conformance import CHECKS, Check
+from fileferry.blobs.s3 import Client, Credentials, S3Store, parse, pieces
+from fileferry.blobs.s3.objects import Objects
+from fileferry.blobs.store import BlobMissing
+from fileferry.errors import Unavailable
+from fileferry.model import new_id, utc_now
+from support.object_stores import ObjectStore, Rclone
+
+STORES = [pytest.param(name, marks=pytest.mark.service(name)) for name in ("seaweedfs", "rclone")]
+MIB = 1024 * 1024
+SUMS = Client._sums
+Use = Callable[[S3Store, Objects], Awaitable[None]]
+
+
+@pytest.fixture
+def object_store(request: pytest.FixtureRequest) -> ObjectStore:
+    store: ObjectStore = request.getfixturevalue(request.param)
+    return store
+
+
+def on(
+    object_store: ObjectStore, use: Use, *, secret: str | None = None, prefix: str | None = None, **made: object
+) -> None:
+    """Run ``use`` on a store, and the objects that it is made of; without a time of grace unless told otherwise."""
+
+    async def run() -> None:
+        location = parse(object_store.location(prefix))
+        client = Client(location, Credentials(object_store.key_id, secret or object_store.secret))
+        store = S3Store(client, location.prefix, **{"grace": timedelta(0), **made})  # type: ignore[arg-type]
+        try:
+            await use(store, Objects(client, location.prefix))
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+
+
+async def kept(store: S3Store, content: bytes) -> str:
+    key = new_id(utc_now())
+    writer = store.open_write(key)
+    await writer.append([content])
+    await writer.commit()
+    await writer.close()
+    return key
+
+
+async def region(store: S3Store, key: str, offset: int, content: bytes) -> None:
+    writer = store.open_region(key, offset)
+    await writer.append([content])
+    await writer.commit()
+    await writer.close()
+
+
+async def read(store: S3Store, key: str, start: int, length: int) -> bytes:
+    return b"".join([block async for block in store.read(key, start, length)])
+
+
+@pytest.mark.parametrize("object_store", STORES, indirect=True)
+def test_the_store_keeps_its_contract(object_store: ObjectStore) -> None:
+    # All in one test: a check takes less than finding the store.
+    for check in CHECKS:
+        on(object_store, lambda store, _, check=check: check(store))  # type: ignore[misc]
+
+
+@pytest.mark.service("seaweedfs")
+@pytest.mark.parametrize("check", [check for check in CHECKS if "orphan" in check.__name__], ids=lambda c: c.__name__)
+def test_a_store_with_a_time_of_grace_keeps_its_contract(seaweedfs: ObjectStore, check: Check) -> None:
+    on(seaweedfs, lambda store, _: check(store), grace=timedelta(hours=1))
+
+
+@pytest.mark.parametrize("object_store", STORES, indirect=True)
+def test_a_blob_of_several_parts_reads_back_from_anywhere(object_store: ObjectStore) -> None:
+    content = os.urandom(11 * MIB + 3)
+
+    async def use(store: S3Store, objects: Objects) -> None:
+        key = await kept(store, content)
+        assert (await store.stat(key)).size == len(content)
+        for start, length in [(0, len(content)), (5 * MIB - 1, 2), (len(content) - 7, 7), (6 * MIB, 5 * MIB)]:
+            assert await read(store, key, start, length) == content[start : start + length]
+        given_up = store.open_write(new_id(utc_now()))
+        await given_up.append([content])
+        await given_up.close()
+        assert [upload async for upload in objects.list_unfinished("")] == []
+        assert [found.key async for found in objects.list("blobs/")] == [f"blobs/{key}/whole"]
+
+    on(object_store, use, part_size=5 * MIB)
+
+
+@pytest.mark.service("rclone")
+def test_a_store_behind_tls_is_believed_by_its_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = (tmp_path / "certificate.pem", tmp_path / "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-out", str(certificate[0]), "-keyout", str(certificate[1])]
+    subprocess.run([*command, *named, *files], check=True, capture_output=True)
+    content = os.urandom(6 * MIB)
+
+    async def trusted(store: S3Store, _: Objects) -> None:
+        assert await read(store, await kept(store, content), 0, len(content)) == content
+
+    async def refused(store: S3Store, _: Objects) -> None:
+        with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            await store.identity()
+
+    with Rclone(tmp_path, certificate) as store:
+        on(store, refused)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        on(store, trusted, part_size=5 * MIB)
+
+
+@pytest.mark.service("seaweedfs")
+def test_regions_are_joined_and_what_is_discarded_is_gone(seaweedfs: ObjectStore) -> None:
+    content = os.urandom(3000)
+
+    async def use(store: S3Store, objects: Objects) -> None:
+        key = new_id(utc_now())
+        await region(store, key, 0, bytes(2000))  # of a writer that died before it was recorded
+        for start in (1000, 0, 2000):
+            await region(store, key, start, content[start : start + 1000])
+        await region(store, key, 9000, b"given up")
+        await store.discard_region(key, 9000, 8)
+        await region(store, key, 3000, b"")
+        await store.assemble(key)
+        assert (await store.stat(key)).size == 3000
+        assert await read(store, key, 500, 2000) == content[500:2500]
+        with pytest.raises(BlobMissing):
+            await read(store, key, 2500, 501)
+        await store.discard_region(key, 1000, 1000)
+        assert await read(store, key, 2000, 1000) == content[2000:]
+        await store.delete(key)
+        assert [found async for found in objects.list("blobs/")] == []
+
+    on(seaweedfs, use)
+
+
+@pytest.mark.service("seaweedfs")
+def test_a_piece_that_was_listed_late_is_read_all_the_same(seaweedfs: ObjectStore) -> None:
+    async def use(store: S3Store, objects: Objects) -> None:
+        key = new_id(utc_now())
+        await region(store, key, 0, b"first")
+        await store.assemble(key)
+        await objects.put(pieces.piece(key, 5), b"second")  # as if the listing had not told of it
+        assert await read(store, key, 3, 6) == b"stseco"
+        with pytest.raises(BlobMissing):
+            await read(store, key, 3, 9)
+
+    on(seaweedfs, use)
+
+
+@pytest.mark.service("seaweedfs")
+def test_what_another_process_has_just_written_is_no_orphan(seaweedfs: ObjectStore) -> None:
+    async def use(store: S3Store, _: Objects) -> None:
+        key = await kept(store, b"whose owner is being recorded")
+        assert [found async for found in store.orphans()] == []
+        assert not await store.delete_unowned(key, _nobody)
+        assert (await store.stat(key)).size == 29
+
+    on(seaweedfs, use, grace=timedelta(minutes=5))
+
+
+@pytest.mark.service("seaweedfs")
+def test_parts_that_a_dead_process_left_are_given_up(seaweedfs: ObjectStore) -> None:
+    async def use(store: S3Store, objects: Objects) -> None:
+        name = f"blobs/{new_id(utc_now())}/whole"
+        upload_id = await objects.begin_parts(name)
+        await objects.put_part(name, upload_id, 1, bytes(1000))
+        assert [found[:2] async for found in objects.list_unfinished("blobs/")] == [(name, upload_id)]
+        assert [found async for found in store.orphans()] == []
+        assert [found async for found in objects.list_unfinished("blobs/")] == []
+
+    on(seaweedfs, use, abandoned=timedelta(0))
+
+
+@pytest.mark.parametrize("object_store", STORES, indirect=True)
+def test_orphans_are_found_page_by_page_and_each_once(object_store: ObjectStore) -> None:
+    async def use(store: S3Store, objects: Objects) -> None:
+        store._objects._page = 2
+        keys = [new_id(utc_now()) for _ in range(5)]
+        for key in keys:
+            for offset in (0, 1, 2):
+                await region(store, key, offset, b"a")
+        assert sorted([key async for key in store.orphans()]) == keys
+
+    on(object_store, use)
+
+
+@pytest.mark.parametrize("object_store", STORES, indirect=True)
+def test_bytes_that_were_changed_on_their_way_are_refused(
+    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store itself compares what came with the MD5: an acknowledged blob is what was sent."""
+
+    async def use(store: S3Store, objects: Objects) -> None:
+        monkeypatch.setattr(Client, "_sums", _sums_of_something_else)
+        with pytest.raises(Unavailable, match="Digest"):
+            await objects.put("blobs/a/whole", b"changed")
+        monkeypatch.undo()
+        assert await objects.size("blobs/a/whole") is None
+
+    on(object_store, use)
+
+
+@pytest.mark.service("seaweedfs")
+def test_a_second_claim_at_the_same_moment_is_refused(seaweedfs: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(store: S3Store, objects: Objects) -> None:
+        monkeypatch.setattr(S3Store, "identity", _first_none(S3Store.identity))
+        await objects.put("identity", b"of another")
+        with pytest.raises(Unavailable, match="Another server"):
+            await store.identify("ours")
+        assert await objects.get("identity") == b"of another"
+
+    on(seaweedfs, use)
+
+
+def _sums_of_something_else(self: Client, body: bytes) -> dict[str, str]:
+    said = SUMS(self, body)
+    return said if not body else {**said, "content-md5": SUMS(self, b"sent")["content-md5"]}
+
+
+def _first_none(identity: Callable[[S3Store], Awaitable[str | None]]) -> Callable[[S3Store], Awaitable[str | None]]:
+    """Return ``identity`` as one sees it who looks just before another claims the bucket."""
+    answers = iter([True])
+
+    async def found(store: S3Store) -> str | None:
+        return None if next(answers, False) else await identity(store)
+
+    return found
+
+
+async def _nobody() -> bool:
+    return False

@@ -229,7 +229,7 @@ def test_a_file_is_looked_up_in_an_index(plans: Plans, name: str) -> None:
 
 def test_the_sweeper_finds_what_is_over_in_indexes(plans: Plans) -> None:
     found = plans.of(lambda engine, principal, file: engine.sweeper.sweep())
-    # This index has nothing but files that wait for their first version; and all versions are counted, in a small share of the time.
+    # This index has nothing but files that wait for their first version, and all versions are counted now and then.
     known = ("SCAN files USING INDEX files_to_come", "SCAN versions")
     slow = [step for plan in found for step in plan.slow_steps() if step not in known]
     assert len(found) > 5

@@ -12,7 +12,6 @@ _OBJECTS_BETWEEN_COLLECTIONS = 20_000  # those of some hundred requests that are
 
 def collect_rarely() -> None:
     """Let the collector of cycles pass over what stays for good, and run less often: nearly all of a request ends without it."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])
 

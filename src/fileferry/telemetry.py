@@ -53,9 +53,6 @@ SECONDS = Histogram("fileferry_request_seconds", "Time to answer HTTP requests."
 RECEIVED = Counter("fileferry_received_bytes_total", "Bytes of request bodies received.")
 SENT = Counter("fileferry_sent_bytes_total", "Bytes of response bodies sent.")
 RUNNING = Gauge("fileferry_requests_running", "HTTP requests being answered.", multiprocess_mode="livesum")
-# Looking a metric up by its labels takes longer than counting.
-_requests = functools.cache(REQUESTS.labels)
-_seconds = functools.cache(SECONDS.labels)
 CUT = Counter("fileferry_connections_cut_total", "Connections that a bound has ended, by which.", ["reason"])
 
 TRANSFERS = Counter(

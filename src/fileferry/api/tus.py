@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from litestar import HttpMethod, Response, Router, post, route
 
-from fileferry.engine.access.links import Right
+from fileferry.engine.access.links import Right, public_path
 from fileferry.engine.engine import Engine
 from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import MethodNotAllowed
@@ -96,4 +95,4 @@ def _given(words: dict[str, Any], name: str) -> str | None:
 
 def _public_url(request: AnyRequest, engine: Engine, upload: Upload) -> str:
     """Return the URL that the file will be at once all its bytes are there."""
-    return f"{base_url(request, engine)}/f/{engine.tickets.public_token(upload)}/{quote(upload.name, safe='')}"
+    return f"{base_url(request, engine)}{public_path(engine.tickets.public_token(upload), upload.name)}"

@@ -16,7 +16,7 @@ from litestar import Request, Response
 from litestar.params import Parameter
 
 from fileferry.engine.access import policy
-from fileferry.engine.access.links import Grant, Right
+from fileferry.engine.access.links import Grant, Right, public_path
 from fileferry.engine.engine import Engine
 from fileferry.errors import (
     BadRequest,
@@ -289,7 +289,7 @@ def created(request: AnyRequest, engine: Engine, address: str, made: T) -> Respo
 
 def public_url(request: AnyRequest, engine: Engine, stored: StoredFile) -> str:
     """Return the URL that anyone can fetch the version from."""
-    return f"{base_url(request, engine)}/f/{engine.files.public_token(stored)}/{quote(stored.file.name, safe='')}"
+    return f"{base_url(request, engine)}{public_path(engine.files.public_token(stored), stored.file.name)}"
 
 
 def download_url(

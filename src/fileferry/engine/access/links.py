@@ -234,6 +234,11 @@ class Links:
         return mac.digest()[:_MAC_BYTES]
 
 
+def public_path(token: str, name: str) -> str:
+    """Return the path of a public URL: the name is for those who save the file, and decides nothing."""
+    return f"/f/{token}/{quote(name, safe='')}"
+
+
 def asker(query: Mapping[str, str], upload: Upload) -> str:
     """Return the id of the key that a signed URL was asked for with, as its query tells; not yet verified."""
     return query.get("skoid", upload.key_id)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
-from fileferry.engine.access.links import Links
+from fileferry.engine.access.links import Links, public_path
 from fileferry.model import Event
 
 
@@ -13,6 +11,6 @@ def told(event: Event, minter: Links, base_url: str | None) -> dict[str, object]
     url = None
     if base_url is not None and event.version_id is not None:
         token = minter.public_token(event.organization_id, event.file_id, event.version_id)
-        url = f"{base_url.rstrip('/')}/f/{token}/{quote(str(event.data['name']), safe='')}"
+        url = f"{base_url.rstrip('/')}{public_path(token, str(event.data['name']))}"
     # Events that an earlier release kept have no metadata.
     return {**event.data, "metadata": event.data.get("metadata", {}), "url": url}

@@ -152,6 +152,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How often the whole store is compared with the database; also done soon after every start."""
     tombstone_retention: Duration = Duration(days=30)
     """How long a deleted or expired file still answers 410 rather than 404."""
+    audit_retention: Duration = Duration(days=90)
+    """How long it is kept who did what; never shorter than ``tombstone_retention``, in which events are told."""
     idempotency_retention: Duration = Duration(hours=24)
     """How long an Idempotency-Key is remembered."""
 

@@ -47,6 +47,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - each start makes a folder of its own 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _told: ContextVar[dict[str, str]] = ContextVar("told")
 _log = get_logger("fileferry.access")
+_ACTOR = ("key", "end_user", "client")
 
 REQUESTS = Counter("fileferry_requests_total", "HTTP requests.", ["method", "route", "status"])
 SECONDS = Histogram("fileferry_request_seconds", "Time to answer HTTP requests.", ["method", "route"])
@@ -100,6 +101,19 @@ def tell(**ids: str | None) -> None:
     told = _told.get(None)
     if told is not None:
         told.update((name, value) for name, value in ids.items() if value is not None)
+
+
+def actor() -> dict[str, str] | None:
+    """Return who asked for what is being done: ``key``, ``end_user``, ``client`` (address), ``request_id``.
+
+    None where nobody did.
+    """
+    told = _told.get(None)
+    if told is None:
+        return None
+    found = {name: told[name] for name in _ACTOR if name in told}
+    found["request_id"] = _request_id.get()
+    return found
 
 
 def redact(text: str) -> str:
@@ -226,7 +240,7 @@ class Telemetry:
         sent_id, trace, forwarded = _sent(scope)
         id = sent_id or secrets.token_hex(12)
         token = _request_id.set(id)
-        told: dict[str, str] = {**trace}
+        told = {"client": _client_of(scope, forwarded, self._proxies), **trace}
         told_token = _told.set(told)
         structlog.contextvars.bind_contextvars(request_id=id)
         status = 0
@@ -264,7 +278,6 @@ class Telemetry:
                 seconds=round(seconds, 6),
                 received=received,
                 sent=sent,
-                client=_client_of(scope, forwarded, self._proxies),
                 **told,
             )
             _told.reset(told_token)

@@ -33,6 +33,7 @@ _PLACES = {
     "versions": "versions",
     "restore": "versions",
     "events": "events",
+    "audit": "events",
     "serve": "server",
     "worker": "server",
     "doctor": "server",

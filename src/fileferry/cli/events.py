@@ -1,7 +1,8 @@
-"""``events``: what happens to files, as it happens."""
+"""``events`` and ``audit``: what happens to files as it happens, and who did what in an organization."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -37,3 +38,25 @@ def events(
             print(json_line(event), flush=True)
             if number == count:
                 return
+
+
+def audit(
+    since: Annotated[
+        datetime | None, typer.Option(metavar="TIME", help="Only from this local time on: 2026-01-31 or 2026-01-31T12:00:00.")
+    ] = None,
+    types: Annotated[
+        str | None, typer.Option(metavar="TYPE,…", help="Only these, for example key.created,file.deleted.")
+    ] = None,
+    org: Org = None,
+    _as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Print who did what in the organization, oldest first, one JSON object per line; it takes a key with the scope admin.
+
+    Each has type, timestamp, subject_id, data (the thing as it was then) and actor: key, end_user, client and request_id.
+    """
+    wanted = None if types is None else types.split(",")
+    with session(url, key) as client:
+        for record in client.audit(since=since and since.astimezone(), types=wanted, organization=org):
+            print(json_line(record))

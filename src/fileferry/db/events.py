@@ -14,6 +14,7 @@ from fileferry.db.schema import events, organizations
 from fileferry.db.statements import Kept
 from fileferry.model import Event
 
+_HIGHEST = 2**63 - 1
 _INSERT = Kept(insert(events))
 _EVENT = select(*(getattr(events.c, name) for name in Event.__struct_fields__))
 _LAST = Kept(select(func.coalesce(func.max(events.c.id), 0)))
@@ -62,10 +63,13 @@ def list_after(
     organization_id: str,
     after: int,
     limit: int,
-    types: Sequence[str] | None = None,
+    types: Sequence[str] | None,
     file_id: str | None = None,
 ) -> list[Event]:
-    """Return an organization's events in order, those past the number ``after``: of some types and of one file, where given."""
+    """Return an organization's events in order, those past the number ``after``: of some types and of one file, where given.
+
+    Without types it is all that was done there, beside what happened to files.
+    """
     query = _EVENT.where(events.c.organization_id == organization_id, events.c.number > after)
     if types is not None:
         query = query.where(events.c.type.in_(types))
@@ -74,12 +78,45 @@ def list_after(
     return [Event(*row) for row in conn.execute(query.order_by(events.c.number).limit(limit))]
 
 
-def forget(conn: Connection, before: datetime) -> int:
-    """Forget events from before ``before`` but for the newest, after which ids go on growing; return how many."""
-    newest = select(func.max(events.c.id)).scalar_subquery()
-    old = (events.c.created_at < before, events.c.id < newest)
-    latest = select(events.c.organization_id, func.max(events.c.number)).where(*old).group_by(events.c.organization_id)
-    for organization_id, number in conn.execute(latest).all():
+def number_before(conn: Connection, organization_id: str, since: datetime) -> int:
+    """Return the number of an organization's last event that is older than ``since``; 0 where none is kept."""
+    first = select(func.min(events.c.id)).where(events.c.created_at >= since).scalar_subquery()
+    earlier = select(events.c.number).where(
+        events.c.organization_id == organization_id, events.c.id < func.coalesce(first, _HIGHEST)
+    )
+    return conn.execute(earlier.order_by(events.c.id.desc()).limit(1)).scalar() or 0
+
+
+def list_with_old(conn: Connection, before: datetime, limit: int) -> list[str]:
+    """Return the ids of organizations whose oldest event that is still told is from before ``before``."""
+    oldest = (
+        select(events.c.created_at)
+        .where(events.c.organization_id == organizations.c.id, events.c.number > organizations.c.forgotten_event)
+        .order_by(events.c.number)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return list(conn.execute(select(organizations.c.id).where(oldest < before).limit(limit)).scalars())
+
+
+def forget_some(conn: Connection, organization_id: str, before: datetime, limit: int) -> int:
+    """Tell nobody any more of some of an organization's oldest events, those from before ``before``; return how many they are."""
+    told = (
+        select(events.c.number, events.c.created_at)
+        .join(organizations, organizations.c.id == events.c.organization_id)
+        .where(events.c.organization_id == organization_id, events.c.number > organizations.c.forgotten_event)
+        .order_by(events.c.number)
+        .limit(limit)
+    )
+    old = [number for number, created_at in conn.execute(told) if created_at < before]
+    if old:
         of_it = update(organizations).where(organizations.c.id == organization_id)
-        conn.execute(of_it.values(forgotten_event=number))
-    return conn.execute(delete(events).where(*old)).rowcount
+        conn.execute(of_it.values(forgotten_event=old[-1]))
+    return len(old)
+
+
+def delete_some(conn: Connection, before: datetime, limit: int) -> int:
+    """Delete some events from before ``before`` but for the newest, after which ids go on growing; return how many."""
+    newest = select(func.max(events.c.id)).scalar_subquery()
+    old = select(events.c.id).where(events.c.created_at < before, events.c.id < newest).limit(limit)
+    return conn.execute(delete(events).where(events.c.id.in_(old))).rowcount

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -47,7 +48,7 @@ class Call(Job):
 
     def __init__(self, call: Callable[[Connection], Any], deadline: float) -> None:
         super().__init__()
-        self.call = call
+        self.call: Callable[[Connection], Any] = partial(copy_context().run, call)  # which says who asked, wherever it runs
         self.deadline = deadline
 
 

@@ -56,6 +56,7 @@ def announce(conn: Connection, organization_id: str) -> None:
         "version_id": None,
         "type": "",
         "data": {},
+        "actor": None,
     }
     events.append_all(conn, [{**row, "created_at": utc_now()}])
 

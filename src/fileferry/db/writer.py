@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -49,7 +50,7 @@ class Write(Job):
 
     def __init__(self, call: Callable[[Connection], Any], *, frees: bool = False, is_brief: bool = False) -> None:
         super().__init__()
-        self.call = call
+        self.call: Callable[[Connection], Any] = partial(copy_context().run, call)  # which says who asked, wherever it runs
         self.frees = frees
         self.is_brief = is_brief
 

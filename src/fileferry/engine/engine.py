@@ -12,6 +12,7 @@ from fileferry.db import bookkeeping, upkeep
 from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
 from fileferry.engine.access import keys, links, organizations
+from fileferry.engine.access.audit import Audit
 from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
 from fileferry.engine.access.rates import Rates
@@ -61,6 +62,7 @@ class Engine:
         self.links = minter
         self.keys = Keys(database, clock)
         self.organizations = Organizations(database, clock)
+        self.audit = Audit(database)
         self._room = room
         self.rates = Rates(database, settings, clock)
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)

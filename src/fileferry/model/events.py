@@ -13,6 +13,7 @@ class Event(msgspec.Struct, frozen=True):
     """Something that happened to a file, as the outbox keeps it; ids grow in the order of commits, of all organizations.
 
     ``number`` does so within the organization, and is what it is told. ``data`` is the file as it was then.
+    ``actor`` is who asked for it, as telemetry says it; some are of keys and the like, by ``file_id``, and told to administrators only.
     """
 
     id: int
@@ -23,6 +24,7 @@ class Event(msgspec.Struct, frozen=True):
     type: str
     data: dict[str, Any]
     created_at: datetime
+    actor: dict[str, str] | None = None
 
 
 class DeliveryState(enum.StrEnum):

@@ -5,13 +5,14 @@ The client and the command line speak it. Flows that others published are beside
 
 from __future__ import annotations
 
-from fileferry.api.native import events, files, folders, keys, organizations, uploads, webhooks, workspaces
+from fileferry.api.native import audit, events, files, folders, keys, organizations, uploads, webhooks, workspaces
 
 routers = [
     uploads.router,
     files.router,
     folders.router,
     events.router,
+    audit.router,
     keys.router,
     organizations.router,
     workspaces.router,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import httpx
 
-from fileferry.client.calls.call import Call, given, members, page_of, read_as, segment, with_query
+from fileferry.client.calls.call import Call, given, members, moment_text, page_of, read_as, segment, with_query
+from fileferry.client.nouns.audit import AuditRecord, audit_record_from
 from fileferry.client.nouns.organizations import Organization, organization_from
 from fileferry.client.nouns.pages import Page
 
@@ -38,6 +40,22 @@ def list_all(*, cursor: str | None) -> Call[Page[Organization]]:
     """Return the question for one page of organizations."""
     path = with_query("/api/organizations", given(cursor=cursor))
     return Call(method="GET", path=path, read=page_of("organizations", organization_from))
+
+
+def audit(
+    *,
+    since: datetime | None,
+    types: Iterable[str] | None,
+    organization: Organization | str | None,
+    cursor: str | None,
+) -> Call[Page[AuditRecord]]:
+    """Return the question for one page of an organization's audit log; raise InvalidExpiry for a time without a zone."""
+    wanted = {
+        "since": None if since is None else moment_text(since),
+        "types": None if types is None else ",".join(types),
+    }
+    path = with_query("/api/audit", given(organization=organization, cursor=cursor, **wanted))
+    return Call(method="GET", path=path, read=page_of("records", audit_record_from))
 
 
 def _organization(response: httpx.Response) -> Organization:

@@ -20,6 +20,8 @@ events = Table(
     Column("version_id", words(36)),
     Column("type", words(32), nullable=False),
     Column("data", JSON, nullable=False),
+    # Who did it, as telemetry names them; null where nobody asked for it.
+    Column("actor", JSON(none_as_null=True)),
     Column("created_at", Instant, nullable=False, index=True),
     Index("events_by_organization", "organization_id", "number", unique=True),
 )

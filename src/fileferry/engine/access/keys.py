@@ -19,7 +19,7 @@ from fileferry.db import keys as stored
 from fileferry.db import organizations, usage
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
-from fileferry.engine.access import limits, policy, quotas
+from fileferry.engine.access import audit, limits, policy, quotas
 from fileferry.errors import Conflict, Forbidden, InvalidExpiry, InvalidParameter, NotFound, Unauthorized
 from fileferry.model import (
     NO_LIMITS,
@@ -174,6 +174,7 @@ class Keys:
             stored.insert_key(conn, key)
             stored.insert_secret(conn, key.id, digest(secret))
             quotas.renew(conn, usage.of_key(key.id), NO_LIMITS, key.limits)
+            self._record(conn, "key.created", key)
 
         await self._database.grow(store)
         return key, secret
@@ -196,6 +197,7 @@ class Keys:
             stored.delete_secrets(conn, key.id)
             stored.insert_secret(conn, key.id, digest(secret))
             stored.update_key(conn, key.id, prefix=secret[:_SHOWN])
+            self._record(conn, "key.rotated", key)
 
         try:
             await self._database.grow(store)
@@ -246,6 +248,7 @@ class Keys:
             after = msgspec.structs.replace(before, **values)
             stored.change_key(conn, after)
             quotas.renew(conn, usage.of_key(key_id), before.limits, after.limits)
+            self._record(conn, "key.changed", after)
             return after
 
         return await self._database.free(store)
@@ -264,6 +267,8 @@ class Keys:
         def store(conn: Connection) -> None:
             stored.update_key(conn, key.id, revoked_at=key.revoked_at or self._clock())
             stored.delete_secrets(conn, key.id)
+            if key.revoked_at is None:
+                self._record(conn, "key.revoked", key)
 
         await self._database.free(store)
 
@@ -280,9 +285,17 @@ class Keys:
             stored.end_secrets(conn, key.id, self._clock() + grace)
             stored.insert_secret(conn, key.id, digest(secret))
             stored.update_key(conn, key.id, prefix=secret[:_SHOWN])
+            self._record(conn, "key.rotated", key)
             return stored.find(conn, key.id) or key
 
         return await self._database.free(store), secret
+
+    def _record(self, conn: Connection, type: str, key: Key) -> None:
+        if key.organization_id is not None:
+            limits_set = msgspec.to_builtins(key.limits)
+            confined = {"path_prefix": key.path_prefix, "on_behalf_of": key.on_behalf_of, "limits": limits_set}
+            said = {"name": key.name, "prefix": key.prefix, "scopes": key.scopes, **confined}
+            audit.record(conn, type, key.organization_id, key.id, self._clock(), **said)
 
 
 def _authorize_keys(principal: Principal) -> None:

@@ -16,7 +16,7 @@ from fileferry.db import organizations as stored
 from fileferry.db import usage, workspaces
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
-from fileferry.engine.access import limits, policy, quotas
+from fileferry.engine.access import audit, limits, policy, quotas
 from fileferry.errors import Conflict, InvalidParameter, NotFound
 from fileferry.model import NO_LIMITS, Clock, Organization, Page, Principal, Scope, User, Workspace, is_uuid, new_id
 
@@ -62,6 +62,7 @@ class Organizations:
         def store(conn: Connection) -> None:
             _store(conn, organization)
             quotas.renew(conn, usage.of_organization(organization.id), NO_LIMITS, organization.limits)
+            self._record(conn, "organization.created", organization)
 
         try:
             await self._database.grow(store)
@@ -110,9 +111,15 @@ class Organizations:
             quotas.renew(conn, usage.of_organization(before.id), before.limits, after.limits)
             if quotas.has_quota(before.end_user_limits) and not quotas.has_quota(of_end_users):
                 usage.forget_end_users(conn, before.id)
+            self._record(conn, "organization.changed", after)
             return after
 
         return await self._database.free(store)
+
+    def _record(self, conn: Connection, type: str, organization: Organization) -> None:
+        of_each = msgspec.to_builtins(organization.end_user_limits)
+        said = {"slug": organization.slug, "limits": msgspec.to_builtins(organization.limits), "end_user_limits": of_each}
+        audit.record(conn, type, organization.id, organization.id, self._clock(), **said)
 
     async def kept(self, principal: Principal, organization: Organization) -> Usage | None:
         """Return what an organization keeps, where its limits say anything of that and the principal sees all of it."""

@@ -16,7 +16,7 @@ from fileferry.db import upkeep, uploads, usage
 from fileferry.db import workspaces as stored
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
-from fileferry.engine.access import limits, policy, quotas
+from fileferry.engine.access import audit, limits, policy, quotas
 from fileferry.errors import Conflict, InvalidParameter, NotFound
 from fileferry.model import (
     NO_LIMITS,
@@ -86,6 +86,7 @@ class Workspaces:
         def store(conn: Connection) -> None:
             stored.insert_workspace(conn, workspace)
             quotas.renew(conn, usage.of_workspace(workspace.id), NO_LIMITS, workspace.limits)
+            self._record(conn, "workspace.created", workspace)
 
         try:
             await self._database.grow(store)
@@ -127,7 +128,9 @@ class Workspaces:
             after = _limits(workspace.limits, changes or {})
             stored.update_workspace(conn, workspace.id, **values, limits=msgspec.to_builtins(after))
             quotas.renew(conn, usage.of_workspace(workspace.id), workspace.limits, after)
-            return msgspec.structs.replace(workspace, **values, limits=after)
+            changed = msgspec.structs.replace(workspace, **values, limits=after)
+            self._record(conn, "workspace.changed", changed)
+            return changed
 
         return await self._database.free(store)
 
@@ -158,12 +161,18 @@ class Workspaces:
                 raise Conflict("An upload to this workspace is under way: end it, or wait for it.")
             stored.delete_workspace(conn, workspace.id)
             usage.forget(conn, usage.of_workspace(workspace.id))
+            self._record(conn, "workspace.deleted", workspace)
 
         await self._database.read(refuse_files)
         await free()
         while await self._database.free(forget_some):
             pass
         await self._database.free(remove)
+
+    def _record(self, conn: Connection, type: str, workspace: Workspace) -> None:
+        kept = {"keep_versions": workspace.keep_versions, "keep_versions_for": workspace.keep_versions_for}
+        said = {"name": workspace.name, **kept, "limits": msgspec.to_builtins(workspace.limits)}
+        audit.record(conn, type, workspace.organization_id, workspace.id, self._clock(), **said)
 
     async def kept(self, principal: Principal, workspace: Workspace) -> Usage | None:
         """Return what a workspace keeps, where its limits say anything of that and the principal sees all of it."""

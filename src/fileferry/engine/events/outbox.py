@@ -217,7 +217,7 @@ def _read(
 ) -> tuple[list[Event], Position]:
     seen = events.last_id(conn)
     _forgotten, newest = events.bounds(conn, organization_id)
-    found = events.list_after(conn, organization_id, after.number, limit, wanted.types, wanted.file_id)
+    found = events.list_after(conn, organization_id, after.number, limit, wanted.types or TYPES, wanted.file_id)
     return found, _position_of(found[-1]) if len(found) == limit else Position(newest, seen)
 
 
@@ -230,7 +230,7 @@ def _is_new(event: Event, organization_id: str, after: Position) -> bool:
 
 
 def _is_wanted(event: Event, wanted: Wanted) -> bool:
-    return (wanted.types is None or event.type in wanted.types) and wanted.file_id in (None, event.file_id)
+    return event.type in (wanted.types or TYPES) and wanted.file_id in (None, event.file_id)
 
 
 def _in_tree(conn: Connection, file_ids: set[str]) -> set[str]:

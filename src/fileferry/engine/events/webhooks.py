@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from fileferry.db import events
 from fileferry.db import webhooks as stored
 from fileferry.db.database import Database
-from fileferry.engine.access import policy
+from fileferry.engine.access import audit, policy
 from fileferry.engine.access.links import Links
 from fileferry.engine.events.addresses import told
 from fileferry.errors import Conflict, InvalidParameter, NotFound
@@ -76,6 +76,7 @@ class Webhooks:
                 created_at=now,
             )
             stored.insert_webhook(conn, webhook)
+            self._record(conn, "webhook.created", webhook)
             return webhook
 
         return await self._database.grow(store)
@@ -122,7 +123,9 @@ class Webhooks:
             if enabled is True and webhook.disabled_at is not None:
                 again = {"disabled_at": None, "disabled_reason": None, "last_event_id": _last_event(conn, principal)}
                 stored.update_webhook(conn, webhook.id, **again)
-            return _find(conn, principal, webhook_id)
+            changed = _find(conn, principal, webhook_id)
+            self._record(conn, "webhook.changed", changed)
+            return changed
 
         # To send nothing more must work on a full disk.
         disables_only = enabled is False and not values
@@ -132,7 +135,12 @@ class Webhooks:
         """Delete a webhook, what waits to be sent to it, and its log; raises NotFound."""
         webhook = await self.get(principal, webhook_id)
         # Its log may be long: first nothing is added to it any more, then it goes piece by piece.
-        await self._database.free(stored.disable, webhook.id, "It is being deleted.", self._clock())
+
+        def disable(conn: Connection) -> None:
+            stored.disable(conn, webhook.id, "It is being deleted.", self._clock())
+            self._record(conn, "webhook.deleted", webhook)
+
+        await self._database.free(disable)
         while await self._database.free(stored.delete_some, webhook.id, _PAGE):
             pass
 
@@ -149,6 +157,7 @@ class Webhooks:
                 old_secret=webhook.secret if grace else None,
                 old_secret_until=self._clock() + grace if grace else None,
             )
+            self._record(conn, "webhook.rotated", webhook)
             return _find(conn, principal, webhook_id)
 
         return await self._database.free(store)
@@ -161,6 +170,7 @@ class Webhooks:
         def store(conn: Connection) -> None:
             webhook = _find(conn, principal, webhook_id)
             stored.update_webhook(conn, webhook.id, secret=secret, old_secret=None, old_secret_until=None)
+            self._record(conn, "webhook.rotated", webhook)
 
         await self._database.grow(store)
 
@@ -221,6 +231,10 @@ class Webhooks:
             return delivery
 
         return await self._database.grow(store)
+
+    def _record(self, conn: Connection, type: str, webhook: Webhook) -> None:
+        said = {"url": webhook.url, "types": webhook.types, "enabled": webhook.disabled_at is None}
+        audit.record(conn, type, webhook.organization_id, webhook.id, self._clock(), **said)
 
 
 def message_id(delivery: Delivery) -> str:

@@ -7,17 +7,27 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from fileferry import telemetry
 from fileferry.db import events
 from fileferry.model import File, Version
 
+_BROUGHT = ("file.ready", "file.rejected")
+
 
 def announce(conn: Connection, type: str, file: File, now: datetime, version: Version | None = None) -> None:
-    """Append an event; ``version`` is as it is after the move."""
-    events.append_all(conn, [event(type, file, now, version)])
+    """Append an event of what the request being answered did, if there is one; ``version`` is as it is after the move."""
+    events.append_all(conn, [event(type, file, now, version, telemetry.actor())])
 
 
-def event(type: str, file: File, now: datetime, version: Version | None) -> dict[str, Any]:
-    """Return the row of an event, which tells of the file as it is after the move."""
+def event(
+    type: str, file: File, now: datetime, version: Version | None, actor: dict[str, str] | None
+) -> dict[str, Any]:
+    """Return the row of an event, which tells of the file as it is after the move, and who made it.
+
+    Of bytes that came without a key, or were checked later, that is the key that they were let in by.
+    """
+    if version is not None and type in _BROUGHT:
+        actor = {"key": version.key_id, **(actor or {})} if version.key_id else actor
     data: dict[str, Any] = {
         "file_id": file.id,
         "name": file.name,
@@ -43,5 +53,6 @@ def event(type: str, file: File, now: datetime, version: Version | None) -> dict
         "version_id": version.id if version else None,
         "type": type,
         "data": data,
+        "actor": actor,
         "created_at": now,
     }

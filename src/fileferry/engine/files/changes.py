@@ -12,7 +12,7 @@ from fileferry.db import files, jobs, workspaces
 from fileferry.db.database import Database
 from fileferry.engine.access import limits, policy
 from fileferry.engine.access.workspaces import find_workspace
-from fileferry.engine.files import lives, paths, references
+from fileferry.engine.files import announcements, lives, paths, references
 from fileferry.engine.files.catalogue import find_living, find_restorable
 from fileferry.errors import Conflict, InvalidParameter, NotFound
 from fileferry.model import (
@@ -111,6 +111,7 @@ class Changing:
                 raise Conflict("This is the current version: upload another one, or delete the file.")
             version = find_living(conn, principal, file_id, Scope.DELETE, now, number=number).version
             files.end_some_versions(conn, [version.id], State.DELETED)
+            announcements.announce(conn, "version.deleted", current.file, now, version)
             lives.settle_end(conn, file_id, now, now + self._settings.rejected_retention)
 
         await self._database.free(run)
@@ -142,7 +143,9 @@ class Changing:
             version = msgspec.structs.replace(version, expires_at=expires_at)
             file = lives.outlast(conn, StoredFile(file, version))
         files.update_file(conn, file_id, **values)
-        return StoredFile(msgspec.structs.replace(file, **values), version)
+        file = msgspec.structs.replace(file, **values)
+        announcements.announce(conn, "file.changed", file, now, version)
+        return StoredFile(file, version)
 
     def _allowed(self, conn: Connection, principal: Principal, file: File) -> Limits:
         return limits.in_force(self._settings, principal, workspaces.find_by_id(conn, file.workspace_id))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from fileferry import telemetry
 from fileferry.db.database import Database
 from fileferry.engine.files import versions
 from fileferry.errors import InsufficientStorage
@@ -32,7 +33,7 @@ class Fetches:
         self._clock = clock
         self._minute = 0
         self._told: dict[str, int] = {}
-        self._waiting: list[tuple[StoredFile, datetime]] = []
+        self._waiting: list[versions.Fetch] = []
         self._writing: asyncio.Task[None] | None = None
         self._ending = asyncio.Event()
 
@@ -52,7 +53,7 @@ class Fetches:
         if len(self._waiting) >= _MOST_WAITING:
             _log.warning("fetch_not_recorded", version=stored.version.id)
             return
-        self._waiting.append((stored, self._clock()))
+        self._waiting.append((stored, self._clock(), telemetry.actor()))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_soon())
 

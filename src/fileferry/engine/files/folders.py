@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from fileferry.db import folders as stored
 from fileferry.db.database import Database
-from fileferry.engine.access import policy
+from fileferry.engine.access import audit, policy
 from fileferry.engine.access.workspaces import find_workspace
 from fileferry.errors import Conflict, Forbidden, NotFound
 from fileferry.model import Clock, Folder, Principal, Scope, clean_path
@@ -64,15 +64,24 @@ class Folders:
             if stored.is_used(conn, folder):
                 raise Conflict("The folder is not empty: delete what is in it first.")
             stored.delete_folder(conn, folder.id)
+            self._record(conn, "folder.deleted", principal, folder)
 
         await self._database.free(remove)
 
     def _create(self, conn: Connection, principal: Principal, path: str, workspace: str | None) -> Folder:
         found = find_workspace(conn, principal.organization.id, workspace)
+        there = stored.find_by_path(conn, found.id, path)
+        if there is not None:
+            return there
         stored.ensure(conn, found.id, path, self._clock())
         folder = stored.find_by_path(conn, found.id, path)
         assert folder is not None  # it was made just now
+        self._record(conn, "folder.created", principal, folder)
         return folder
+
+    def _record(self, conn: Connection, type: str, principal: Principal, folder: Folder) -> None:
+        said = {"path": folder.path, "workspace_id": folder.workspace_id}
+        audit.record(conn, type, principal.organization.id, folder.id, self._clock(), **said)
 
 
 def find_folder(conn: Connection, principal: Principal, folder_id: str) -> Folder:

@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -102,8 +102,16 @@ class Sweeper:
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._enqueue_rescans()
         await self._measure()
-        await self._database.free(events.forget, now - self._settings.tombstone_retention)
+        await self._forget_events(now)
         await self._database.free(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
+
+    async def _forget_events(self, now: datetime) -> None:
+        """End the telling of old events, and delete them once nobody may ask any more who did what."""
+        told, kept = self._settings.tombstone_retention, self._settings.audit_retention
+        while ids := await self._database.read(events.list_with_old, now - told, _PAGE):
+            for id in ids:
+                await self._repeat(events.forget_some, id, now - told, _PAGE)
+        await self._repeat(events.delete_some, now - max(told, kept), _PAGE)
 
     async def _measure(self) -> None:
         """Set what is measured of all that is there. Counting all files takes at most a hundredth of the time."""

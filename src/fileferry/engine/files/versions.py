@@ -18,6 +18,9 @@ from fileferry.engine.files import announcements, lives, paths
 from fileferry.engine.files.placement import Content, Placement, Preconditions, Received
 from fileferry.model import Extent, File, Scan, State, StoredFile, Version, new_id
 
+Fetch = tuple[StoredFile, datetime, dict[str, str] | None]
+"""A version that was fetched whole, when, and by whom."""
+
 
 def add(conn: Connection, place: Placement, content: Content, now: datetime) -> Received:
     """Make content a version of a new file, or of the file that it was promised to or that owns its path.
@@ -171,10 +174,10 @@ def fetched(conn: Connection, stored: StoredFile, now: datetime) -> None:
         files.end_some_versions(conn, [version.id], State.EXPIRED)
 
 
-def fetched_without_limit(conn: Connection, fetches: Sequence[tuple[StoredFile, datetime]]) -> None:
+def fetched_without_limit(conn: Connection, fetches: Sequence[Fetch]) -> None:
     """Record when versions that may be fetched any number of times were fetched whole."""
     events.append_all(
-        conn, [announcements.event("file.fetched", stored.file, at, stored.version) for stored, at in fetches]
+        conn, [announcements.event("file.fetched", stored.file, at, stored.version, by) for stored, at, by in fetches]
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from fileferry import telemetry
 from fileferry.blobs.store import BlobMissing, BlobStore
 from fileferry.db import events, files, upkeep, uploads
 from fileferry.db.database import Database
@@ -373,6 +374,7 @@ def refuse_too_long(conn: Connection, upload_id: str, now: datetime) -> None:
         "version_id": upload.version_id,
         "type": "file.rejected",
         "data": data,
+        "actor": {"key": upload.key_id, **(telemetry.actor() or {})},
         "created_at": now,
     }
     events.append_all(conn, [event])

@@ -47,7 +47,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - each start makes a folder of its own 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _told: ContextVar[dict[str, str]] = ContextVar("told")
 _log = get_logger("fileferry.access")
-_ACTOR = ("key", "end_user", "client")
+_ACTOR = ("key", "end_user", "client", "trace_id")
 
 REQUESTS = Counter("fileferry_requests_total", "HTTP requests.", ["method", "route", "status"])
 SECONDS = Histogram("fileferry_request_seconds", "Time to answer HTTP requests.", ["method", "route"])
@@ -104,9 +104,9 @@ def tell(**ids: str | None) -> None:
 
 
 def actor() -> dict[str, str] | None:
-    """Return who asked for what is being done: ``key``, ``end_user``, ``client`` (address), ``request_id``.
+    """Return who asked for what is being done: ``key``, ``end_user``, ``client`` (address), ``request_id``, ``trace_id``.
 
-    None where nobody did.
+    Only what is known of them; None where nobody asked.
     """
     told = _told.get(None)
     if told is None:

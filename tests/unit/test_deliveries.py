@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -753,3 +754,16 @@ def test_what_is_sent_is_found_without_reading_the_whole_log(service: Service, r
         "SEARCH earlier USING INDEX deliveries_in_order",
     }
     assert not [step for step in steps if step.endswith("(webhook_id=?)")]
+
+
+def test_the_trace_of_the_request_that_made_an_event_is_passed_on(service: Service, receiver: Receiver) -> None:
+    hook(service, receiver)
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    service.request(
+        "PUT", "/api/upload/a", content=b"abc", headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    )
+    service.upload(path="b")
+    service.deliver()
+    passed_on = {told(message)[1]: message.headers.get("traceparent") for message in receiver.messages}
+    assert passed_on["b"] is None
+    assert re.fullmatch(f"00-{trace}-(?!b7ad6b7169203331)[0-9a-f]{{16}}-01", passed_on["a"] or "")

@@ -42,7 +42,8 @@ def events(
 
 def audit(
     since: Annotated[
-        datetime | None, typer.Option(metavar="TIME", help="Only from this local time on: 2026-01-31 or 2026-01-31T12:00:00.")
+        datetime | None,
+        typer.Option(metavar="TIME", help="Only from this local time on: 2026-01-31 or 2026-01-31T12:00:00."),
     ] = None,
     types: Annotated[
         str | None, typer.Option(metavar="TYPE,…", help="Only these, for example key.created,file.deleted.")

@@ -29,14 +29,14 @@ _NUMBER = Kept(
 def append_all(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add events, one at least, in the transaction of the change that they tell of.
 
-    Each has what ``Event`` has but for the id and the number.
+    Each has what ``Event`` has but for the id and the number; without an ``actor`` it happened by itself.
     """
     numbers = {}
     for organization_id, count in Counter(row["organization_id"] for row in rows).items():
         last = _NUMBER.scalar(conn, {"organization": organization_id, "count": count})
         numbers[organization_id] = iter(range(last - count + 1, last + 1))
     tell(conn)
-    _INSERT.run_many(conn, [{**row, "number": next(numbers[row["organization_id"]])} for row in rows])
+    _INSERT.run_many(conn, [{"actor": None, **row, "number": next(numbers[row["organization_id"]])} for row in rows])
 
 
 def last_id(conn: Connection) -> int:

@@ -48,7 +48,8 @@ class Call(Job):
 
     def __init__(self, call: Callable[[Connection], Any], deadline: float) -> None:
         super().__init__()
-        self.call: Callable[[Connection], Any] = partial(copy_context().run, call)  # which says who asked, wherever it runs
+        context = copy_context()  # wherever it runs, it is to know who asked for it
+        self.call: Callable[[Connection], Any] = lambda connection: context.run(call, connection)
         self.deadline = deadline
 
 

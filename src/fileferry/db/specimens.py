@@ -56,7 +56,6 @@ def announce(conn: Connection, organization_id: str) -> None:
         "version_id": None,
         "type": "",
         "data": {},
-        "actor": None,
     }
     events.append_all(conn, [{**row, "created_at": utc_now()}])
 

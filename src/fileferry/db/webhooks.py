@@ -128,7 +128,15 @@ def list_lagging(conn: Connection, limit: int) -> list[str]:
 
 
 def insert_delivery(
-    conn: Connection, *, webhook_id: str, event_id: int, file_id: str, type: str, body: str, now: datetime
+    conn: Connection,
+    *,
+    webhook_id: str,
+    event_id: int,
+    file_id: str,
+    type: str,
+    body: str,
+    trace_id: str | None,
+    now: datetime,
 ) -> int:
     """Let an event be sent to a webhook, once those of the same file that wait have been; return the delivery's number."""
     last = conn.execute(_LAST_OF_FILE, {"of_webhook": webhook_id, "of_file": file_id}).scalar_one_or_none()
@@ -140,6 +148,7 @@ def insert_delivery(
         "file_id": file_id,
         "type": type,
         "body": body,
+        "trace_id": trace_id,
         "state": DeliveryState.PENDING,
         "attempts": 0,
         "next_at": now if last is None else max(now, last),

@@ -50,7 +50,8 @@ class Write(Job):
 
     def __init__(self, call: Callable[[Connection], Any], *, frees: bool = False, is_brief: bool = False) -> None:
         super().__init__()
-        self.call: Callable[[Connection], Any] = partial(copy_context().run, call)  # which says who asked, wherever it runs
+        context = copy_context()  # wherever it runs, it is to know who asked for it
+        self.call: Callable[[Connection], Any] = lambda connection: context.run(call, connection)
         self.frees = frees
         self.is_brief = is_brief
 

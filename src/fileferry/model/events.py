@@ -13,7 +13,7 @@ class Event(msgspec.Struct, frozen=True):
     """Something that happened to a file, as the outbox keeps it; ids grow in the order of commits, of all organizations.
 
     ``number`` does so within the organization, and is what it is told. ``data`` is the file as it was then.
-    ``actor`` is who asked for it, as telemetry says it; some are of keys and the like, by ``file_id``, and told to administrators only.
+    ``actor`` is who asked for it, as telemetry says it. Some are of keys and the like: only administrators are told of these.
     """
 
     id: int
@@ -58,7 +58,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """An event on its way to a webhook; ``body`` is what is sent. ``number`` is its place in the log of the webhook.
 
     ``event_id`` is the number of the event, negative for one that was made as a test.
-    ``last_status`` is the HTTP status of the last attempt, ``last_error`` what it failed for.
+    ``last_status`` is the HTTP status of the last attempt, ``last_error`` what it failed for. ``trace_id`` is that of the request that
+    made the event, where it was part of a trace.
     """
 
     id: int
@@ -75,3 +76,4 @@ class Delivery(msgspec.Struct, frozen=True):
     last_error: str | None
     last_attempt_at: datetime | None
     created_at: datetime
+    trace_id: str | None = None

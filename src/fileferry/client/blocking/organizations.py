@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from fileferry.client.blocking.transport import Transport
 from fileferry.client.calls import organizations
+from fileferry.client.nouns.audit import AuditRecord
 from fileferry.client.nouns.organizations import Organization
 
 
@@ -55,3 +57,21 @@ class Organizations:
         True
         """
         return self._transport.pages(lambda cursor: organizations.list_all(cursor=cursor))
+
+    def audit(
+        self,
+        *,
+        since: datetime | None = None,
+        types: Iterable[str] | None = None,
+        organization: Organization | str | None = None,
+    ) -> Iterator[AuditRecord]:
+        """Yield who did what in the organization, oldest first: from ``since`` (aware) on, and only ``types``, where given.
+
+        >>> key, secret = client.create_key("backup job", scopes=["upload"])
+        >>> [done.data["name"] for done in client.audit(types=["key.created"])][-1]
+        'backup job'
+        """
+        wanted = None if types is None else tuple(types)
+        return self._transport.pages(
+            lambda cursor: organizations.audit(since=since, types=wanted, organization=organization, cursor=cursor)
+        )

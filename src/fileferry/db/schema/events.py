@@ -61,6 +61,8 @@ deliveries = Table(
     Column("type", words(32), nullable=False),
     # The body that is sent, the same at every attempt.
     Column("body", words(), nullable=False),
+    # The trace of the request that made the event, https://www.w3.org/TR/trace-context/#trace-id; null where none was sent.
+    Column("trace_id", words(32)),
     Column("state", words(16), nullable=False),
     Column("attempts", NUMBER, nullable=False, server_default="0"),
     Column("next_at", Instant, nullable=False),

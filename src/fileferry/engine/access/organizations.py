@@ -118,7 +118,11 @@ class Organizations:
 
     def _record(self, conn: Connection, type: str, organization: Organization) -> None:
         of_each = msgspec.to_builtins(organization.end_user_limits)
-        said = {"slug": organization.slug, "limits": msgspec.to_builtins(organization.limits), "end_user_limits": of_each}
+        said = {
+            "slug": organization.slug,
+            "limits": msgspec.to_builtins(organization.limits),
+            "end_user_limits": of_each,
+        }
         audit.record(conn, type, organization.id, organization.id, self._clock(), **said)
 
     async def kept(self, principal: Principal, organization: Organization) -> Usage | None:

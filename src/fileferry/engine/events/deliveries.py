@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from secrets import token_hex
 
 import msgspec
 from sqlalchemy import Connection
@@ -153,6 +154,7 @@ class Deliveries:
                 file_id=event.file_id,
                 type=event.type,
                 body=event_body(event, self._minter, self._base_url),
+                trace_id=(event.actor or {}).get("trace_id"),
                 now=now,
             )
         is_behind = len(found) == _PAGE
@@ -211,6 +213,9 @@ class Deliveries:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": _signatures(webhook, delivery, now),
         }
+        if delivery.trace_id is not None:
+            # Each attempt is a step of its own in that trace.
+            headers["traceparent"] = f"00-{delivery.trace_id}-{token_hex(8)}-01"
         try:
             answer = await sender.post(webhook.url, headers, delivery.body.encode())
         except EgressError as error:

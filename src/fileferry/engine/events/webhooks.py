@@ -15,6 +15,7 @@ from functools import partial
 import msgspec
 from sqlalchemy import Connection
 
+from fileferry import telemetry
 from fileferry.db import events
 from fileferry.db import webhooks as stored
 from fileferry.db.database import Database
@@ -224,6 +225,7 @@ class Webhooks:
                 file_id=new_id(now),  # of its own, so that it waits for no other
                 type=TEST_TYPE,
                 body=body(TEST_TYPE, now, {"organization_id": webhook.organization_id, "webhook_id": webhook.id}),
+                trace_id=(telemetry.actor() or {}).get("trace_id"),
                 now=now,
             )
             delivery = stored.find_delivery(conn, webhook.id, made)

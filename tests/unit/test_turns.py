@@ -17,7 +17,7 @@ import pytest
 from unit.service import Service
 
 MOST_SECONDS = 0.05
-"""Of a turn, where the fixed computing of ``pace`` takes a fifth of that, as on a quiet machine of 2026; in proportion elsewhere."""
+"""Of a turn, where what ``pace`` computes takes a fifth of that, as on a quiet machine of 2026; in proportion elsewhere."""
 _JSON = ((b"content-type", b"application/json"),)
 _MOST_PARTS = 10_000
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from fileferry.db.notices import tell
 from fileferry.db.schema import events, organizations
 from fileferry.db.statements import Kept
-from fileferry.model import Event
+from fileferry.model import EVENT_TYPES, Event
 
 _HIGHEST = 2**63 - 1
 _INSERT = Kept(insert(events))
@@ -91,7 +91,11 @@ def list_with_old(conn: Connection, before: datetime, limit: int) -> list[str]:
     """Return the ids of organizations whose oldest event that is still told is from before ``before``."""
     oldest = (
         select(events.c.created_at)
-        .where(events.c.organization_id == organizations.c.id, events.c.number > organizations.c.forgotten_event)
+        .where(
+            events.c.organization_id == organizations.c.id,
+            events.c.number > organizations.c.forgotten_event,
+            events.c.type.in_(EVENT_TYPES),
+        )
         .order_by(events.c.number)
         .limit(1)
         .scalar_subquery()
@@ -104,7 +108,11 @@ def forget_some(conn: Connection, organization_id: str, before: datetime, limit:
     told = (
         select(events.c.number, events.c.created_at)
         .join(organizations, organizations.c.id == events.c.organization_id)
-        .where(events.c.organization_id == organization_id, events.c.number > organizations.c.forgotten_event)
+        .where(
+            events.c.organization_id == organization_id,
+            events.c.number > organizations.c.forgotten_event,
+            events.c.type.in_(EVENT_TYPES),
+        )
         .order_by(events.c.number)
         .limit(limit)
     )

@@ -6,7 +6,7 @@ One module for each family of nouns; everyone takes them from here.
 from __future__ import annotations
 
 from fileferry.model.access import NO_LIMITS, Key, Limits, Organization, Principal, Rules, Scope, User, Workspace
-from fileferry.model.events import Delivery, DeliveryState, Event, Webhook
+from fileferry.model.events import EVENT_TYPES, Delivery, DeliveryState, Event, Webhook
 from fileferry.model.files import (
     Digests,
     Extent,
@@ -26,6 +26,7 @@ from fileferry.model.uploads import Part, Stream, Upload, UploadState
 from fileferry.units import Clock, format_optional_time, format_time, parse_duration, parse_size, utc_now
 
 __all__ = [
+    "EVENT_TYPES",
     "MAX_NAME_BYTES",
     "MAX_PATH_BYTES",
     "NO_LIMITS",

@@ -8,6 +8,17 @@ from typing import Any
 
 import msgspec
 
+EVENT_TYPES = (
+    "file.ready",
+    "file.rejected",
+    "file.fetched",
+    "file.expired",
+    "file.deleted",
+    "file.restored",
+    "file.recalled",
+)
+"""What those who listen, and webhooks, can be told of; what else is done is in the audit log only."""
+
 
 class Event(msgspec.Struct, frozen=True):
     """Something that happened to a file, as the outbox keeps it; ids grow in the order of commits, of all organizations.
@@ -58,8 +69,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """An event on its way to a webhook; ``body`` is what is sent. ``number`` is its place in the log of the webhook.
 
     ``event_id`` is the number of the event, negative for one that was made as a test.
-    ``last_status`` is the HTTP status of the last attempt, ``last_error`` what it failed for. ``trace_id`` is that of the request that
-    made the event, where it was part of a trace.
+    ``last_status`` is the HTTP status of the last attempt, ``last_error`` what it failed for.
+    ``trace_id`` is that of the request that made the event, where it was part of a trace.
     """
 
     id: int

@@ -22,7 +22,7 @@ Types = Annotated[str | None, Parameter(description="Only actions of these types
 
 
 class Actor(msgspec.Struct, omit_defaults=True):
-    """Who asked for it: the key by its id, the end user that it acted for, the client's address, and the request's id.
+    """Who asked for it: the key by its id, the end user that it acted for, the client's address, the request's id and trace.
 
     Of bytes that came by a signed URL the key is the one that the URL was made with.
     """
@@ -31,6 +31,7 @@ class Actor(msgspec.Struct, omit_defaults=True):
     end_user: str | None = None
     client: str | None = None
     request_id: str | None = None
+    trace_id: str | None = None
 
 
 class AuditRecord(msgspec.Struct):

@@ -68,7 +68,7 @@ class Organizations:
     ) -> AsyncIterator[AuditRecord]:
         """Yield who did what in the organization, oldest first: from ``since`` (aware) on, and only ``types``, where given.
 
-        >>> key, secret = await client.create_key("backup job", scopes=["upload"])
+        >>> key = await client.create_key("backup job", scopes=["upload"])
         >>> [done.data["name"] async for done in client.audit(types=["key.created"])][-1]
         'backup job'
         """

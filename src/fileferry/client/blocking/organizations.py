@@ -67,7 +67,7 @@ class Organizations:
     ) -> Iterator[AuditRecord]:
         """Yield who did what in the organization, oldest first: from ``since`` (aware) on, and only ``types``, where given.
 
-        >>> key, secret = client.create_key("backup job", scopes=["upload"])
+        >>> key = client.create_key("backup job", scopes=["upload"])
         >>> [done.data["name"] for done in client.audit(types=["key.created"])][-1]
         'backup job'
         """

@@ -24,10 +24,10 @@ from fileferry.db.database import Database
 from fileferry.engine.access.links import Links
 from fileferry.engine.events import egress
 from fileferry.engine.events.egress import Egress, EgressError, Resolve
-from fileferry.engine.events.webhooks import TYPES, event_body, message_id
+from fileferry.engine.events.webhooks import event_body, message_id
 from fileferry.errors import InsufficientStorage
 from fileferry.logs import get_logger
-from fileferry.model import Clock, Delivery, DeliveryState, Webhook
+from fileferry.model import EVENT_TYPES, Clock, Delivery, DeliveryState, Webhook
 from fileferry.settings import Settings
 
 SCHEDULE = (
@@ -144,7 +144,9 @@ class Deliveries:
         if webhook is None or webhook.disabled_at is not None:
             return False
         _forgotten, newest = events.bounds(conn, webhook.organization_id)
-        found = events.list_after(conn, webhook.organization_id, webhook.last_event_id, _PAGE, webhook.types or TYPES)
+        found = events.list_after(
+            conn, webhook.organization_id, webhook.last_event_id, _PAGE, webhook.types or EVENT_TYPES
+        )
         now = self._clock()
         for event in found:
             stored.insert_delivery(

@@ -20,10 +20,9 @@ from fileferry.db.reach import is_in_tree
 from fileferry.engine.access import policy
 from fileferry.engine.access.links import Links
 from fileferry.engine.events import addresses
-from fileferry.engine.events.webhooks import TYPES
 from fileferry.errors import InvalidParameter
 from fileferry.logs import get_logger
-from fileferry.model import Clock, Event, Principal, Scope
+from fileferry.model import EVENT_TYPES, Clock, Event, Principal, Scope
 from fileferry.settings import Settings
 
 POLL = timedelta(milliseconds=100)
@@ -207,8 +206,8 @@ class Events:
 
 def check_types(types: Sequence[str]) -> tuple[str, ...]:
     """Return types of events as they were given; raises InvalidParameter for one that there is not."""
-    if not types or not set(types) <= set(TYPES):
-        raise InvalidParameter(f"types must be some of {', '.join(TYPES)}.", parameter="types")
+    if not types or not set(types) <= set(EVENT_TYPES):
+        raise InvalidParameter(f"types must be some of {', '.join(EVENT_TYPES)}.", parameter="types")
     return tuple(types)
 
 
@@ -217,7 +216,7 @@ def _read(
 ) -> tuple[list[Event], Position]:
     seen = events.last_id(conn)
     _forgotten, newest = events.bounds(conn, organization_id)
-    found = events.list_after(conn, organization_id, after.number, limit, wanted.types or TYPES, wanted.file_id)
+    found = events.list_after(conn, organization_id, after.number, limit, wanted.types or EVENT_TYPES, wanted.file_id)
     return found, _position_of(found[-1]) if len(found) == limit else Position(newest, seen)
 
 
@@ -230,7 +229,7 @@ def _is_new(event: Event, organization_id: str, after: Position) -> bool:
 
 
 def _is_wanted(event: Event, wanted: Wanted) -> bool:
-    return event.type in (wanted.types or TYPES) and wanted.file_id in (None, event.file_id)
+    return event.type in (wanted.types or EVENT_TYPES) and wanted.file_id in (None, event.file_id)
 
 
 def _in_tree(conn: Connection, file_ids: set[str]) -> set[str]:

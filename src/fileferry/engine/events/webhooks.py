@@ -23,18 +23,20 @@ from fileferry.engine.access import audit, policy
 from fileferry.engine.access.links import Links
 from fileferry.engine.events.addresses import told
 from fileferry.errors import Conflict, InvalidParameter, NotFound
-from fileferry.model import Clock, Delivery, DeliveryState, Event, Page, Principal, Scope, Webhook, format_time, new_id
-
-TYPES = (
-    "file.ready",
-    "file.rejected",
-    "file.fetched",
-    "file.expired",
-    "file.deleted",
-    "file.restored",
-    "file.recalled",
+from fileferry.model import (
+    EVENT_TYPES,
+    Clock,
+    Delivery,
+    DeliveryState,
+    Event,
+    Page,
+    Principal,
+    Scope,
+    Webhook,
+    format_time,
+    new_id,
 )
-"""The events that a webhook can be told of."""
+
 TEST_TYPE = "webhook.test"
 """The event that a test sends."""
 
@@ -293,9 +295,9 @@ def _check_secret(secret: str) -> None:
 def _checked_types(types: Sequence[str] | None) -> list[str] | None:
     if types is None:
         return None
-    unknown = [type for type in types if type not in TYPES]
+    unknown = [type for type in types if type not in EVENT_TYPES]
     if unknown or not types:
-        raise InvalidParameter(f"types must be some of {', '.join(TYPES)}.", parameter="types")
+        raise InvalidParameter(f"types must be some of {', '.join(EVENT_TYPES)}.", parameter="types")
     return sorted(set(types))
 
 

@@ -24,10 +24,13 @@ def event(
 ) -> dict[str, Any]:
     """Return the row of an event, which tells of the file as it is after the move, and who made it.
 
-    Of bytes that came without a key, or were checked later, that is the key that they were let in by.
+    Of bytes that came without a key, or were checked later, that is the key, and end user, that they were let in by.
     """
-    if version is not None and type in _BROUGHT:
-        actor = {"key": version.key_id, **(actor or {})} if version.key_id else actor
+    if version is not None and version.key_id is not None and type in _BROUGHT:
+        brought = (
+            {"key": version.key_id} if file.end_user is None else {"key": version.key_id, "end_user": file.end_user}
+        )
+        actor = {**brought, **(actor or {})}
     data: dict[str, Any] = {
         "file_id": file.id,
         "name": file.name,

@@ -18,6 +18,7 @@ from fileferry import bootstrap, memory
 from fileferry import settings as configuration
 from fileferry.app import at_work, examine, opened, prepare
 from fileferry.app import check as check
+from fileferry.blobs import opening
 from fileferry.db.opening import holders_of
 from fileferry.engine.files.sweeper import Findings
 from fileferry.errors import Unavailable
@@ -29,6 +30,7 @@ from fileferry.web.connections import Connection
 
 if TYPE_CHECKING:
     from fileferry.backups import Record
+    from fileferry.blobs.direct import Report
 
 _NOT_STARTED = 3  # as of uvicorn
 _log = get_logger(__name__)
@@ -186,3 +188,14 @@ async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
     told += [] if made is None else [f"The database was empty; its root key, shown this once: {made}"]
     async with opened(settings) as engine:
         return told, await engine.sweeper.scan(fix=fix)
+
+
+async def look_at_store() -> Report:
+    """Try what the store does and enforces; works beside a running server, and changes nothing."""
+    settings = configuration.load()
+    configure_logging(settings)
+    store = opening.open_store(settings)
+    try:
+        return await store.probe()
+    finally:
+        await store.close()

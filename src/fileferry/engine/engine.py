@@ -31,6 +31,7 @@ from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
 from fileferry.engine.receiving.blocks import Blocks
 from fileferry.engine.receiving.completion import Completion
+from fileferry.engine.receiving.direct_tickets import DirectTickets
 from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.streams import Streams
 from fileferry.engine.receiving.tickets import Tickets
@@ -65,7 +66,8 @@ class Engine:
         self.rates = Rates(database, settings, clock)
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)
-        self.tickets = Tickets(database, completion, minter, self.rates, settings, clock)
+        self.direct = DirectTickets(database, store, completion, self.rates, settings, clock)
+        self.tickets = Tickets(database, completion, self.direct, minter, self.rates, settings, clock)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.blocks = Blocks(database, store, completion)

@@ -56,4 +56,4 @@ def _bucket(settings: Settings) -> S3Store:
     if not key_id or not secret:
         raise SettingsError("FILEFERRY_STORE: a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
     credentials = s3.Credentials(key_id, secret, settings.s3_session_token or None)
-    return s3.S3Store(s3.Client(location, credentials), location.prefix)
+    return s3.S3Store(s3.Client(location, credentials), location.prefix, budget=s3.Budget(settings.data))

@@ -36,6 +36,7 @@ _PLACES = {
     "serve": "server",
     "worker": "server",
     "doctor": "server",
+    "verify": "server",
     "backup": "server",
     "restore-backup": "server",
     "folders": "folders",

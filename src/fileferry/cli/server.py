@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fileferry.cli.amounts import size
 from fileferry.cli.session import FAILED, MISUSED, Json, fail, note
 
 if TYPE_CHECKING:
@@ -129,6 +130,40 @@ def doctor(
             print("Mended.")
     if not findings.is_sound and not fix:
         raise typer.Exit(FAILED)
+
+
+def verify(
+    data: Data = None,
+    file: SettingsFile = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(parser=size, metavar="SIZE", help="Bytes a second at most, as 50MiB. Default: any number."),
+    ] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Begin anew, not where the last run was ended.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Read every file in the store and compare its digests, beside a running server or without one. Mends nothing.
+
+    A run that was ended goes on where it was. Exit status 1 when bytes are missing or are not those that came.
+    """
+    import asyncio
+
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
+        _refuse_no_database(settings)
+        found = asyncio.run(server.verify(rate=rate, anew=anew, tell=_tell_fault))
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(found).decode())
+    else:
+        print(f"Read: {_counted(found.files, 'version of files')}, {found.bytes} bytes. Faults: {len(found.faults)}.")
+    if found.faults:
+        raise typer.Exit(FAILED)
+
+
+def _tell_fault(fault: str) -> None:
+    note(fault)
 
 
 def backup(

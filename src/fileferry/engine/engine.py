@@ -27,6 +27,7 @@ from fileferry.engine.files.folders import Folders
 from fileferry.engine.files.hot import Hot
 from fileferry.engine.files.references import References
 from fileferry.engine.files.sweeper import Sweeper
+from fileferry.engine.files.verification import Verifier
 from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
 from fileferry.engine.receiving.blocks import Blocks
@@ -74,6 +75,7 @@ class Engine:
         self.workspaces = Workspaces(database, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
+        self.verifier = Verifier(database, self.files)
         self.hot = Hot(settings.hot_files)
         self.fetches = Fetches(database, settings, clock)
         self.events = Events(database, minter, settings, clock)

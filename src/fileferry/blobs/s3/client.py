@@ -34,6 +34,7 @@ _TIMEOUTS = {"connect": 5.0, "read": 35.0, "write": 35.0, "pool": 35.0}  # secon
 _IDLE_SECONDS = 20.0  # stores close a connection that nothing was asked on for some time; none was seen to before this
 _LARGEST_ANSWER = 64 * 1024 * 1024  # a listing of a thousand keys has some 400 KiB, a list of a million pieces 16 MiB
 _SMALL = 64 * 1024  # bytes, whose digests take less than handing them to a thread
+_SLICE = 256 * 1024  # bytes of a body that go to a socket at once
 _RETRY_AFTER = 5  # seconds
 _IN_PASSING = frozenset({429, 500, 502, 503, 504})
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
@@ -250,7 +251,8 @@ class Client:
             target=f"{path}?{written}" if written else path,
         )
         told = list(signed_headers.items())
-        request = httpcore.Request(method, url, headers=told, content=body, extensions={"timeout": _TIMEOUTS})
+        content = body if len(body) <= _SLICE else _sliced(body)
+        request = httpcore.Request(method, url, headers=told, content=content, extensions={"timeout": _TIMEOUTS})
         return await self._connections().handle_async_request(request)
 
     def _connections(self) -> httpcore.AsyncConnectionPool:
@@ -286,6 +288,12 @@ def text_of(element: Element | None, name: str) -> str:
     """Return the text of the first child of this name, in whatever namespace; empty where there is none."""
     found = None if element is None else element.find(f"{{*}}{name}")
     return "" if found is None else found.text or ""
+
+
+async def _sliced(body: bytes) -> AsyncIterator[bytes]:
+    """Yield a body in slices: each is copied more than once on its way to the socket."""
+    for start in range(0, len(body), _SLICE):
+        yield body[start : start + _SLICE]
 
 
 async def _read(response: httpcore.Response) -> Answer:

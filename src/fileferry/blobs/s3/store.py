@@ -13,6 +13,7 @@ import structlog
 
 from fileferry.blobs.direct import DirectDownloads, DirectUploads, Report
 from fileferry.blobs.s3 import pieces
+from fileferry.blobs.s3.budget import Budget
 from fileferry.blobs.s3.client import Client
 from fileferry.blobs.s3.direct import S3Downloads, S3Uploads
 from fileferry.blobs.s3.objects import Listed, Objects
@@ -36,13 +37,17 @@ _log = structlog.get_logger(__name__)
 
 
 class S3Store:
-    """A BlobStore in a bucket. ``prefix`` is what all keys begin with; ``part_size`` is in bytes."""
+    """A BlobStore in a bucket. ``prefix`` is what all keys begin with; ``part_size`` is in bytes.
+
+    Its uploads have the memory of ``budget``.
+    """
 
     def __init__(
         self,
         client: Client,
         prefix: str,
         *,
+        budget: Budget | None = None,
         part_size: int = PART_SIZE,
         grace: timedelta = GRACE,
         abandoned: timedelta = ABANDONED,
@@ -52,6 +57,7 @@ class S3Store:
         self.direct_downloads: DirectDownloads | None = None
         self._client = client
         self._objects = Objects(client, prefix)
+        self._budget = budget or Budget()
         self._part_size = part_size
         self._abandoned = abandoned
         self._claimed: Counter[str] = Counter()
@@ -214,7 +220,15 @@ class S3Store:
             if not self._claimed[key]:
                 del self._claimed[key]
 
-        return ObjectWriter(self._objects, name, empty=empty, admit=admit, release=release, part_size=self._part_size)
+        return ObjectWriter(
+            self._objects,
+            name,
+            empty=empty,
+            admit=admit,
+            release=release,
+            budget=self._budget,
+            part_size=self._part_size,
+        )
 
     def _is_old(self, key: str, found: list[Listed]) -> bool:
         return key not in self._claimed and min(map(_age_of, found)) >= self.capabilities.grace

@@ -177,6 +177,7 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
     is_shared = clock is utc_now and settings.resolved_database_file() is None
     async with shared_clock(database, clock) if is_shared else contextlib.nullcontext(clock) as clock:
         await claim_store(database, store, clock)
+        await opening.examine(store, settings)
         engine = await open_engine(database, store, room, _scanner(settings), settings, clock)
         try:
             yield engine

@@ -14,15 +14,13 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import google_crc32c
 import msgspec
 
 from fileferry.app import opened
-from fileferry.db import files, upkeep
 from fileferry.db.migration import NEWEST
 from fileferry.engine.engine import Engine
 from fileferry.errors import Unavailable
-from fileferry.model import StoredFile, utc_now
+from fileferry.model import utc_now
 from fileferry.settings import Settings, SettingsError
 
 RECORD = "backup.json"
@@ -30,7 +28,7 @@ RECORD = "backup.json"
 _TREES = ("incoming", "blobs")  # in this order: a blob moves from the first to the second
 _MARKER = "store-id"
 _DATABASE = "fileferry.db"
-_PAGE = 200
+
 _MOST_ROUNDS = 10
 _BLOCK = 16 * 1024 * 1024
 
@@ -186,25 +184,15 @@ async def _opened_copy(settings: Settings, folder: Path) -> AsyncIterator[Engine
 async def _read_again(engine: Engine) -> Record:
     """Read every ready version to its end; raises Unavailable for one whose bytes are not those that came."""
     record = Record(utc_now(), version("fileferry"), NEWEST, 0, 0)
-    after = ""
-    while page := await engine.database.read(upkeep.list_ready, after, _PAGE):
-        after = page[-1].id
-        for ready in page:
-            stored = await engine.database.read(files.find_by_version, ready.id)
-            assert stored is not None, "nobody else changes the copy"
-            await _verify(engine, stored)
+    async with contextlib.aclosing(engine.verifier.run()) as verified:
+        async for found in verified:
+            if found.fault is not None:
+                raise Unavailable(
+                    f"The bytes of version {found.version_id} are not those that came: run fileferry doctor."
+                )
             record.files += 1
-            record.bytes += ready.size
+            record.bytes += found.size
     return record
-
-
-async def _verify(engine: Engine, stored: StoredFile) -> None:
-    running = 0
-    async with contextlib.aclosing(engine.files.read(stored, 0, stored.version.size)) as blocks:
-        async for block in blocks:
-            running = google_crc32c.extend(running, bytes(block))
-    if f"{running:08x}" != stored.version.digests.crc32c:
-        raise Unavailable(f"The bytes of version {stored.version.id} are not those that came: run fileferry doctor.")
 
 
 def _clear_up(folder: Path) -> None:

@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from fileferry import bootstrap, memory
 from fileferry import settings as configuration
 from fileferry.app import at_work, examine, opened, prepare
 from fileferry.app import check as check
+from fileferry.blobs import opening
 from fileferry.db.opening import holders_of
 from fileferry.engine.files.sweeper import Findings
 from fileferry.errors import Unavailable
@@ -29,7 +32,10 @@ from fileferry.web.connections import Connection
 
 if TYPE_CHECKING:
     from fileferry.backups import Record
+    from fileferry.blobs.direct import Report
 
+_VERIFIED = "verified.json"
+_WRITTEN_EVERY = 5.0  # seconds
 _NOT_STARTED = 3  # as of uvicorn
 _log = get_logger(__name__)
 
@@ -186,3 +192,59 @@ async def doctor(*, fix: bool) -> tuple[list[str], Findings]:
     told += [] if made is None else [f"The database was empty; its root key, shown this once: {made}"]
     async with opened(settings) as engine:
         return told, await engine.sweeper.scan(fix=fix)
+
+
+class Verification(msgspec.Struct):
+    """What ``verify`` has read so far: how many versions and bytes, what is wrong with which, and the last one's id."""
+
+    files: int = 0
+    bytes: int = 0
+    faults: dict[str, str] = {}
+    last: str = ""
+
+
+async def verify(*, rate: int | None, anew: bool, tell: Callable[[str], None]) -> Verification:
+    """Read every file and compare it with its digests, from where the last run was ended; ``tell`` gets a sentence for each fault.
+
+    How far it is stands in the data folder. Raises Unavailable as ``doctor``.
+    """
+    settings = _beside_server()
+    await prepare(settings)
+    place = settings.data / _VERIFIED
+    found = _so_far(place) if not anew else Verification()
+    written = time.monotonic()
+    async with opened(settings) as engine, contextlib.aclosing(engine.verifier.run(found.last, rate)) as verified:
+        try:
+            async for version in verified:
+                found.files += 1
+                found.bytes += version.size
+                found.last = version.version_id
+                if version.fault is not None:
+                    found.faults[version.version_id] = version.fault
+                    tell(f"The bytes of version {version.version_id} are {version.fault}.")
+                if time.monotonic() - written > _WRITTEN_EVERY:
+                    place.write_bytes(msgspec.json.encode(found))
+                    written = time.monotonic()
+        except BaseException:
+            place.write_bytes(msgspec.json.encode(found))
+            raise
+    place.unlink(missing_ok=True)
+    return found
+
+
+def _so_far(place: Path) -> Verification:
+    try:
+        return msgspec.json.decode(place.read_bytes(), type=Verification)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return Verification()
+
+
+async def look_at_store() -> Report:
+    """Try what the store does and enforces; works beside a running server, and changes nothing."""
+    settings = configuration.load()
+    configure_logging(settings)
+    store = opening.open_store(settings)
+    try:
+        return await store.probe()
+    finally:
+        await store.close()

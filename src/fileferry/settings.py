@@ -100,6 +100,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The token of a key that is good for a while only; default: ``AWS_SESSION_TOKEN``, with a key from there."""
     s3_region: str | None = None
     """The region of an S3 store whose URL names none; default: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else ``us-east-1``."""
+    direct: Literal["auto", "never"] = "auto"
+    """Whether clients send to an S3 store themselves, by its presigned URLs: where it enforces what they were signed for, and its
+    address is known to them (``public=``, or AWS itself); see the page on stores."""
+    redirect: Literal["auto", "never"] = "never"
+    """Whether who fetches a file from such a store is sent there (307). A link's own ``?redirect=1`` or ``0`` wins over it."""
     root_key: str | None = None
     """Fixes the first admin key, 24 random characters or more; without it one is made at first start and printed once."""
 

@@ -50,14 +50,18 @@ class ObjectStore:
         """The command that runs it."""
         raise NotImplementedError
 
-    def location(self, prefix: str | None = None) -> str:
-        """Return the value of FILEFERRY_STORE for a prefix, by default one that nothing else uses."""
-        return f"s3://tests/{prefix or uuid.uuid4()}?endpoint={self.endpoint}"
+    def location(self, prefix: str | None = None, *, is_public: bool = False) -> str:
+        """Return the value of FILEFERRY_STORE for a prefix, by default one that nothing else uses.
 
-    def settings(self, prefix: str | None = None) -> dict[str, str]:
+        Where it ``is_public`` clients may be sent there.
+        """
+        public = f"&public={self.endpoint}" if is_public else ""
+        return f"s3://tests/{prefix or uuid.uuid4()}?endpoint={self.endpoint}{public}"
+
+    def settings(self, prefix: str | None = None, *, is_public: bool = False) -> dict[str, str]:
         """Return the settings of a server that keeps its blobs there."""
         given = {"s3_access_key_id": self.key_id, "s3_secret_access_key": self.secret}
-        return {"store": self.location(prefix), **given}
+        return {"store": self.location(prefix, is_public=is_public), **given}
 
     def start(self) -> None:
         """Start it and return once it answers; raise RuntimeError with its log when that fails."""

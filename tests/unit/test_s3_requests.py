@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
@@ -114,6 +115,35 @@ def test_a_request_is_signed_as_botocore_signs_it(
     assert ours["authorization"] == request.headers["Authorization"]
 
 
+@pytest.mark.parametrize("token", [None, "the/session+token=="])
+@pytest.mark.parametrize(("method", "path", "query", "headers", "body"), [REQUESTS[0], REQUESTS[2], REQUESTS[4]])
+def test_a_url_is_signed_as_botocore_signs_it(
+    method: str,
+    path: str,
+    query: list[tuple[str, str]],
+    headers: dict[str, str],
+    body: bytes,
+    token: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request = AWSRequest(method, f"http://store:9000{path}?{signing.query_string(query)}", headers)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: NOW.replace(tzinfo=None))
+    credentials = BotoCredentials("the-key", "the-secret", token)
+    S3SigV4QueryAuth(credentials, "s3", "eu-west-7", expires=90).add_auth(request)
+    ours = signing.presigned(
+        Credentials("the-key", "the-secret", token),
+        "eu-west-7",
+        method,
+        path,
+        query,
+        {"host": "store:9000", **headers},
+        timedelta(seconds=90),
+        NOW,
+    )
+    theirs = dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
+    assert dict(parse_qsl(ours, keep_blank_values=True)) == theirs
+
+
 LOCATIONS = {
     "s3://bucket": ("https://bucket.s3.eu-x-1.amazonaws.com", "/", "", "eu-x-1"),
     "s3://bucket/a/b/?region=us-west-2&style=path": (
@@ -134,6 +164,19 @@ def test_the_place_of_a_bucket_is_read_from_the_setting(url: str, expected: tupl
 
 
 @pytest.mark.parametrize(
+    ("url", "public"),
+    {
+        "s3://bucket": "https://bucket.s3.eu-x-1.amazonaws.com",
+        "s3://bucket?endpoint=http://store:9000": None,
+        "s3://bucket?endpoint=http://store:9000&public=https://files.example": "https://files.example",
+        "s3://bucket?endpoint=http://store:9000&public=https://files.example&style=virtual": "https://bucket.files.example",
+    }.items(),
+)
+def test_clients_are_sent_only_to_an_address_that_is_theirs(url: str, public: str | None) -> None:
+    assert parse(url, "eu-x-1").public == public
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "s3://",
@@ -143,6 +186,7 @@ def test_the_place_of_a_bucket_is_read_from_the_setting(url: str, expected: tupl
         "s3://bucket/a b",
         "s3://bucket?endpoint=ftp://x",
         "s3://bucket?endpoint=http://x/path",
+        "s3://bucket?endpoint=http://x&public=files.example",
         "s3://bucket?endpiont=http://x",
         "s3://bucket?style=odd",
     ],

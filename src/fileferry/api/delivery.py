@@ -14,7 +14,7 @@ from urllib.parse import quote
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry import telemetry
-from fileferry.api import handover
+from fileferry.api import handover, redirection
 from fileferry.api.answers import Answer, WholeAnswer
 from fileferry.api.handover import HandedOver
 from fileferry.blobs.store import FileSlice
@@ -70,7 +70,8 @@ async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
         engine.hot.drop(token)
     stored = await engine.files.open_public(token)
     if not is_plain or not engine.hot.takes(stored):
-        return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)})
+        headers = {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)}
+        return deliver(request, engine, stored, headers, by_link=True)
     fields = deliver(request, engine, stored, _ANY_ORIGIN).fields()
     content = b"".join([block async for block in engine.files.read(stored, 0, stored.version.size)])
     hot = HotFile(stored, content, fields)
@@ -110,7 +111,7 @@ async def preflight(request: AnyRequest, token: str) -> Response[None]:
 async def fetch_signed(request: AnyRequest, engine: Engine, version_id: str) -> Answer:
     """Fetch a version by a signed URL that its holder got for a while."""
     stored = await engine.files.open_signed(version_id, links.words(request.query_params.multi_items()))
-    return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": "private, no-cache"})
+    return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": "private, no-cache"}, by_link=True)
 
 
 @route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
@@ -135,12 +136,14 @@ router = Router(
 )
 
 
-def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str]) -> Answer:
+def deliver(
+    request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str], *, by_link: bool = False
+) -> Answer:
     """Return the ASGI application that answers with the version's bytes, or the part of them that the request asks for.
 
     Conditions are judged in the order of RFC 9110 section 13.2.2. To Azure's clients it is a blob, and ``x-ms-range`` wins over
-    ``Range``. A GET that gets the whole is counted as a fetch. Raises PreconditionFailed, RangeNotSatisfiable, and BadRequest for
-    what Azure's clients may ask but not here.
+    ``Range``. A GET that gets the whole is counted as a fetch. Who comes ``by_link`` may be sent on to the store. Raises
+    PreconditionFailed, RangeNotSatisfiable, and BadRequest for what Azure's clients may ask but not here.
     """
     version = stored.version
     _tell(stored, "azure" if azure.is_spoken(request) else "http", request.method)
@@ -181,13 +184,19 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     body = partial(_body, request, engine, stored)
     if is_limited and part is None:
         return Answer(status, headers, _held_back(body, length, partial(engine.fetches.record, stored)))
-    if part is not None:
-        return Answer(status, headers, body(start, length))
-    on_sent = partial(engine.fetches.add, stored)
+    on_sent = partial(engine.fetches.add, stored) if part is None else _nothing
     answer = Answer(status, headers, body(start, length) if length else None, on_sent)
+    if by_link and redirection.is_possible(request, engine, stored):
+        return redirection.Redirected(request, engine, stored, headers, on_sent, answer)
+    if part is not None:
+        return answer
     if version.is_inline or not handover.is_possible(request, engine.settings):
         return answer
     return HandedOver(headers, engine.files.slices(stored, start, length), engine.settings, on_sent, answer)
+
+
+def _nothing() -> None:
+    """A part is no fetch."""
 
 
 def _body(

@@ -14,6 +14,7 @@ from fileferry.api import direct
 from fileferry.api.bodies import takes_json
 from fileferry.engine.engine import Engine
 from fileferry.engine.inspection.digests import Algorithm
+from fileferry.engine.receiving.direct_tickets import DirectUrl
 from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import InvalidDigest
 from fileferry.model import (
@@ -175,7 +176,8 @@ async def create_tickets(request: AnyRequest, engine: Engine, principal: Princip
     asked = await json_body(request, engine, Scope.UPLOAD, NewTickets)
     promises = [promise_of(described, folder_id) for described in asked.files_metadata]
     opened = await engine.tickets.open(principal, promises)
-    return Tickets([_ticket(request, engine, upload) for upload in opened])
+    direct = await engine.direct.offer(principal, opened)
+    return Tickets([_ticket(request, engine, upload, direct.get(upload.id)) for upload in opened])
 
 
 @post("/files/confirm-upload", status_code=200, operation_class=takes_json(Confirmation), opt=EXPRESS)
@@ -252,10 +254,10 @@ def _digests(checksum: str | None) -> dict[Algorithm, bytes]:
     raise InvalidDigest("checksum must be hex: a SHA-256 (64 digits), an MD5 (32) or a CRC32C (8).")
 
 
-def _ticket(request: AnyRequest, engine: Engine, upload: Upload) -> Ticket:
+def _ticket(request: AnyRequest, engine: Engine, upload: Upload, direct: list[DirectUrl] | None) -> Ticket:
     return Ticket(
         id=upload.file_id,
-        url=upload_url(request, engine, upload),
+        url=direct[0].url if direct else upload_url(request, engine, upload),
         s3_key=s3_key_of(engine.tickets.public_token(upload), upload.name),
         headers={},
         expires_at=format_time(upload.url_expires_at),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,6 +13,7 @@ from fileferry.api import direct
 from fileferry.api.bodies import takes_json
 from fileferry.api.presigned import FileMetadata, Limits, PresignedFile, Size, presigned_file, promise_of, s3_key_of
 from fileferry.engine.engine import Engine
+from fileferry.engine.receiving.direct_tickets import DirectUrl
 from fileferry.engine.receiving.lapse import refuse_ended
 from fileferry.engine.receiving.parts import MOST_PARTS, part_count
 from fileferry.errors import InvalidParameter, NotFound
@@ -106,12 +107,13 @@ async def initiate(request: AnyRequest, engine: Engine, principal: Principal, fo
     asked = await json_body(request, engine, Scope.UPLOAD, NewMultipart)
     promise = msgspec.structs.replace(promise_of(asked, folder_id), part_size=asked.part_size or 0)
     (upload,) = await engine.tickets.open(principal, [promise])
+    direct = (await engine.direct.offer(principal, [upload])).get(upload.id)
     return MultipartTicket(
         id=upload.file_id,
         upload_id=str(upload.multipart_id),
         s3_key=s3_key_of(engine.tickets.public_token(upload), upload.name),
         part_size=upload.part_size or 0,
-        urls=await _part_urls(request, engine, upload, range(1, part_count(upload) + 1)),
+        urls=await _part_urls(request, engine, upload, range(1, part_count(upload) + 1), direct),
         expires_at=format_time(engine.tickets.url_expiry()),
         limits=Limits(upload.size, upload.max_size),
     )
@@ -153,7 +155,8 @@ async def fresh_urls(request: AnyRequest, engine: Engine, principal: Principal, 
     count = MOST_PARTS if upload.promised_size is None else part_count(upload)
     if not all(1 <= number <= count for number in asked.part_numbers):
         raise InvalidParameter(f"This upload has the parts 1 to {count}.", parameter="partNumbers")
-    urls = await _part_urls(request, engine, upload, asked.part_numbers)
+    direct = await engine.direct.urls(upload, asked.part_numbers)
+    urls = await _part_urls(request, engine, upload, asked.part_numbers, direct)
     return PartUrls(urls, format_time(engine.tickets.url_expiry()))
 
 
@@ -170,7 +173,12 @@ def _refuse_folder(upload: Upload, folder_id: str) -> None:
         raise NotFound("There is no such upload in this folder.")
 
 
-async def _part_urls(request: AnyRequest, engine: Engine, upload: Upload, numbers: Iterable[int]) -> list[PartUrl]:
+async def _part_urls(
+    request: AnyRequest, engine: Engine, upload: Upload, numbers: Sequence[int], direct: list[DirectUrl] | None
+) -> list[PartUrl]:
+    if direct is not None:
+        return [PartUrl(part.number, part.url) for part in direct]
+
     def sign() -> list[PartUrl]:
         return [PartUrl(number, url) for number, url in part_urls(request, engine, upload, numbers)]
 

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import msgspec
 
+from fileferry.blobs.direct import DirectDownloads, DirectUploads, Report
+
 
 class BlobStat(msgspec.Struct, frozen=True):
     """What a store knows of one committed blob. ``size`` is in bytes."""
@@ -69,6 +71,20 @@ class BlobStore(Protocol):
         """What this store can; it never changes."""
         ...
 
+    @property
+    def direct_uploads(self) -> DirectUploads | None:
+        """How clients send blobs to the store themselves; None where they cannot, or ``probe`` has not found that they can."""
+        ...
+
+    @property
+    def direct_downloads(self) -> DirectDownloads | None:
+        """How clients fetch blobs from the store themselves; None as ``direct_uploads``."""
+        ...
+
+    async def probe(self) -> Report:
+        """Try with small objects of its own what the store does and enforces, and go by that from now on."""
+        ...
+
     def open_write(self, key: str) -> BlobWriter:
         """Start the blob ``key``, which must be new."""
         ...
@@ -112,11 +128,17 @@ class BlobStore(Protocol):
         ...
 
     async def delete_unowned(self, key: str, is_owned: Callable[[], Awaitable[bool]]) -> bool:
-        """Remove the blob if no writer claims it and ``is_owned``, asked while none can, says no; return whether it did."""
+        """Remove the blob, or what has come of it, if no writer claims it and ``is_owned``, asked while none can, says no.
+
+        Returns whether it did.
+        """
         ...
 
     def orphans(self) -> AsyncGenerator[str]:
-        """Yield keys that hold bytes and that no writer claims, in any order and bounded memory; most of them have an owner."""
+        """Yield keys that hold bytes and that no writer claims, in any order and bounded memory; most of them have an owner.
+
+        Among them are, perhaps a second time, those of blobs that have come in part and were left so.
+        """
         ...
 
     async def identity(self) -> str | None:

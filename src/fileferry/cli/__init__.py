@@ -37,6 +37,7 @@ _PLACES = {
     "serve": "server",
     "worker": "server",
     "doctor": "server",
+    "verify": "server",
     "backup": "server",
     "restore-backup": "server",
     "folders": "folders",

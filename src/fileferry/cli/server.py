@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fileferry.cli.amounts import size
 from fileferry.cli.session import FAILED, MISUSED, Json, fail, note
 
 if TYPE_CHECKING:
     from fileferry.backups import Record
+    from fileferry.blobs.direct import Report
     from fileferry.settings import Settings
 
 Data = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Data folder. Default: FILEFERRY_DATA, or ./data.")]
@@ -85,17 +87,28 @@ def doctor(
     data: Data = None,
     file: SettingsFile = None,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is found.")] = False,
+    store: Annotated[
+        bool, typer.Option("--store", help="Try what the store does and enforces instead, with objects of its own.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Compare the store with the database, beside a running server or without one, and tell of disks that are known to fail.
 
-    Exit status 1 when they differ and --fix was not given. What waits for the next sweep is no difference.
+    Exit status 1 when they differ and --fix was not given. What waits for the next sweep is no difference. With --store it is 1
+    when blobs cannot be kept there safely.
     """
     import asyncio
 
     server = _server_code()
     import msgspec
 
+    if store:
+        with _usable_settings(data, file):
+            report = asyncio.run(server.look_at_store())
+        print(msgspec.json.encode(report).decode() if as_json else "\n".join(_report_lines(report)))
+        if not report.is_sound:
+            raise typer.Exit(FAILED)
+        return
     with _usable_settings(data, file) as settings:
         _refuse_no_database(settings)
         disks, findings = asyncio.run(server.doctor(fix=fix))
@@ -117,6 +130,40 @@ def doctor(
             print("Mended.")
     if not findings.is_sound and not fix:
         raise typer.Exit(FAILED)
+
+
+def verify(
+    data: Data = None,
+    file: SettingsFile = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(parser=size, metavar="SIZE", help="Bytes a second at most, as 50MiB. Default: any number."),
+    ] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Begin anew, not where the last run was ended.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Read every file in the store and compare its digests, beside a running server or without one. Mends nothing.
+
+    A run that was ended goes on where it was. Exit status 1 when bytes are missing or are not those that came.
+    """
+    import asyncio
+
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
+        _refuse_no_database(settings)
+        found = asyncio.run(server.verify(rate=rate, anew=anew, tell=_tell_fault))
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(found).decode())
+    else:
+        print(f"Read: {_counted(found.files, 'version of files')}, {found.bytes} bytes. Faults: {len(found.faults)}.")
+    if found.faults:
+        raise typer.Exit(FAILED)
+
+
+def _tell_fault(fault: str) -> None:
+    note(fault)
 
 
 def backup(
@@ -157,6 +204,18 @@ def restore_backup(
         print(_record_line(put))
         return
     print(f"Restored and verified: {_counted(put.files, 'version of files')}, {put.bytes} bytes, to {settings.data}.")
+
+
+def _report_lines(report: Report) -> Iterator[str]:
+    """Yield a report for people: what was tried and what came, and below it what follows."""
+    yield report.store
+    for seen in report.observations:
+        yield f"{'ok  ' if seen.is_fine else 'no  '}{seen.name:<14} {seen.tried}: {seen.came}"
+        if seen.follows:
+            yield f"{'':<19}{seen.follows}"
+    for what, used in (("Uploads", report.uploads), ("Downloads", report.downloads)):
+        yield f"{what}: clients {'can' if used else 'cannot'} be sent to the store itself."
+    yield from report.reasons
 
 
 def _record_line(record: Record) -> str:

@@ -28,10 +28,12 @@ from fileferry.engine.files.folders import Folders
 from fileferry.engine.files.hot import Hot
 from fileferry.engine.files.references import References
 from fileferry.engine.files.sweeper import Sweeper
+from fileferry.engine.files.verification import Verifier
 from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
 from fileferry.engine.receiving.blocks import Blocks
 from fileferry.engine.receiving.completion import Completion
+from fileferry.engine.receiving.direct_tickets import DirectTickets
 from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.streams import Streams
 from fileferry.engine.receiving.tickets import Tickets
@@ -67,13 +69,15 @@ class Engine:
         self.rates = Rates(database, settings, clock)
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)
-        self.tickets = Tickets(database, completion, minter, self.rates, settings, clock)
+        self.direct = DirectTickets(database, store, completion, self.rates, settings, clock)
+        self.tickets = Tickets(database, completion, self.direct, minter, self.rates, settings, clock)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.blocks = Blocks(database, store, completion)
         self.workspaces = Workspaces(database, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
+        self.verifier = Verifier(database, self.files)
         self.hot = Hot(settings.hot_files)
         self.fetches = Fetches(database, settings, clock)
         self.events = Events(database, minter, settings, clock)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from fileferry.engine.engine import Engine
+from fileferry.engine.receiving.direct_tickets import DirectUrl
 from fileferry.engine.receiving.parts import part_count
 from fileferry.model import (
     Folder,
@@ -110,11 +111,20 @@ class ReceivedPart(msgspec.Struct):
     etag: str
 
 
+class DirectPart(msgspec.Struct):
+    """Where a part, of exactly ``size`` bytes, is PUT without a key: an address of the store that the file will be in."""
+
+    part_number: int
+    size: int
+    url: str
+
+
 class UploadObject(msgspec.Struct, kw_only=True):
     """An upload with its ticket: PUT the bytes to ``url`` before ``url_expires_at``, then complete it.
 
     With parts, part N of ``part_count`` (each ``part_size`` bytes but the last) goes to ``part_url`` + ``&partNumber=N``.
     ``offset`` is how many bytes have come as a stream, one after the other, and ``crc32c`` is theirs (null without a stream).
+    With ``direct`` the parts, or the whole as the only one, may go to the store past the server.
     """
 
     id: str
@@ -135,6 +145,7 @@ class UploadObject(msgspec.Struct, kw_only=True):
     offset: int
     crc32c: str | None
     created_at: str
+    direct: list[DirectPart] | None
 
 
 class FolderObject(msgspec.Struct):
@@ -224,7 +235,9 @@ def version_object(request: AnyRequest, engine: Engine, current: StoredFile, ver
     )
 
 
-def upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: list[Part]) -> UploadObject:
+def upload_object(
+    request: AnyRequest, engine: Engine, upload: Upload, parts: list[Part], direct: list[DirectUrl] | None = None
+) -> UploadObject:
     """Return an upload as the native API shows it, with fresh signed URLs."""
     counted = upload.part_size is not None and upload.promised_size is not None
     url, part_url = upload_urls(request, engine, upload)
@@ -247,6 +260,7 @@ def upload_object(request: AnyRequest, engine: Engine, upload: Upload, parts: li
         offset=upload.offset,
         crc32c=upload.stream.crc32c if upload.stream else None,
         created_at=format_time(upload.created_at),
+        direct=None if direct is None else [DirectPart(part.number, part.size, part.url) for part in direct],
     )
 
 

@@ -61,6 +61,7 @@ class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ``size`` is exact; without it anything up to ``max_size`` may come (bytes). ``sha256`` (hex) must match in the end.
     ``parts`` asks for parts, of ``part_size`` bytes where given. With ``auto_complete`` the last byte makes the file.
     ``expires_after_fetches`` ends it once it was fetched whole so often, ``delete_after_first_complete_fetch`` after once.
+    ``direct`` asks for URLs of the store itself besides, which there are where it can take the bytes.
     """
 
     name: str | None = None
@@ -80,6 +81,7 @@ class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     parts: bool = False
     part_size: Annotated[int, msgspec.Meta(ge=1, le=2**40)] | None = None
     auto_complete: bool = False
+    direct: bool = False
 
 
 class UploadedPart(msgspec.Struct, forbid_unknown_fields=True):
@@ -160,7 +162,8 @@ async def create_upload(request: AnyRequest, engine: Engine, principal: Principa
         preconditions=preconditions(request),
     )
     (upload,) = await engine.tickets.open(principal, [promise])
-    return created(request, engine, f"/api/uploads/{upload.id}", upload_object(request, engine, upload, []))
+    direct = (await engine.direct.offer(principal, [upload])).get(upload.id) if asked.direct else None
+    return created(request, engine, f"/api/uploads/{upload.id}", upload_object(request, engine, upload, [], direct))
 
 
 @get("/uploads/{upload_id:str}", opt=EXPRESS)
@@ -175,13 +178,15 @@ async def get_upload(request: AnyRequest, engine: Engine, principal: Principal, 
         return upload, await engine.tickets.pending_file(upload)
 
     upload = await settled(request, engine, read)
-    return upload_object(request, engine, upload, await engine.tickets.parts(upload))
+    direct = await engine.direct.urls(upload)
+    return upload_object(request, engine, upload, await engine.tickets.parts(upload), direct)
 
 
 @post("/uploads/{upload_id:str}/urls", status_code=200)
 async def renew_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
     """Get a fresh signed URL for an upload."""
-    return upload_object(request, engine, await engine.tickets.get(principal, upload_id), [])
+    upload = await engine.tickets.get(principal, upload_id)
+    return upload_object(request, engine, upload, [], await engine.direct.urls(upload))
 
 
 @post("/uploads/{upload_id:str}/stream", status_code=200)

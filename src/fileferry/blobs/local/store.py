@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 
+from fileferry.blobs.direct import Observation, Report
 from fileferry.blobs.local.commits import Commit, Committer
 from fileferry.blobs.local.disk import (
     CopyBeside,
@@ -43,6 +44,7 @@ from fileferry.blobs.local.disk import (
     write_marker,
 )
 from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
+from fileferry.errors import FerryError
 from fileferry.groups import GroupThread, settled
 
 # A blob up to this size stays in memory until commit and then costs one visit to the disk.
@@ -65,6 +67,8 @@ class LocalStore:
     """A BlobStore in a folder. Several processes may share the folder; claims are ``flock``s, which die with their process."""
 
     capabilities = Capabilities(has_files=True)
+    direct_uploads = None
+    direct_downloads = None
 
     def __init__(self, root: Path) -> None:
         self._marker = root / "store-id"
@@ -161,6 +165,17 @@ class LocalStore:
     async def identify(self, id: str) -> None:
         """Write the marker file and sync it and its folder."""
         await self.run(write_marker, self._marker, id)
+
+    async def probe(self) -> Report:
+        """Write and remove a small file; what is known of the disk is told elsewhere."""
+        folder = str(self._incoming.parent)
+        try:
+            await self.check()
+            came, is_fine = "done", True
+        except FerryError as error:
+            came, is_fine = error.detail, False
+        seen = Observation("write", "write and remove a small file", came, "", is_fine)
+        return Report(folder, [seen], uploads=False, downloads=False, reasons=["A folder gives out no URLs."])
 
     async def check(self) -> None:
         """Write and remove a small file."""

@@ -8,6 +8,7 @@ import hashlib
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, ParseError, fromstring
@@ -18,7 +19,7 @@ import msgspec
 import structlog
 
 from fileferry.blobs.s3.location import Location
-from fileferry.blobs.s3.signing import EMPTY, UNSIGNED, Credentials, query_string, signed
+from fileferry.blobs.s3.signing import EMPTY, UNSIGNED, Credentials, presigned, query_string, signed
 from fileferry.errors import FerryError, InsufficientStorage, Unavailable
 from fileferry.model import Clock, utc_now
 
@@ -33,6 +34,7 @@ _TIMEOUTS = {"connect": 5.0, "read": 35.0, "write": 35.0, "pool": 35.0}  # secon
 _IDLE_SECONDS = 20.0  # stores close a connection that nothing was asked on for some time; none was seen to before this
 _LARGEST_ANSWER = 64 * 1024 * 1024  # a listing of a thousand keys has some 400 KiB, a list of a million pieces 16 MiB
 _SMALL = 64 * 1024  # bytes, whose digests take less than handing them to a thread
+_SLICE = 256 * 1024  # bytes of a body that go to a socket at once
 _RETRY_AFTER = 5  # seconds
 _IN_PASSING = frozenset({429, 500, 502, 503, 504})
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
@@ -126,6 +128,18 @@ class Client:
 
         return await self._repeated(attempt, accept)
 
+    async def once(
+        self,
+        method: str,
+        key: str | None,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer:
+        """Send a request once, with ``headers`` in place of our own, and return whatever is answered; raises one of ``BROKEN``."""
+        told = {"content-length": str(len(body))} if method in ("PUT", "POST") else {}
+        return await _read(await self._send(method, key, query, {**told, **self._sums(body), **(headers or {})}, body))
+
     async def stream(self, key: str, headers: Mapping[str, str], *, accept: Collection[int] = ()) -> Streamed:
         """Get an object whose body is read later; raises as ``ask`` does."""
 
@@ -137,6 +151,45 @@ class Client:
             return Streamed(response), answer
 
         return await self._repeated(attempt, accept)
+
+    def presigned(
+        self,
+        method: str,
+        key: str,
+        query: Sequence[tuple[str, str]],
+        headers: Mapping[str, str],
+        lifetime: timedelta,
+        *,
+        from_here: bool = False,
+    ) -> str:
+        """Return a URL by which anyone may send one request about ``key`` with these headers, until ``lifetime`` is over.
+
+        It is of the address that clients reach the bucket by, or ``from_here`` of the one that this server does.
+        """
+        where = self._location
+        origin = where.origin if from_here or where.public is None else where.public
+        path = f"{where.root}{where.prefix}{key}"
+        told = {**headers, "host": urlsplit(origin).netloc}
+        written = presigned(self._credentials, where.region, method, path, query, told, lifetime, self._clock())
+        return f"{origin}{path}?{written}"
+
+    async def send_as_told(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """Send a request of whoever has a presigned URL, once, and return whatever is answered; raises one of ``BROKEN``."""
+        parts = urlsplit(url)
+        length = {"content-length": str(len(body))} if method in ("PUT", "POST") else {}
+        told = list({"host": parts.netloc, **length, **headers}.items())
+        request = httpcore.Request(method, url, headers=told, content=body, extensions={"timeout": _TIMEOUTS})
+        return await _read(await self._connections().handle_async_request(request))
+
+    @property
+    def location(self) -> Location:
+        """Where the bucket is."""
+        return self._location
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of signatures."""
+        return self._clock
 
     async def close(self) -> None:
         """Close every connection."""
@@ -198,10 +251,14 @@ class Client:
             target=f"{path}?{written}" if written else path,
         )
         told = list(signed_headers.items())
-        request = httpcore.Request(method, url, headers=told, content=body, extensions={"timeout": _TIMEOUTS})
+        content = body if len(body) <= _SLICE else _sliced(body)
+        request = httpcore.Request(method, url, headers=told, content=content, extensions={"timeout": _TIMEOUTS})
+        return await self._connections().handle_async_request(request)
+
+    def _connections(self) -> httpcore.AsyncConnectionPool:
         if self._pool is None:
-            self._pool = _pool(where.scheme)
-        return await self._pool.handle_async_request(request)
+            self._pool = _pool(self._location.scheme)
+        return self._pool
 
     def _sums(self, body: bytes) -> dict[str, str]:
         """Return the headers that tell of a body: with TLS around it its MD5 is enough, else the signature must cover it."""
@@ -231,6 +288,12 @@ def text_of(element: Element | None, name: str) -> str:
     """Return the text of the first child of this name, in whatever namespace; empty where there is none."""
     found = None if element is None else element.find(f"{{*}}{name}")
     return "" if found is None else found.text or ""
+
+
+async def _sliced(body: bytes) -> AsyncIterator[bytes]:
+    """Yield a body in slices: each is copied more than once on its way to the socket."""
+    for start in range(0, len(body), _SLICE):
+        yield body[start : start + _SLICE]
 
 
 async def _read(response: httpcore.Response) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
 
@@ -12,14 +12,15 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
 _STYLES = ("path", "virtual")
-_WORDS = {"endpoint", "region", "style"}
+_WORDS = {"endpoint", "public", "region", "style"}
 
 
 class Location(msgspec.Struct, frozen=True):
     """A bucket, and what all keys in it begin with (empty, or ending in ``/``).
 
     ``origin`` is scheme and host of every request, ``root`` the path that the bucket has there: ``/BUCKET/`` in path style,
-    ``/`` where the bucket is part of the host.
+    ``/`` where the bucket is part of the host. ``public`` is the scheme and host by which clients reach the same bucket, None where
+    nobody has said that they do.
     """
 
     bucket: str
@@ -28,6 +29,7 @@ class Location(msgspec.Struct, frozen=True):
     scheme: str
     host: str
     root: str
+    public: str | None
 
     @property
     def origin(self) -> str:
@@ -45,25 +47,36 @@ def parse(url: str, region: str | None = None) -> Location:
         raise ValueError("use s3://BUCKET/PREFIX?endpoint=URL&region=NAME; keys do not belong into it")
     words = dict(parse_qsl(parts.query, keep_blank_values=True))
     if unknown := sorted(words.keys() - _WORDS):
-        raise ValueError(f"{unknown[0]} is not known: use endpoint, region and style")
+        raise ValueError(f"{unknown[0]} is not known: use endpoint, public, region and style")
     if not _BUCKET.fullmatch(parts.netloc):
         raise ValueError(f"{parts.netloc!r} is no name of a bucket")
     prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
     if not _PREFIX.fullmatch(prefix):
         raise ValueError("a prefix is of letters, digits and '._-', with '/' between its names")
     region = words.get("region") or region or "us-east-1"
-    endpoint = urlsplit(words.get("endpoint") or f"https://s3.{region}.amazonaws.com")
-    if endpoint.scheme not in ("http", "https") or not _HOST.fullmatch(endpoint.netloc) or endpoint.path.strip("/"):
-        raise ValueError("endpoint is http://HOST:PORT or https://HOST:PORT")
+    of_aws = f"https://s3.{region}.amazonaws.com"
+    endpoint = _address("endpoint", words.get("endpoint") or of_aws)
+    # What clients can reach is not known of an address that may be one of this machine's own network.
+    public = words.get("public") or (None if "endpoint" in words else of_aws)
     style = words.get("style") or ("path" if "endpoint" in words else "virtual")
     if style not in _STYLES:
         raise ValueError("style is path or virtual")
     is_virtual = style == "virtual"
+    host_of = f"{parts.netloc}.{{}}" if is_virtual else "{}"
+    reached = None if public is None else _address("public", public)
     return Location(
         bucket=parts.netloc,
         prefix=prefix,
         region=region,
         scheme=endpoint.scheme,
-        host=f"{parts.netloc}.{endpoint.netloc}" if is_virtual else endpoint.netloc,
+        host=host_of.format(endpoint.netloc),
         root="/" if is_virtual else f"/{parts.netloc}/",
+        public=None if reached is None else f"{reached.scheme}://{host_of.format(reached.netloc)}",
     )
+
+
+def _address(word: str, url: str) -> SplitResult:
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not _HOST.fullmatch(address.netloc) or address.path.strip("/"):
+        raise ValueError(f"{word} is http://HOST:PORT or https://HOST:PORT")
+    return address

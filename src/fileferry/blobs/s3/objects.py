@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import msgspec
 
+from fileferry.blobs.direct import DirectPart
 from fileferry.blobs.s3.client import BROKEN, Answer, Client, Streamed, parsed, text_of
 from fileferry.blobs.store import BlobMissing
 from fileferry.errors import Unavailable
@@ -178,20 +179,45 @@ class Objects:
         answer = await self._client.ask("GET", key, [("uploadId", upload_id)], accept=(404,))
         return not answer.is_success
 
-    async def _idle(self, key: str, upload_id: str, initiated: str) -> timedelta:
-        """Return how long ago the last part came, or where none has, the upload began."""
+    async def list_parts(self, key: str, upload_id: str) -> Sequence[DirectPart] | None:
+        """Return the parts that have come, by number; None where the upload is complete or was given up.
+
+        SeaweedFS lists a part that came twice twice: the one written last is meant.
+        """
+        latest: dict[int, tuple[datetime, DirectPart]] = {}
+        async for page, now in self._pages_of_parts(key, upload_id):
+            if page is None:
+                return None
+            for found in page.findall("{*}Part"):
+                tag = text_of(found, "ETag").strip('"')
+                part = DirectPart(int(text_of(found, "PartNumber")), int(text_of(found, "Size")), tag)
+                written = _written(text_of(found, "LastModified"), now)
+                if part.number not in latest or latest[part.number][0] < written:
+                    latest[part.number] = (written, part)
+        return [latest[number][1] for number in sorted(latest)]
+
+    async def _pages_of_parts(self, key: str, upload_id: str) -> AsyncGenerator[tuple[Element | None, datetime]]:
+        """Yield each page of a list of parts, None where there is no such upload, with the store's clock."""
         marker: list[tuple[str, str]] = []
-        latest: datetime | None = None
         while True:
             answer = await self._client.ask("GET", key, [("uploadId", upload_id), *marker], accept=(404,))
-            now, page = _moment(answer), parsed(answer.body)
+            page = self._document(answer) if answer.is_success else None
+            yield page, _moment(answer)
+            further = [("part-number-marker", text_of(page, "NextPartNumberMarker"))]
+            if text_of(page, "IsTruncated") != "true" or further == marker:
+                return
+            marker = further
+
+    async def _idle(self, key: str, upload_id: str, initiated: str) -> timedelta:
+        """Return how long ago the last part came, or where none has, the upload began."""
+        latest: datetime | None = None
+        idle = timedelta(0)
+        async for page, now in self._pages_of_parts(key, upload_id):
             parts = [] if page is None else page.findall("{*}Part")
             moments = [_written(text_of(part, "LastModified"), now) for part in parts]
             latest = max([latest or _written(initiated, now), *moments])
-            further = [("part-number-marker", text_of(page, "NextPartNumberMarker"))]
-            if text_of(page, "IsTruncated") != "true" or further == marker:
-                return now - latest
-            marker = further
+            idle = now - latest
+        return idle
 
     def _document(self, answer: Answer) -> Element:
         page = parsed(answer.body)

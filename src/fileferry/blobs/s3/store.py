@@ -11,10 +11,14 @@ from datetime import timedelta
 import msgspec
 import structlog
 
+from fileferry.blobs.direct import DirectDownloads, DirectUploads, Report
 from fileferry.blobs.s3 import pieces
+from fileferry.blobs.s3.budget import Budget
 from fileferry.blobs.s3.client import Client
+from fileferry.blobs.s3.direct import S3Downloads, S3Uploads
 from fileferry.blobs.s3.objects import Listed, Objects
 from fileferry.blobs.s3.pieces import Pieces
+from fileferry.blobs.s3.probe import Probe
 from fileferry.blobs.s3.writers import PART_SIZE, ObjectWriter
 from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
 from fileferry.errors import Unavailable
@@ -33,24 +37,38 @@ _log = structlog.get_logger(__name__)
 
 
 class S3Store:
-    """A BlobStore in a bucket. ``prefix`` is what all keys begin with; ``part_size`` is in bytes."""
+    """A BlobStore in a bucket. ``prefix`` is what all keys begin with; ``part_size`` is in bytes.
+
+    Its uploads have the memory of ``budget``.
+    """
 
     def __init__(
         self,
         client: Client,
         prefix: str,
         *,
+        budget: Budget | None = None,
         part_size: int = PART_SIZE,
         grace: timedelta = GRACE,
         abandoned: timedelta = ABANDONED,
     ) -> None:
         self.capabilities = Capabilities(has_files=False, grace=grace)
+        self.direct_uploads: DirectUploads | None = None
+        self.direct_downloads: DirectDownloads | None = None
         self._client = client
         self._objects = Objects(client, prefix)
+        self._budget = budget or Budget()
         self._part_size = part_size
         self._abandoned = abandoned
         self._claimed: Counter[str] = Counter()
         self._known: OrderedDict[str, Pieces] = OrderedDict()
+
+    async def probe(self) -> Report:
+        """Try it with objects below ``probe/``."""
+        report = await Probe(self._client, self._objects).run()
+        self.direct_uploads = S3Uploads(self._client, self._objects) if report.uploads else None
+        self.direct_downloads = S3Downloads(self._client, self._find_object) if report.downloads else None
+        return report
 
     def open_write(self, key: str) -> BlobWriter:
         """Start a new blob; what fits in one part is not sent before commit."""
@@ -133,13 +151,23 @@ class S3Store:
     async def delete_unowned(self, key: str, is_owned: Callable[[], Awaitable[bool]]) -> bool:
         """Remove a blob that nothing was written of lately: by then its writer has recorded the owner, in whatever process."""
         found = [listed async for listed in self._objects.list(pieces.folder(key))]
-        if not found or not self._is_old(key, found) or await is_owned():
+        left = await self._left_in_part(pieces.folder(key))
+        if not (found and self._is_old(key, found)) and not left:
             return False
-        await self.delete(key)
+        if await is_owned():
+            return False
+        for name, upload_id in left:
+            _log.info("parts_given_up", object=name)
+            await self._objects.abort_parts(name, upload_id)
+        if found and self._is_old(key, found):
+            await self.delete(key)
         return True
 
     async def orphans(self) -> AsyncGenerator[str]:
-        """Yield the keys of what lies there for a while, page by page; give up what was left in the midst of coming in parts."""
+        """Yield the keys of what lies there for a while, page by page, and of blobs that were left in the midst of coming in parts.
+
+        Pieces that were left so are given up at once: whoever goes on sends them again.
+        """
         group: list[Listed] = []
         key: str | None = None
         async with aclosing(self._objects.list(pieces.BLOBS)) as listed:
@@ -152,7 +180,13 @@ class S3Store:
                 key = next_key
         if key is not None and self._is_old(key, group):
             yield key
-        await self._give_up_abandoned()
+        for name, upload_id in await self._left_in_part(pieces.BLOBS):
+            key = pieces.key_of(name)
+            if key is not None and name == pieces.whole(key):
+                yield key
+            else:
+                _log.info("parts_given_up", object=name)
+                await self._objects.abort_parts(name, upload_id)
 
     async def identity(self) -> str | None:
         """Read the object that names the store's database."""
@@ -186,7 +220,15 @@ class S3Store:
             if not self._claimed[key]:
                 del self._claimed[key]
 
-        return ObjectWriter(self._objects, name, empty=empty, admit=admit, release=release, part_size=self._part_size)
+        return ObjectWriter(
+            self._objects,
+            name,
+            empty=empty,
+            admit=admit,
+            release=release,
+            budget=self._budget,
+            part_size=self._part_size,
+        )
 
     def _is_old(self, key: str, found: list[Listed]) -> bool:
         return key not in self._claimed and min(map(_age_of, found)) >= self.capabilities.grace
@@ -195,12 +237,25 @@ class S3Store:
         for start in range(0, len(names), _AT_ONCE):
             await asyncio.gather(*map(self._objects.delete, names[start : start + _AT_ONCE]))
 
-    async def _give_up_abandoned(self) -> None:
-        async with aclosing(self._objects.list_unfinished(pieces.BLOBS)) as unfinished:
-            async for name, upload_id, idle in unfinished:
-                if idle >= self._abandoned and pieces.key_of(name) not in self._claimed:
-                    _log.info("parts_given_up", object=name, idle=str(idle))
-                    await self._objects.abort_parts(name, upload_id)
+    async def _left_in_part(self, prefix: str) -> list[tuple[str, str]]:
+        """Return name and id of every object that has come in part, and of which nothing came for long."""
+        async with aclosing(self._objects.list_unfinished(prefix)) as unfinished:
+            return [
+                (name, upload_id)
+                async for name, upload_id, idle in unfinished
+                if idle >= self._abandoned and pieces.key_of(name) not in self._claimed
+            ]
+
+    async def _find_object(self, key: str) -> tuple[str, int] | None:
+        """Return name and size of the one object that a blob is; None for one of several pieces, or none."""
+        size = await self._objects.size(pieces.whole(key))
+        if size is not None:
+            return pieces.whole(key), size
+        known = self._remembered(key) or await self._find_pieces(key)
+        if known is None or len(known) != 1:
+            return None
+        ((offset, _skipped, size),) = known.spans(0, known.size)
+        return pieces.piece(key, offset), size
 
     def _remembered(self, key: str) -> Pieces | None:
         known = self._known.get(key)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from fileferry.blobs.s3.budget import Budget, Gathering
 from fileferry.blobs.s3.objects import Objects
 from fileferry.errors import FerryError
 from fileferry.groups import settled
@@ -32,6 +33,7 @@ class ObjectWriter:
         empty: str,
         admit: Callable[[], Awaitable[None]],
         release: Callable[[], None],
+        budget: Budget,
         part_size: int = PART_SIZE,
     ) -> None:
         self._objects = objects
@@ -40,8 +42,8 @@ class ObjectWriter:
         self._admit = admit
         self._release = release
         self._part_size = part_size
-        self._held: list[bytes] = []
-        self._held_size = 0
+        self._budget = budget
+        self._held = Gathering(budget)
         self._size = 0
         self._upload_id: str | None = None
         self._parts = 0
@@ -54,11 +56,9 @@ class ObjectWriter:
 
     async def append(self, chunks: Sequence[bytes]) -> None:
         """Hold the bytes, or send them where a part is full."""
-        size = sum(map(len, chunks))
-        self._held.extend(chunks)
-        self._held_size += size
-        self._size += size
-        while self._held_size > (part_size := self._part_size << self._parts // _EQUAL_PARTS):
+        await self._held.add(chunks)
+        self._size += sum(map(len, chunks))
+        while self._held.size > (part_size := self._part_size << self._parts // _EQUAL_PARTS):
             await self._send(part_size)
 
     async def commit(self) -> None:
@@ -75,17 +75,22 @@ class ObjectWriter:
             if self._is_begun and not self._is_committed:
                 await settled(asyncio.ensure_future(self._give_back()))
         finally:
-            self._held = []
+            self._held.drop()
             self._release()
 
     async def _finish(self) -> None:
         if self._upload_id is None:
             await self._begin()
             self._made = self._name if self._size else self._empty
-            await self._objects.put(self._made, self._take(self._held_size))
+            size = self._held.size
+            await self._budget.admit(size)
+            try:
+                await self._objects.put(self._made, await self._held.take(size))
+            finally:
+                await self._budget.dismiss(size)
             return
-        if self._held_size:
-            await self._send(self._held_size)
+        if self._held.size:
+            await self._send(self._held.size)
         await self._settle_part()
         self._made = self._name
         await self._objects.complete_parts(self._name, self._upload_id, self._tags, self._size)
@@ -97,8 +102,19 @@ class ObjectWriter:
             self._upload_id = await self._objects.begin_parts(self._name)
         await self._settle_part()
         self._parts += 1
-        part = self._objects.put_part(self._name, self._upload_id, self._parts, self._take(size))
+        await self._budget.admit(size)
+        try:
+            part = self._send_part(self._upload_id, self._parts, await self._held.take(size))
+        except BaseException:
+            await self._budget.dismiss(size)
+            raise
         self._sending = asyncio.create_task(part)
+
+    async def _send_part(self, upload_id: str, number: int, body: bytes) -> str:
+        try:
+            return await self._objects.put_part(self._name, upload_id, number, body)
+        finally:
+            await self._budget.dismiss(len(body))
 
     async def _begin(self) -> None:
         await self._admit()
@@ -108,20 +124,6 @@ class ObjectWriter:
         if self._sending is not None:
             self._tags.append(await settled(self._sending))
             self._sending = None
-
-    def _take(self, size: int) -> bytes:
-        """Return the first ``size`` of the bytes held, and hold the others on."""
-        over = self._held_size - size
-        taken, self._held = self._held, []
-        while over:
-            last = taken.pop()
-            kept = min(over, len(last))
-            self._held.insert(0, last[len(last) - kept :])
-            if kept < len(last):
-                taken.append(last[: len(last) - kept])
-            over -= kept
-        self._held_size -= size
-        return b"".join(taken)
 
     async def _give_back(self) -> None:
         try:

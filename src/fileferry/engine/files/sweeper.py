@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, usage, webhooks
+from fileferry.db import bookkeeping, direct_uploads, events, files, jobs, upkeep, uploads, usage, webhooks
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
 from fileferry.logs import get_logger
@@ -94,6 +94,8 @@ class Sweeper:
             pass
         while unborn := await self._database.read(upkeep.list_unborn, _PAGE):
             await self._database.free(upkeep.delete_unborn, unborn)
+        while await self._end_direct():
+            pass
         while freed := await self._free_some():
             _log.info("bytes_freed", blobs=freed)
         now = self._clock()
@@ -221,6 +223,17 @@ class Sweeper:
             if file is not None:
                 lives.purge(conn, file)
         return len(over)
+
+    async def _end_direct(self) -> int:
+        """Give up in the store what was to come there for uploads that have ended, unless it has been put together."""
+        direct = self._store.direct_uploads
+        ended = [] if direct is None else await self._database.read(direct_uploads.list_ended, _PAGE)
+        if direct is not None and ended:
+            for start in range(0, len(ended), _ASKED_AT_ONCE):
+                some = ended[start : start + _ASKED_AT_ONCE]
+                await asyncio.gather(*(direct.abort(one.blob_key, one.store_name) for one in some))
+            await self._database.free(direct_uploads.forget, [one.upload_id for one in ended])
+        return len(ended)
 
     async def _free_some(self) -> int:
         of_versions = await self._database.read(upkeep.list_freeable, _PAGE)

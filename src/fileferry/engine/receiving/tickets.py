@@ -33,6 +33,7 @@ from fileferry.engine.receiving.completion import (
     reload,
     stored_bytes,
 )
+from fileferry.engine.receiving.direct_tickets import DirectTickets
 from fileferry.engine.receiving.lapse import refuse_ended, refuse_gone, refuse_unknown
 from fileferry.engine.receiving.parts import MOST_PARTIALS, choose_parts
 from fileferry.engine.receiving.promises import Promise, insert_promised
@@ -50,6 +51,7 @@ class Tickets:
         self,
         database: Database,
         completion: Completion,
+        direct: DirectTickets,
         links: Links,
         rates: Rates,
         settings: Settings,
@@ -57,6 +59,7 @@ class Tickets:
     ) -> None:
         self._database = database
         self._completion = completion
+        self._direct = direct
         self._links = links
         self._rates = rates
         self._settings = settings
@@ -222,6 +225,8 @@ class Tickets:
 
     async def parts(self, upload: Upload) -> list[Part]:
         """Return the parts that have arrived, by number."""
+        if (told := await self._direct.find(upload)) is not None:
+            return await self._direct.parts(upload, told)
         few = await self._database.lookup(uploads.list_parts, upload.id, _FEW_PARTS)
         return few if len(few) < _FEW_PARTS else await self._database.read(uploads.list_parts, upload.id)
 
@@ -298,6 +303,7 @@ class Tickets:
 
     async def complete(self, upload: Upload, listed: Sequence[tuple[int, str]] | None) -> StoredFile:
         """Make what has arrived the file, whether it came whole or in parts; see ``complete_parts``. Raises NotUploaded too."""
+        upload = await self._direct.receive(upload, listed)
         if upload.blob_key is None or upload.state is UploadState.RECEIVED:
             (stored,) = await self._completion.finish([upload])
             return stored
@@ -308,7 +314,9 @@ class Tickets:
 
         Raises InvalidPart naming the part, NotUploaded, SizeMismatch, DigestMismatch, Gone.
         """
-        gathered = await self._database.write(self._gather, upload.id, listed)
+        gathered = await self._direct.receive(upload, listed)
+        if gathered.state is UploadState.OPEN or not await self._direct.has_brought(gathered):
+            gathered = await self._database.write(self._gather, upload.id, listed)
         (stored,) = await self._completion.finish([gathered])
         return stored
 
@@ -345,7 +353,8 @@ class Tickets:
         find = self._database.read if len(file_ids) > MOST_BRIEF else self._database.lookup
         found = await find(uploads.find_by_files, organization_id, list(file_ids), reach)
         refuse_unknown(file_ids, found)
-        return await self._completion.finish([found[file_id] for file_id in dict.fromkeys(file_ids)])
+        asked = [found[file_id] for file_id in dict.fromkeys(file_ids)]
+        return await self._completion.finish(await self._direct.receive_all(asked))
 
     async def abort(self, upload: Upload) -> None:
         """End an upload that is not complete, and free its bytes; repeating it is no error. Raises AlreadyUploaded."""

@@ -1,0 +1,88 @@
+"""Presigned URLs of the bucket: by which clients send blobs to it in parts, and fetch them, past this server.
+
+Every blob comes as a multipart upload, be it of one part: once that is complete, no URL for a part of it does anything any more,
+while one that puts an object would replace it until the URL ends.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from fileferry.blobs.direct import DirectPart, Presentation
+from fileferry.blobs.s3 import pieces
+from fileferry.blobs.s3.client import Client
+from fileferry.blobs.s3.objects import Objects
+from fileferry.blobs.s3.signing import LONGEST
+from fileferry.errors import Unavailable
+
+LEAST_PART = 5 * 1024 * 1024
+LARGEST_PART = 5 * 1024**3
+_REMEMBERED = 1024  # blobs, of which it is known what object they are
+
+
+class S3Uploads:
+    """The DirectUploads of a bucket that holds to what a URL was signed for."""
+
+    least_part = LEAST_PART
+    largest_part = LARGEST_PART
+    longest = LONGEST
+
+    def __init__(self, client: Client, objects: Objects) -> None:
+        self._client = client
+        self._objects = objects
+
+    async def begin(self, key: str) -> str:
+        """Begin a multipart upload."""
+        return await self._objects.begin_parts(pieces.whole(key))
+
+    def url(self, key: str, name: str, number: int, size: int, lifetime: timedelta) -> str:
+        """Sign UploadPart, with the length that the body must have."""
+        query = [("partNumber", str(number)), ("uploadId", name)]
+        return self._client.presigned("PUT", pieces.whole(key), query, {"content-length": str(size)}, lifetime)
+
+    async def parts(self, key: str, name: str) -> Sequence[DirectPart] | None:
+        """Ask ListParts."""
+        return await self._objects.list_parts(pieces.whole(key), name)
+
+    async def complete(self, key: str, name: str, parts: Sequence[DirectPart]) -> None:
+        """Complete the multipart upload. Raises Unavailable where the object is not whole afterwards."""
+        if [part.number for part in parts] != list(range(1, len(parts) + 1)):
+            raise Unavailable("The store has other parts than it was to take.", retry_after=5)
+        tags = [f'"{part.tag}"' for part in parts]
+        await self._objects.complete_parts(pieces.whole(key), name, tags, sum(part.size for part in parts))
+
+    async def abort(self, key: str, name: str) -> None:
+        """Abort the multipart upload."""
+        await self._objects.abort_parts(pieces.whole(key), name)
+
+
+class S3Downloads:
+    """The DirectDownloads of a bucket. ``find_object`` returns name and size of the one object that a blob is, if it is one."""
+
+    def __init__(self, client: Client, find_object: Callable[[str], Awaitable[tuple[str, int] | None]]) -> None:
+        self._client = client
+        self._find_object = find_object
+        self._known: OrderedDict[str, tuple[str, int] | None] = OrderedDict()
+
+    async def url(self, key: str, size: int, presented: Presentation, lifetime: timedelta) -> str | None:
+        """Sign GetObject, with what is to be answered."""
+        found = await self._object_of(key)
+        if found is None or found[1] != size:
+            return None
+        query = [
+            ("response-cache-control", presented.cache_control),
+            ("response-content-disposition", presented.disposition),
+            ("response-content-type", presented.content_type),
+        ]
+        return self._client.presigned("GET", found[0], query, {}, lifetime)
+
+    async def _object_of(self, key: str) -> tuple[str, int] | None:
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        found = self._known[key] = await self._find_object(key)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return found

@@ -1,0 +1,16 @@
+"""The table of what clients send to the store themselves."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Table
+
+from fileferry.db.schema.columns import metadata, words
+
+# An upload that the store was told of: the blob that it is to be, and the store's own name for its parts.
+direct_uploads = Table(
+    "direct_uploads",
+    metadata,
+    Column("upload_id", words(36), primary_key=True),
+    Column("blob_key", words(36), nullable=False),
+    Column("store_name", words(), nullable=False),
+)

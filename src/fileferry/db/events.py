@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from fileferry.db.notices import tell
-from fileferry.db.schema import events, organizations
+from fileferry.db.schema import events, names_progress, organizations
 from fileferry.db.statements import Kept
 from fileferry.model import Event
 
@@ -75,9 +75,13 @@ def list_after(
 
 
 def forget(conn: Connection, before: datetime) -> int:
-    """Forget events from before ``before`` but for the newest, after which ids go on growing; return how many."""
+    """Forget events from before ``before`` that the index of names knows; return how many.
+
+    But for the newest, after which ids go on growing.
+    """
     newest = select(func.max(events.c.id)).scalar_subquery()
-    old = (events.c.created_at < before, events.c.id < newest)
+    known = func.coalesce(select(names_progress.c.event_id).scalar_subquery(), newest)
+    old = (events.c.created_at < before, events.c.id < newest, events.c.id <= known)
     latest = select(events.c.organization_id, func.max(events.c.number)).where(*old).group_by(events.c.organization_id)
     for organization_id, number in conn.execute(latest).all():
         of_it = update(organizations).where(organizations.c.id == organization_id)

@@ -16,10 +16,10 @@ from fileferry.db.turns import turn
 from fileferry.logs import get_logger
 from fileferry.settings import SettingsError
 
-NEWEST = "0005"
+NEWEST = "0106"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
 
-_KNOWN = frozenset(f"{number:04}" for number in range(1, int(NEWEST) + 1))
+_KNOWN = frozenset([*(f"{number:04}" for number in range(1, 6)), NEWEST])
 _SQLITE = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, section 1.3
 _log = get_logger(__name__)
 _steps = Table(  # as Alembic makes it
@@ -76,7 +76,17 @@ def refuse_foreign(connection: Connection, before: str | None, path: str) -> Non
 
 def make(connection: Connection) -> None:
     """Make all tables of an empty database."""
+    make_tables(connection)
+    record_newest(connection)
+
+
+def make_tables(connection: Connection) -> None:
+    """Make the tables that rows are kept in."""
     metadata.create_all(connection, checkfirst=False)
+
+
+def record_newest(connection: Connection) -> None:
+    """Record that the tables are as the last step leaves them: from now on it is a database."""
     _steps.create(connection, checkfirst=False)
     connection.execute(_steps.insert().values(version_num=NEWEST))
 

@@ -10,6 +10,8 @@ from fileferry.db.schema.columns import Instant, metadata
 from fileferry.db.schema.events import deliveries, events, webhooks
 from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
 from fileferry.db.schema.housekeeping import leases, stores
+from fileferry.db.schema.names import names, names_progress
+from fileferry.db.schema.rates import rates
 from fileferry.db.schema.uploads import idempotency, parts, uploads
 
 __all__ = [
@@ -25,8 +27,11 @@ __all__ = [
     "keys",
     "leases",
     "metadata",
+    "names",
+    "names_progress",
     "organizations",
     "parts",
+    "rates",
     "references",
     "shared_blobs",
     "signing_secrets",

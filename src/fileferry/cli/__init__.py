@@ -38,6 +38,7 @@ _PLACES = {
     "doctor": "server",
     "backup": "server",
     "restore-backup": "server",
+    "migrate-database": "server",
     "folders": "folders",
     "workspaces": "workspaces",
     "keys": "keys",

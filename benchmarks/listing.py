@@ -18,11 +18,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy import insert, select, text
 
 from fileferry.app import opened, prepare
 from fileferry.db.connections import writer_engine
-from fileferry.db.schema import files, folders, versions, workspaces
+from fileferry.db.schema import files, folders, names_progress, versions, workspaces
 from fileferry.engine.engine import Engine
 from fileferry.model import Principal, Search, new_id
 from fileferry.settings import Settings, load
@@ -58,12 +59,14 @@ class Filled:
             "one file by its path": self._at,
             "one file by its id": self._get,
             "its versions": self._versions,
+            "the file with a part of a name": self._by_part,
+            "a part that no name has": self._search(name="no file has this in its name"),
         }
 
     def slow_questions(self) -> dict[str, Asking]:
         """Return what reads further the more files there are."""
         return {
-            "search for a part of a name": self._search(name="no file has this in its name"),
+            "two characters that no name has": self._search(name="no"),
             "last page, by offset": self._search(offset=self._count - _PAGE),
         }
 
@@ -75,6 +78,11 @@ class Filled:
             assert len(found.items) == (0 if search.name else _PAGE)
 
         return ask
+
+    async def _by_part(self) -> None:
+        number = self._random.randrange(self._count)
+        found = await self._engine.files.search(self._principal, None, Search(limit=_PAGE, name=f"e {number}.t"))
+        assert [each.file.id for each in found.items] == [_id(number)]
 
     async def _by_path(self) -> None:
         prefix = f"folder {self._random.randrange(self._count // _IN_FOLDER)}/"
@@ -97,20 +105,26 @@ def main(words: list[str]) -> int:
     """Fill, ask and print a table; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks listing", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("data"), help="a folder on disk to fill databases below")
+    parser.add_argument(
+        "--database-urls", nargs=2, metavar="URL", help="two empty databases of PostgreSQL to fill instead"
+    )
     arguments = parser.parse_args(words)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        taken = asyncio.run(_measure(Path(folder)))
+        taken = asyncio.run(_measure(Path(folder), arguments.database_urls or [None, None]))
     print("| | " + " | ".join(f"{size:,} files, ms" for size in SIZES) + " | ÷ |\n|---|--:|--:|--:|")
     for name, (few, many) in taken.items():
         print(f"| {name} | {few * 1000:,.2f} | {many * 1000:,.2f} | {many / few:,.2f} |")
     return 0
 
 
-async def _measure(folder: Path) -> dict[str, tuple[float, float]]:
+async def _measure(folder: Path, urls: list[str | None]) -> dict[str, tuple[float, float]]:
     """Return the median time of each question, in seconds, with few files and with many."""
     async with AsyncExitStack() as stack:
-        few, many = [await stack.enter_async_context(_filled(folder / str(size), size)) for size in SIZES]
+        few, many = [
+            await stack.enter_async_context(_filled(folder / str(size), size, url))
+            for size, url in zip(SIZES, urls, strict=True)
+        ]
         asked = few.questions(), many.questions()
         taken = {name: await _medians(asked[0][name], asked[1][name], _REPEATS) for name in asked[0]}
         slow = few.slow_questions(), many.slow_questions()
@@ -118,13 +132,18 @@ async def _measure(folder: Path) -> dict[str, tuple[float, float]]:
 
 
 @asynccontextmanager
-async def _filled(folder: Path, count: int) -> AsyncIterator[Filled]:
-    settings = load({"FILEFERRY_DATA": str(folder), "FILEFERRY_ROOT_KEY": _KEY})
+async def _filled(folder: Path, count: int, url: str | None) -> AsyncIterator[Filled]:
+    given = {"FILEFERRY_DATA": str(folder), "FILEFERRY_ROOT_KEY": _KEY, "FILEFERRY_DATABASE_STATEMENT_TIMEOUT": "1h"}
+    settings = load(given if url is None else {**given, "FILEFERRY_DATABASE_URL": url})
     await prepare(settings)
     started = time.perf_counter()
     fill(settings, count)
     print(f"{count:,} files written in {time.perf_counter() - started:.0f} s", flush=True)
     async with opened(settings) as engine:
+        started, computing = time.perf_counter(), time.process_time()
+        await engine.name_index.catch_up()
+        each = (time.process_time() - computing) / count * 1e6
+        print(f"their names taken up in {time.perf_counter() - started:.0f} s, computing {each:.0f} µs here for each")
         yield Filled(engine, await engine.keys.authenticate(_KEY, None), count)
 
 
@@ -145,7 +164,7 @@ async def _timed(ask: Asking) -> float:
 
 def fill(settings: Settings, count: int) -> None:
     """Write ``count`` files straight into a prepared database that has one workspace."""
-    engine = writer_engine(settings.resolved_database_url())
+    engine = _writer_engine(settings)
     folder_ids = [new_id(_BEGAN) for _ in range(count // _IN_FOLDER)]
     with engine.connect() as connection:
         with connection.begin():
@@ -156,12 +175,24 @@ def fill(settings: Settings, count: int) -> None:
                 [{"id": id, "path": f"folder {number}", **workspace} for number, id in enumerate(folder_ids)],
             )
             connection.execute(workspaces.update().values(living_files=count, last_number=count))
+            connection.execute(names_progress.update().values(file_id=""))
         for numbers in _batches(count):
             with connection.begin():
                 rows = [_file(number) | place | {"folder_id": folder_ids[number // _IN_FOLDER]} for number in numbers]
                 connection.execute(insert(files), rows)
                 connection.execute(insert(versions), [_version(number) for number in numbers])
+    if settings.resolved_database_file() is None:
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("ANALYZE"))
     engine.dispose()
+
+
+def _writer_engine(settings: Settings) -> SqlEngine:
+    if settings.resolved_database_file() is not None:
+        return writer_engine(settings.resolved_database_url())
+    from fileferry.db import sessions
+
+    return sessions.writer_engine(settings.resolved_database_url(), settings)
 
 
 def _batches(count: int) -> Iterator[range]:

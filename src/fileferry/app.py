@@ -83,7 +83,8 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             BUILD.labels(version("fileferry")).set(1)
             _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
-            loops = [engine.sweeper.run(), engine.deliveries.run(), memory.give_back(settings.sweep_interval), *judging]
+            loops = [engine.sweeper.run(), engine.name_index.run(), engine.deliveries.run(), *judging]
+            loops.append(memory.give_back(settings.sweep_interval))
             async with at_work(*loops):
                 with _on_signals(engine.events.end):
                     yield

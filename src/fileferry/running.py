@@ -21,7 +21,7 @@ from fileferry import settings as configuration
 from fileferry.app import at_work, examine, opened, prepare
 from fileferry.app import check as check
 from fileferry.blobs import opening
-from fileferry.db.opening import holders_of
+from fileferry.db.opening import holders_of, need_driver
 from fileferry.engine.files.sweeper import Findings
 from fileferry.errors import Unavailable
 from fileferry.logs import get_logger
@@ -31,8 +31,11 @@ from fileferry.web import admission
 from fileferry.web.connections import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fileferry.backups import Record
     from fileferry.blobs.direct import Report
+    from fileferry.db.copying import Copied
 
 _VERIFIED = "verified.json"
 _WRITTEN_EVERY = 5.0  # seconds
@@ -133,6 +136,7 @@ async def work() -> None:
         at_work(
             engine.processing.run(),
             engine.sweeper.run(),
+            engine.name_index.run(),
             engine.deliveries.run(),
             memory.give_back(settings.sweep_interval),
         ),
@@ -170,6 +174,15 @@ async def restore(source: Path) -> Record:
     settings = configuration.load()
     configure_logging(settings)
     return await backups.restore(settings, source)
+
+
+def migrate_database(settings: Settings, source: str, target: str, told: Callable[[str, int], None]) -> Copied:
+    """Copy a SQLite database to PostgreSQL; see ``db.copying``."""
+    need_driver()
+    from fileferry.db import copying
+
+    configure_logging(settings)
+    return copying.copy(source, target, settings, told)
 
 
 def _beside_server() -> Settings:

@@ -216,7 +216,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     key_tickets: str | None = None
     """How many upload tickets each key may ask for, as ``1000/minute``."""
     redis_url: str | None = None
-    """Where rates are counted for all processes together, ``redis://HOST:PORT/0``; without it each process counts its own."""
+    """Where rates are counted for all processes together, ``redis://HOST:PORT/0``; without it in PostgreSQL, and with SQLite each
+    process counts its own."""
 
     webhook_networks: Names = Names()
     """Networks that webhooks may be sent to although they are private, as ``10.0.0.0/8,127.0.0.1/32``."""

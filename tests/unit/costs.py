@@ -28,11 +28,11 @@ class Costs:
             counted.clear()
 
     def trace(self, statement: str) -> None:
-        """Take note of a statement, unless the loop of deliveries made it, which each event wakes.
+        """Take note of a statement, unless the loop of deliveries made it, which each event wakes, or that of the index of names.
 
         The commit of a write syncs the log, which nothing else tells.
         """
-        if "FROM webhooks" in statement:
+        if "FROM webhooks" in statement or "names_progress" in statement:
             return
         self.statements.append(statement)
         if statement == "BEGIN IMMEDIATE":

@@ -236,8 +236,16 @@ def test_the_sweeper_finds_what_is_over_in_indexes(plans: Plans) -> None:
     assert not slow, found
 
 
-def test_a_search_for_a_part_of_a_name_reads_the_whole_workspace_but_sorts_nothing(plans: Plans) -> None:
+def test_a_part_of_a_name_is_looked_up_in_an_index(plans: Plans) -> None:
     found = plans.of(search(name="part"))
+    assert [plan for plan in found if "SEARCH files USING INDEX sqlite_autoindex_files_1 (id=?)" in plan.steps]
+    for plan in found:
+        assert any(step.startswith("SCAN names_index VIRTUAL TABLE INDEX 0:M") for step in plan.steps), plan
+        assert not [step for step in plan.slow_steps() if step != f"{SORT} FOR ORDER BY"], plan
+
+
+def test_a_short_part_of_a_name_reads_the_whole_workspace_but_sorts_nothing(plans: Plans) -> None:
+    found = plans.of(search(name="pa"))
     assert any("SEARCH files USING INDEX files_by_creation (workspace_id=?)" in plan.steps for plan in found), found
     assert not [step for plan in found for step in plan.steps if SORT in step]
 

@@ -24,6 +24,7 @@ from fileferry.db.migration import NEWEST
 from fileferry.db.postgresql import PostgresqlDatabase
 from fileferry.db.postgresql_schema import migrate_postgresql
 from fileferry.db.sessions import LOCK
+from fileferry.engine.events.deliveries import Deliveries
 from fileferry.errors import InvalidParameter, Unavailable
 from fileferry.model import Organization, new_id, utc_now
 from fileferry.settings import Duration, Settings
@@ -278,6 +279,17 @@ def test_a_clock_that_is_wrong_is_moved_to_the_databases(url: str) -> None:
     run_on(url, use)
 
 
+def test_a_clock_that_steps_after_it_was_compared_moves_no_lease(url: str) -> None:
+    async def use(database: PostgresqlDatabase) -> None:
+        step = timedelta()
+        clock = DatabaseClock(database, lambda: utc_now() + step)
+        await clock.compare()
+        step = timedelta(hours=1)
+        assert abs(clock() - utc_now()) < timedelta(seconds=10)
+
+    run_on(url, use)
+
+
 def test_nul_is_refused_where_it_cannot_be_kept(url: str) -> None:
     async def use(database: PostgresqlDatabase) -> None:
         adding = Adding()
@@ -312,6 +324,29 @@ def test_a_bell_rings_at_an_event_of_another_process_and_at_nothing_else(url: st
         await other.write(events.append_all, [row])
         await bell.wait(20)
         assert time.monotonic() - begun < 10
+        await other.close()
+
+    run_on(url, use)
+
+
+def test_who_sends_webhooks_is_woken_by_an_event_of_another_process(url: str) -> None:
+    async def use(database: PostgresqlDatabase) -> None:
+        other = PostgresqlDatabase(url, SETTINGS)
+        id = new_id(utc_now())
+        await other.write(organizations.insert_organization, Organization(id, id, id, False, utc_now()))
+        sending = Deliveries(database, None, SETTINGS, utc_now)  # type: ignore[arg-type]
+        await sending._wait(20)  # it rings once when it begins to hear
+        waiting = asyncio.create_task(sending._wait(60))
+        row = {
+            "organization_id": id,
+            "file_id": "",
+            "version_id": None,
+            "type": "",
+            "data": {},
+            "created_at": utc_now(),
+        }
+        await other.write(events.append_all, [row])
+        await asyncio.wait_for(waiting, 30)
         await other.close()
 
     run_on(url, use)

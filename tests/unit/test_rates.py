@@ -6,11 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from sqlalchemy import StaticPool, create_engine
 
+from fileferry.db import schema
 from fileferry.engine.access.counters import Memory
 from fileferry.engine.access.rates import Rates, Standing, check, listen, parse
 from fileferry.errors import BadRequest, InvalidParameter, RateLimited
@@ -26,10 +29,10 @@ MakeService = Callable[..., Service]
 class Trial:
     """Rates on a clock that stands still until it is moved; ``refused`` returns the error that something must raise."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, database: Any, **settings: Any) -> None:
         self.now = START
         # Only uploads are looked up in the database; these tests have principals at hand.
-        self.rates = Rates(None, Settings(**settings), lambda: self.now)  # type: ignore[arg-type]
+        self.rates = Rates(database, Settings(**settings), lambda: self.now)
         self.key = Key("key-1", "organization-1", "a key", "ff_", (Scope.UPLOAD,), START)
         self.organization = Organization("organization-1", "o", "O", is_default=False, created_at=START)
         self.loop = asyncio.new_event_loop()
@@ -85,11 +88,81 @@ class Trial:
         self.loop.close()
 
 
-@pytest.fixture
-def trial() -> Iterator[Trial]:
-    made = Trial(key_requests="5/minute", key_bytes="100/minute", key_tickets="10/hour")
+class Table:
+    """A database that has nothing but what servers took of rates; ``asked`` counts how often it was."""
+
+    def __init__(self) -> None:
+        self.connection = create_engine("sqlite://", poolclass=StaticPool).connect()
+        schema.rates.create(self.connection)
+        self.asked = {"lookup": 0, "write": 0}
+
+    async def lookup(self, fn: Callable[..., int], *args: Any) -> int:
+        self.asked["lookup"] += 1
+        await asyncio.sleep(0)  # so that others come in between
+        return fn(self.connection, *args)
+
+    async def write(self, fn: Callable[..., int], *args: Any) -> int:
+        self.asked["write"] += 1
+        await asyncio.sleep(0)
+        return fn(self.connection, *args)
+
+
+RATES = {"key_requests": "5/minute", "key_bytes": "100/minute", "key_tickets": "10/hour"}
+
+
+@pytest.fixture(params=["in memory", "in the database"])
+def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
+    in_database = request.param == "in the database"
+    made = Trial(Table(), **RATES, database_url="postgresql://anywhere/" if in_database else None)
     yield made
     made.close()
+
+
+def test_servers_of_one_database_admit_together_what_the_rate_says_and_write_seldom() -> None:
+    database = Table()
+    given = {"key_requests": "1000/360 days", "database_url": "postgresql://anywhere/"}
+    servers = [Trial(database, **given) for _ in range(3)]
+    for server in servers:
+        server.key = msgspec.structs.replace(server.key, id="shared")
+    admitted = 0
+    for number in range(1500):
+        try:
+            servers[number % 3].request()
+        except RateLimited:
+            continue
+        admitted += 1
+    # What one has taken and not given out is lost to the others.
+    assert 900 <= admitted <= 1000
+    assert database.asked["write"] < 250
+    assert database.asked["lookup"] < 1500 / 10
+    for server in servers:
+        server.close()
+
+
+def test_servers_of_one_database_share_the_last_of_a_rate_exactly() -> None:
+    database = Table()
+    servers = [Trial(database, **RATES, database_url="postgresql://anywhere/") for _ in range(2)]
+    servers[0].request(), servers[1].request(), servers[1].request(), servers[0].request(), servers[0].request()
+    for server in servers:
+        server.refused(server.request)
+    servers[0].announce(60)
+    servers[1].refused(lambda: servers[1].announce(50))
+    servers[1].announce(40)  # what was refused was given back
+    servers[0].refused(lambda: servers[0].announce(1))
+    for server in servers:
+        server.close()
+
+
+def test_a_server_with_nothing_left_asks_the_database_seldom() -> None:
+    database = Table()
+    trial = Trial(database, **RATES, database_url="postgresql://anywhere/")
+    for _ in range(5):
+        trial.request()
+    before = dict(database.asked)
+    for _ in range(200):
+        trial.refused(trial.request)
+    assert database.asked["write"] <= before["write"] + 5
+    trial.close()
 
 
 def test_as_many_as_the_rate_says_are_admitted_and_no_more(trial: Trial) -> None:

@@ -40,6 +40,7 @@ _PLACES = {
     "verify": "server",
     "backup": "server",
     "restore-backup": "server",
+    "migrate-database": "server",
     "folders": "folders",
     "workspaces": "workspaces",
     "keys": "keys",

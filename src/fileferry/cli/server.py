@@ -1,4 +1,4 @@
-"""``serve``, ``worker`` and ``doctor``: the commands that run the server's own code, which is loaded only for them.
+"""``serve``, ``worker``, ``doctor`` and what copies: commands that run the server's own code, which is loaded only for them.
 
 That code needs the packages of ``fileferry[server]``; the client and its commands do not.
 """
@@ -216,6 +216,30 @@ def _report_lines(report: Report) -> Iterator[str]:
     for what, used in (("Uploads", report.uploads), ("Downloads", report.downloads)):
         yield f"{what}: clients {'can' if used else 'cannot'} be sent to the store itself."
     yield from report.reasons
+
+
+def migrate_database(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The database that there is: sqlite:///PATH.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="An empty one: postgresql://USER@HOST/NAME.")],
+    file: SettingsFile = None,
+    as_json: Json = False,
+) -> None:
+    """Copy a SQLite database to PostgreSQL, and read every row of both again. No server may run meanwhile; files stay in the store.
+
+    What was interrupted goes on when it is called again. In the end the old file is called …-copied; nothing needs it any more.
+    """
+    server = _server_code()
+    with _usable_settings(None, file) as settings:
+        copied = server.migrate_database(
+            settings, source, target, lambda table, rows: note(_counted(rows, f"row of {table}"))
+        )
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(copied).decode())
+        return
+    print(f"Copied and verified: {_counted(sum(copied.rows.values()), f'row of {len(copied.rows)} tables')}.")
+    print("Now set FILEFERRY_DATABASE_URL to the new address, and start the server with the same store.")
 
 
 def _record_line(record: Record) -> str:

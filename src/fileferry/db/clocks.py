@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -31,23 +32,29 @@ async def shared_clock(database: Database, own: Clock) -> AsyncIterator[Clock]:
 
 
 class DatabaseClock:
-    """This machine's clock, moved to where the database's is: asked once a minute, so that telling the time asks nobody."""
+    """The database's clock: asked once a minute, and in between told by how long ago that was.
+
+    So a step of this machine's own clock changes nothing; ``own`` tells the time where the database has none.
+    """
 
     def __init__(self, database: Database, own: Clock) -> None:
         self._database = database
         self._own = own
-        self._behind = timedelta()
+        self._told: datetime | None = None
+        self._told_at = 0.0
 
     def __call__(self) -> datetime:
         """Return the time of day, aware, in UTC."""
-        return self._own() + self._behind
+        if self._told is None:
+            return self._own()
+        return self._told + timedelta(seconds=_elapsed() - self._told_at)
 
     async def compare(self) -> None:
         """Ask the database; what the question took is halved between the way there and back."""
-        asked = self._own()
+        asked = _elapsed()
         told = await self._database.lookup(_now)
         if told is not None:
-            self._behind = told - (asked + (self._own() - asked) / 2)
+            self._told, self._told_at = told, (asked + _elapsed()) / 2
 
     async def follow(self) -> None:
         """Compare from time to time until cancelled; as it was while the database is away."""
@@ -57,6 +64,11 @@ class DatabaseClock:
                 await self.compare()
             except Exception as error:
                 _log.info("clock_not_compared", error=str(error))
+
+
+def _elapsed() -> float:
+    """Return seconds that go on while the machine sleeps, from any time on."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _now(conn: Connection) -> datetime | None:

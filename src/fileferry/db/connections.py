@@ -283,6 +283,7 @@ def writer_engine(url: str) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        _lower_all_letters(connection)
         connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
 
     @event.listens_for(engine, "begin")
@@ -311,9 +312,13 @@ def _lookup_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
-        # SQLite's own knows the letters of ASCII only.
-        connection.create_function("lower", 1, str.lower, deterministic=True)
+        _lower_all_letters(connection)
         connection.execute("PRAGMA query_only=ON")
         connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
 
     return engine
+
+
+def _lower_all_letters(connection: sqlite3.Connection) -> None:
+    # SQLite's own knows the letters of ASCII only.
+    connection.create_function("lower", 1, str.lower, deterministic=True)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from fileferry.db.notices import tell
-from fileferry.db.schema import events, organizations
+from fileferry.db.schema import events, names_progress, organizations
 from fileferry.db.statements import Kept
 from fileferry.model import EVENT_TYPES, Event
 
@@ -124,7 +124,11 @@ def forget_some(conn: Connection, organization_id: str, before: datetime, limit:
 
 
 def delete_some(conn: Connection, before: datetime, limit: int) -> int:
-    """Delete some events from before ``before`` but for the newest, after which ids go on growing; return how many."""
+    """Delete some events from before ``before`` that the index of names knows; return how many.
+
+    But for the newest, after which ids go on growing.
+    """
     newest = select(func.max(events.c.id)).scalar_subquery()
-    old = select(events.c.id).where(events.c.created_at < before, events.c.id < newest).limit(limit)
+    known = func.coalesce(select(names_progress.c.event_id).scalar_subquery(), newest)
+    old = select(events.c.id).where(events.c.created_at < before, events.c.id < newest, events.c.id <= known).limit(limit)
     return conn.execute(delete(events).where(events.c.id.in_(old))).rowcount

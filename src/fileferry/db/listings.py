@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, text
 
+from fileferry.db import names
 from fileferry.db.file_rows import CURRENT, RESTORABLE, living, read_all, restorable
 from fileferry.db.letters import lowered
 from fileferry.db.reach import EVERYTHING, Reach, of_files
@@ -21,14 +22,14 @@ def search(
     conn: Connection, workspace_id: str, asked: Search, now: datetime, reach: Reach = EVERYTHING
 ) -> list[StoredFile]:
     """Return the page of a workspace's files that ``asked`` describes, of those within reach."""
-    query = CURRENT.where(*_asked(workspace_id, asked, now, reach)).order_by(*_order(asked))
+    query = CURRENT.where(*_asked(conn, workspace_id, asked, now, reach)).order_by(*_order(asked))
     return read_all(conn, query.limit(asked.limit).offset(asked.offset))
 
 
 def count(conn: Connection, workspace_id: str, asked: Search, now: datetime, reach: Reach = EVERYTHING) -> int:
     """Return how many files within reach ``asked`` describes, whatever the page."""
     query = select(func.count()).select_from(files).join(versions, versions.c.id == files.c.current_version_id)
-    total: int = conn.execute(query.where(*_asked(workspace_id, asked, now, reach))).scalar_one()
+    total: int = conn.execute(query.where(*_asked(conn, workspace_id, asked, now, reach))).scalar_one()
     return total
 
 
@@ -131,18 +132,23 @@ _SORTED = {
 }
 
 
-def _in_workspace(workspace_id: str, reach: Reach) -> Any:
-    if reach.end_user is None:
+def _in_workspace(workspace_id: str, reach: Reach, *, are_few: bool = False) -> Any:
+    if reach.end_user is None and not are_few:
         return files.c.workspace_id == workspace_id
-    # Of a user there are few; as a bare column it would have all of the workspace walked through for them, in their order.
+    # Of a user, or with a part of a name, there are few; as a bare column it would have all of the workspace walked through for
+    # them, in their order.
     return func.coalesce(files.c.workspace_id, "") == workspace_id
 
 
-def _asked(workspace_id: str, asked: Search, now: datetime, reach: Reach) -> list[Any]:
+def _asked(conn: Connection, workspace_id: str, asked: Search, now: datetime, reach: Reach) -> list[Any]:
     shown = restorable(now) if asked.deleted else living(now)
-    conditions = [_in_workspace(workspace_id, reach), *shown, *of_files(reach)]
-    if asked.name is not None:
-        conditions.append(lowered(files.c.name).contains(asked.name.lower(), autoescape=True))
+    part = None if asked.name is None else asked.name.lower()
+    few = None if part is None else names.candidates(conn, part)
+    conditions = [_in_workspace(workspace_id, reach, are_few=few is not None), *shown, *of_files(reach)]
+    if few is not None:
+        conditions.append(files.c.id.in_(few))
+    if part is not None:
+        conditions.append(lowered(files.c.name).contains(part, autoescape=True))
     for column, user in (
         (files.c.created_by, asked.created_by),
         (files.c.modified_by, asked.modified_by),

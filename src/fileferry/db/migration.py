@@ -16,7 +16,7 @@ from fileferry.db.turns import turn
 from fileferry.logs import get_logger
 from fileferry.settings import SettingsError
 
-NEWEST = "0007"
+NEWEST = "0008"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
 
 _KNOWN = frozenset(f"{number:04}" for number in range(1, int(NEWEST) + 1))
@@ -76,7 +76,17 @@ def refuse_foreign(connection: Connection, before: str | None, path: str) -> Non
 
 def make(connection: Connection) -> None:
     """Make all tables of an empty database."""
+    make_tables(connection)
+    record_newest(connection)
+
+
+def make_tables(connection: Connection) -> None:
+    """Make the tables that rows are kept in."""
     metadata.create_all(connection, checkfirst=False)
+
+
+def record_newest(connection: Connection) -> None:
+    """Record that the tables are as the last step leaves them: from now on it is a database."""
     _steps.create(connection, checkfirst=False)
     connection.execute(_steps.insert().values(version_num=NEWEST))
 

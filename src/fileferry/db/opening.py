@@ -21,7 +21,7 @@ def bring_up_to_date(settings: Settings, *, alone: bool = False) -> None:
     if settings.resolved_database_file() is not None:
         migrate(url, alone=alone)
         return
-    _need_driver()
+    need_driver()
     from fileferry.db.postgresql_schema import migrate_postgresql
 
     migrate_postgresql(url, settings)
@@ -44,13 +44,14 @@ def open_database(
     # What the other needs is loaded for it only: decision 0045.
     if settings.resolved_database_file() is not None:
         return SqliteDatabase(url, refuse_full, alone=alone, spare=spare)
-    _need_driver()
+    need_driver()
     from fileferry.db.postgresql import PostgresqlDatabase
 
     return PostgresqlDatabase(url, settings, refuse_full)
 
 
-def _need_driver() -> None:
+def need_driver() -> None:
+    """Raise SettingsError where what speaks to PostgreSQL is not installed."""
     try:
         import psycopg  # noqa: F401
     except ImportError as error:

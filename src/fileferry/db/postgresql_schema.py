@@ -11,6 +11,7 @@ from fileferry.db import sessions
 from fileferry.db.failures import translated
 from fileferry.db.migration import NEWEST, make, refuse_foreign, revision, upgrade
 from fileferry.db.schema import metadata
+from fileferry.db.schema.names import make_missing_index
 from fileferry.settings import Duration, Settings
 
 
@@ -38,13 +39,15 @@ def _bring_up_to_date(connection: Connection) -> None:
         found = revision(connection)
         refuse_foreign(connection, found, "The database of FILEFERRY_DATABASE_URL")
         if found is None:
-            _have_the_same_rows_in_indexes()
+            have_the_same_rows_in_indexes()
             make(connection)
         elif found != NEWEST:
             upgrade(connection)
+        else:
+            make_missing_index(connection)
 
 
-def _have_the_same_rows_in_indexes() -> None:
+def have_the_same_rows_in_indexes() -> None:
     """Take over what is said for SQLite of the rows that an index has."""
     for table in metadata.tables.values():
         for index in table.indexes:

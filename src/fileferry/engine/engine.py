@@ -26,6 +26,7 @@ from fileferry.engine.files.end_users import EndUsers
 from fileferry.engine.files.fetches import Fetches
 from fileferry.engine.files.folders import Folders
 from fileferry.engine.files.hot import Hot
+from fileferry.engine.files.name_index import NameIndex
 from fileferry.engine.files.references import References
 from fileferry.engine.files.sweeper import Sweeper
 from fileferry.engine.files.verification import Verifier
@@ -87,6 +88,7 @@ class Engine:
         self.processing = Processing(database, self.files, scanner, settings, clock)
         self.webhooks = Webhooks(database, clock)
         self.deliveries = Deliveries(database, minter, settings, clock)
+        self.name_index = NameIndex(database)
         self.sweeper = Sweeper(database, store, settings, clock)
 
     async def shortcomings(self) -> list[str]:

@@ -11,6 +11,8 @@ from fileferry.db.schema.direct import direct_uploads
 from fileferry.db.schema.events import deliveries, events, webhooks
 from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
 from fileferry.db.schema.housekeeping import leases, stores
+from fileferry.db.schema.names import names, names_progress
+from fileferry.db.schema.rates import rates
 from fileferry.db.schema.uploads import idempotency, parts, uploads
 
 __all__ = [
@@ -27,8 +29,11 @@ __all__ = [
     "keys",
     "leases",
     "metadata",
+    "names",
+    "names_progress",
     "organizations",
     "parts",
+    "rates",
     "references",
     "shared_blobs",
     "signing_secrets",

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from fileferry.db import keys, organizations
 from fileferry.db.database import Database
 from fileferry.engine.access.counters import Counters
+from fileferry.engine.access.shares import Shares
 from fileferry.errors import BadRequest, InvalidParameter, NotFound, RateLimited
 from fileferry.model import Clock, Limits, Principal, Upload
 from fileferry.settings import Settings, SettingsError
@@ -119,7 +120,8 @@ class Rates:
         self._clock = clock
         self._of_keys = _limits_of_keys(settings)
         self._payers: dict[tuple[str, str], tuple[datetime, Principal]] = {}
-        self._counters = Counters(settings.redis_url)
+        is_alone = settings.redis_url is not None or settings.resolved_database_file() is not None
+        self._counters = Counters(settings.redis_url) if is_alone else Shares(database, clock)
 
     async def spend_request(self, payer: Principal) -> None:
         """Count one request; raises RateLimited."""
@@ -206,7 +208,8 @@ class Rates:
         await self._add([budget.now(now) for budget in budgets], cost)
 
     async def _add(self, windows: Sequence[_Window], amount: int) -> list[int]:
-        return [await self._counters.add(window.key, window.budget.item.get_expiry(), amount) for window in windows]
+        items = [(window.key, window.budget.item) for window in windows]
+        return [await self._counters.add(key, item.get_expiry(), amount, item.amount) for key, item in items]
 
     def _refuse(self, windows: Sequence[_Window], spent: Sequence[int], cost: int, own: dict[str, int]) -> None:
         refusing = [

@@ -53,6 +53,7 @@ _AT_ONCE_EACH = 4
 _AT_ONCE_OF_ONE = 24  # organization: the rest is for others, however slow the receivers of one are
 _PAGE = 500
 _TICK = 0.5
+_BREATH = 0.05  # seconds between rounds, however often others tell of events
 _LEASE = "webhooks"
 _LEASE_TIME = timedelta(seconds=10)
 _BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,6 +98,7 @@ class Deliveries:
         self._holder = str(uuid.uuid4())
         self._is_held = False
         self._ask_at = _BEFORE
+        self._told = database.bell()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._load: Counter[str] = Counter()  # by webhook and by organization
         self._turns: dict[str, int] = {}
@@ -278,11 +280,14 @@ class Deliveries:
         return self._is_held
 
     async def _wait(self, seconds: float) -> None:
-        """Wait for so long, or until some delivery under way ends."""
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        else:
-            await asyncio.sleep(seconds)
+        """Wait for so long, or until some delivery under way ends or another process tells of an event."""
+        told = asyncio.create_task(self._told.wait(seconds))
+        try:
+            done, _others = await asyncio.wait([told, *self._running.values()], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+        if seconds and done == {told}:
+            await asyncio.sleep(_BREATH)
 
     async def _stop(self) -> None:
         under_way = list(self._running.values())

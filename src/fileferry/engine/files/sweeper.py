@@ -15,9 +15,10 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, direct_uploads, events, files, jobs, upkeep, uploads, usage, webhooks
+from fileferry.db import bookkeeping, direct_uploads, events, files, jobs, names, rates, upkeep, uploads, usage, webhooks
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
+from fileferry.errors import InsufficientStorage
 from fileferry.logs import get_logger
 from fileferry.model import Clock, Extent, State, UploadState, Version
 from fileferry.settings import Settings
@@ -101,9 +102,13 @@ class Sweeper:
         now = self._clock()
         await self._repeat(upkeep.delete_tombstones, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(rates.forget, now, _PAGE)
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._enqueue_rescans()
         await self._measure()
+        with contextlib.suppress(InsufficientStorage):  # events stay until their files' names are taken up
+            while await self._database.grow(names.take_up, _PAGE):
+                pass
         await self._forget_events(now)
         await self._database.free(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
 

@@ -32,6 +32,7 @@ from fileferry.api import (
     organizations,
     presigned,
     presigned_parts,
+    short,
     signed,
     tus,
     workspaces,
@@ -60,6 +61,7 @@ from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
 from fileferry.web.targets import BoundedTarget, refuse_other_spellings
 from fileferry.wire import dispatch
+from fileferry.wire import short as wire_short
 
 _MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when it is about this long
 _LEAST_SPARE = 1024 * 1024  # a deletion takes some tens of KiB of the log, until that begins anew
@@ -101,7 +103,9 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             *native.routers,
             tus.router,
             dispatch.router,
+            wire_short.router,
             delivery.router,
+            short.router,
         ],
         dependencies={
             "engine": Provide(_engine_of, sync_to_thread=False),
@@ -115,6 +119,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         logging_config=None,
         openapi_config=description.configured([protocol.render_error for protocol in dispatch.PROTOCOLS]),
     )
+
     answering = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
     return Telemetry(
         Dated(Lingering(answering), clock), configuration.networks("trusted_proxies", settings.trusted_proxies)

@@ -10,6 +10,7 @@ from fileferry.db.schema.columns import Instant, metadata
 from fileferry.db.schema.events import deliveries, events, webhooks
 from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
 from fileferry.db.schema.housekeeping import leases, stores
+from fileferry.db.schema.short_urls import short_urls
 from fileferry.db.schema.uploads import idempotency, parts, uploads
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "parts",
     "references",
     "shared_blobs",
+    "short_urls",
     "signing_secrets",
     "stores",
     "uploads",

@@ -1,0 +1,47 @@
+"""Short URLs that give bytes: the same as signed ones."""
+
+from __future__ import annotations
+
+from litestar import HttpMethod, Response, Router, route
+
+from fileferry.api.answers import Answer
+from fileferry.api.delivery import ANY_ORIGIN, METHODS, deliver, render_problem
+from fileferry.engine.access.short_urls import Kind
+from fileferry.engine.engine import Engine
+from fileferry.errors import MangledURL
+from fileferry.web import cors, short_urls
+from fileferry.web.express import EXPRESS
+from fileferry.web.requests import AnyRequest
+
+_PATH = "/g/{token:path}"
+_MANGLED = ["/t", "/g", "/T/{token:path}", "/G/{token:path}"]
+_ANY_METHOD = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
+
+
+@route(_PATH, http_method=[HttpMethod.GET, HttpMethod.HEAD], opt=EXPRESS)
+async def fetch_short(request: AnyRequest, engine: Engine) -> Answer:
+    """Fetch a version by a short URL that its holder got for a while."""
+    target = await short_urls.found(request, engine, short_urls.FILES, Kind.VERSION)
+    stored = await engine.files.open_granted(target.id, target.right)
+    return deliver(request, engine, stored, {**ANY_ORIGIN, "Cache-Control": "private, no-cache"})
+
+
+@route(_PATH, http_method=[HttpMethod.OPTIONS])
+async def preflight_short_fetch(request: AnyRequest) -> Response[None]:
+    """Tell a browser that a page of any origin may read short URLs, without credentials."""
+    return Response(None, status_code=200, headers={**cors.preflight(request, METHODS), **ANY_ORIGIN})
+
+
+@route(_MANGLED, http_method=_ANY_METHOD, include_in_schema=False)
+async def refuse_mangled() -> None:
+    """Tell whoever has one that was cut off after its first letter, or put into capitals, that it was."""
+    raise MangledURL()
+
+
+# Preflight comes first, or the framework answers OPTIONS by itself.
+router = Router(
+    "/",
+    route_handlers=[preflight_short_fetch, fetch_short, refuse_mangled],
+    exception_handlers={Exception: render_problem},
+    include_in_schema=True,
+)

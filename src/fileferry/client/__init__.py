@@ -16,6 +16,7 @@ from fileferry.client.blocking.webhooks import Webhooks
 from fileferry.client.blocking.workspace_files import WorkspaceFiles
 from fileferry.client.calls.call import UNCHANGED, Lifetime
 from fileferry.client.failures import ConnectionFailed, NotConfigured, SourceChanged, TimedOut, UnexpectedAnswer
+from fileferry.client.nouns.batches import Batch
 from fileferry.client.nouns.events import Event
 from fileferry.client.nouns.files import File, Scan
 from fileferry.client.nouns.folders import Folder
@@ -39,6 +40,7 @@ __all__ = [
     "AsyncTickets",
     "AsyncWebhooks",
     "AsyncWorkspaceFiles",
+    "Batch",
     "Client",
     "ConnectionFailed",
     "Delivery",

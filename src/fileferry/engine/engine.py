@@ -30,6 +30,7 @@ from fileferry.engine.files.references import References
 from fileferry.engine.files.sweeper import Sweeper
 from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
+from fileferry.engine.receiving.batches import Batches
 from fileferry.engine.receiving.blocks import Blocks
 from fileferry.engine.receiving.completion import Completion
 from fileferry.engine.receiving.room import Room
@@ -68,6 +69,7 @@ class Engine:
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)
         self.tickets = Tickets(database, completion, minter, self.rates, settings, clock)
+        self.batches = Batches(database, self.tickets, clock)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.blocks = Blocks(database, store, completion)

@@ -11,7 +11,7 @@ from fileferry.engine.access.links import Right
 from fileferry.engine.access.short_urls import Kind, Target
 from fileferry.engine.engine import Engine
 from fileferry.errors import MangledURL
-from fileferry.model import Principal, StoredFile, Upload
+from fileferry.model import Batch, Principal, StoredFile, Upload
 from fileferry.telemetry import client_of
 from fileferry.web.requests import AnyRequest, base_url
 
@@ -41,7 +41,14 @@ async def for_version(request: AnyRequest, engine: Engine, stored: StoredFile, l
     return made
 
 
-async def found(request: AnyRequest, engine: Engine, prefix: str, kind: Kind) -> Target:
+async def for_batch(request: AnyRequest, engine: Engine, batch: Batch, lifetime: timedelta) -> ShortUrl:
+    """Return a new short URL of the manifest of a committed batch, good for ``lifetime``."""
+    target = Target(Kind.BATCH, batch.id, _right(request), engine.clock() + lifetime)
+    (made,) = await _made(request, engine, FILES, [target])
+    return made
+
+
+async def found(request: AnyRequest, engine: Engine, prefix: str, *kinds: Kind) -> Target:
     """Return what the short URL of a request is for.
 
     Raises MangledURL, LinkRefused, also for one of another kind, and RateLimited.
@@ -50,7 +57,7 @@ async def found(request: AnyRequest, engine: Engine, prefix: str, kind: Kind) ->
     if not sent.startswith(f"{prefix}/"):
         raise MangledURL()
     target = await engine.short_urls.find(sent.removeprefix(f"{prefix}/"), client_of(request.scope))
-    if target.kind is not kind:
+    if target.kind not in kinds:
         raise MangledURL()
     return target
 

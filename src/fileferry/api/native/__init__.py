@@ -5,10 +5,11 @@ The client and the command line speak it. Flows that others published are beside
 
 from __future__ import annotations
 
-from fileferry.api.native import events, files, folders, keys, organizations, uploads, webhooks, workspaces
+from fileferry.api.native import batches, events, files, folders, keys, organizations, uploads, webhooks, workspaces
 
 routers = [
     uploads.router,
+    batches.router,
     files.router,
     folders.router,
     events.router,

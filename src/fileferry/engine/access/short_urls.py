@@ -32,6 +32,7 @@ class Kind(enum.StrEnum):
 
     UPLOAD = "upload"
     VERSION = "version"
+    BATCH = "batch"
 
 
 class Target(msgspec.Struct, frozen=True):

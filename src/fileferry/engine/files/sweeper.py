@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, events, files, jobs, short_urls, upkeep, uploads, usage, webhooks
+from fileferry.db import batches, bookkeeping, events, files, jobs, short_urls, upkeep, uploads, usage, webhooks
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
 from fileferry.logs import get_logger
@@ -101,6 +101,7 @@ class Sweeper:
         await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(short_urls.forget, now, _PAGE)
+        await self._repeat(batches.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._enqueue_rescans()
         await self._measure()
         await self._database.free(events.forget, now - self._settings.tombstone_retention)

@@ -341,6 +341,10 @@ class Tickets:
         refuse_unknown(file_ids, found)
         return await self._completion.finish([found[file_id] for file_id in dict.fromkeys(file_ids)])
 
+    async def finish(self, found: Sequence[Upload]) -> list[StoredFile]:
+        """Make received uploads files, all or none; those that are so already stay so. Raises NotUploaded, naming ids, and Gone."""
+        return await self._completion.finish(found)
+
     async def abort(self, upload: Upload) -> None:
         """End an upload that is not complete, and free its bytes; repeating it is no error. Raises AlreadyUploaded."""
 

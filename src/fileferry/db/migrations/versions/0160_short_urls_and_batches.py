@@ -1,4 +1,4 @@
-"""Short URLs."""
+"""Short URLs and batches."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,3 +22,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_index("ix_short_urls_expires_at", "short_urls", ["expires_at"], unique=False)
+    op.create_table(
+        "batches",
+        sa.Column("id", sa.String(length=36).with_variant(text, "postgresql"), nullable=False),
+        sa.Column("organization_id", sa.String(length=36).with_variant(text, "postgresql"), nullable=False),
+        sa.Column("upload_ids", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("committed_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_batches_created_at", "batches", ["created_at"], unique=False)

@@ -30,6 +30,13 @@ async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Princ
     return principal
 
 
+async def known(request: Request[Any, Any, Any], engine: Engine) -> Principal:
+    """Return whose key the request carries; what is asked with it then, and counted, are other requests. Raises as above."""
+    principal = await engine.keys.authenticate(secret_of(request), None, end_user_of(request))
+    telemetry.tell(key=principal.key.id, organization=principal.organization.id, end_user=principal.end_user)
+    return principal
+
+
 async def acting_in(request: Request[Any, Any, Any], engine: Engine, organization_id: str) -> Principal:
     """Return who the request acts for, in the organization (id or slug) that its address names.
 

@@ -33,6 +33,8 @@ _PLACES = {
     "versions": "versions",
     "restore": "versions",
     "events": "events",
+    "mcp": "agents",
+    "skill": "agents",
     "serve": "server",
     "worker": "server",
     "doctor": "server",

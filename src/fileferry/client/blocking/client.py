@@ -33,7 +33,8 @@ class Client(Files, Batches, Folders, Workspaces, Keys, Organizations):
 
     Files: ``upload``, ``upload_batch``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``, ``wait``,
     ``events``, ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Who may do what:
-    ``create_key``, ``update_key``, ``whoami``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does too.
+    ``create_key``, ``update_key``, ``whoami``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does
+    too.
 
     ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
     file FILEFERRY_KEY_FILE holds. With an end user all is done

@@ -158,6 +158,13 @@ def test_a_revoked_key_ends_at_once(service: Service) -> None:
     assert post(service, "tools/list", {}, key=made["key"]).status_code == 401
 
 
+def test_a_rate_holds_for_tools_too(service: Service) -> None:
+    limits = {"requests": "5/hour"}
+    made = service.request("POST", "/api/keys", json={"name": "k", "scopes": ["read"], "limits": limits}).json()
+    refusals = [post(service, "tools/list", {}, key=made["key"]) for _ in range(6)]
+    assert [answer.status_code for answer in refusals] == [200] * 5 + [429]
+
+
 def test_the_revision_before_is_spoken_too(service: Service) -> None:
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_files", "arguments": {}}}
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}

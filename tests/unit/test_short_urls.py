@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from fileferry.engine.access.short_urls import new_token
+from fileferry.telemetry import redact
 from unit.service import Service
 from unit.tickets import ticket_of
 
@@ -247,6 +248,12 @@ def test_a_person_reads_in_the_browser_why_it_did_not_work(service: Service) -> 
     assert "<h1>This did not work</h1>" in answer.text
     mangled = service.request("GET", ticket["url"] + ")", key=None, headers=BROWSER)
     assert (mangled.status_code, "not whole" in mangled.text) == (400, True)
+
+
+def test_no_log_has_one(service: Service) -> None:
+    for url in (short_ticket(service)["url"], short_link(service, service.upload())["url"]):
+        for path in (urlsplit(url).path, urlsplit(url).path.upper(), urlsplit(url).path[:-5]):
+            assert path.rpartition("/")[2] not in redact(f"GET {path} 200")
 
 
 def test_others_are_told_how_the_bytes_are_sent(service: Service) -> None:

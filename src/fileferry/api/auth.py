@@ -31,9 +31,10 @@ async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Princ
 
 
 async def known(request: Request[Any, Any, Any], engine: Engine) -> Principal:
-    """Return whose key the request carries; what is asked with it then, and counted, are other requests. Raises as above."""
+    """Return whose key the request carries, and count the request; what is asked with the key then are others. Raises as above."""
     principal = await engine.keys.authenticate(secret_of(request), None, end_user_of(request))
     telemetry.tell(key=principal.key.id, organization=principal.organization.id, end_user=principal.end_user)
+    await engine.rates.spend_request(principal)
     return principal
 
 

@@ -148,6 +148,7 @@ def test_without_a_key_it_is_401_and_with_another_method_405(service: Service) -
     assert post(service, "tools/list", {}, key=None).status_code == 401
     assert post(service, "tools/list", {}, key="ff_" + "0" * 40).status_code == 401
     assert service.request("GET", "/mcp").status_code == 405
+    assert {service.request("POST", path).status_code for path in ("/mcp/", "/%6Dcp", "/MCP")} == {404}
     assert service.request("DELETE", "/mcp").headers["allow"] == "POST, OPTIONS"
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 PATH = "/mcp"
+"""In this spelling only, as every address here has one."""
 LARGEST_BODY = 256 * 1024
 """Bytes of a request: the largest text that a tool takes fits in, escaped."""
 _API = "fileferry.api"  # where a request's scope has the native API for its agent
@@ -61,7 +62,7 @@ class Mcp:
             finally:
                 await self._stop()
             return
-        if scope["type"] != "http" or scope["path"] != PATH:
+        if scope["type"] != "http" or scope["raw_path"] != PATH.encode():
             await self._application(scope, receive, send)
             return
         request: Request[Any, Any, Any] = Request(scope, receive, send)  # type: ignore[arg-type]

@@ -31,12 +31,14 @@ NOT_OF_A_SERVER = {
     "httpcore",
     "httpx",
     "mako",
+    "mcp",
     "pydantic",
     "pydantic_core",
     "pygments.lexer",
     "rich.console",
     "sqlalchemy.dialects.postgresql",
     "sqlalchemy.orm",
+    "starlette",
 }
 # Where 76 MiB were measured. A library too many is 3 to 15; other builds of Python and of the C library take some more or less.
 MOST_MEMORY = 88 * MEBIBYTE

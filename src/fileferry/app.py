@@ -21,6 +21,7 @@ from litestar.di import Provide
 from fileferry import memory
 from fileferry import settings as configuration
 from fileferry.api import (
+    agents,
     auth,
     delivery,
     description,
@@ -32,6 +33,7 @@ from fileferry.api import (
     organizations,
     presigned,
     presigned_parts,
+    short,
     signed,
     tus,
     workspaces,
@@ -45,7 +47,8 @@ from fileferry.engine.access import rates
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
 from fileferry.engine.receiving.room import Room
 from fileferry.logs import get_logger
-from fileferry.model import Clock, utc_now
+from fileferry.mcp.http import Mcp
+from fileferry.model import Clock, Principal, utc_now
 from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
@@ -60,6 +63,7 @@ from fileferry.web.rates import RateHeaders
 from fileferry.web.requests import AnyRequest
 from fileferry.web.targets import BoundedTarget, refuse_other_spellings
 from fileferry.wire import dispatch
+from fileferry.wire import short as wire_short
 
 _MOST_SPARE = 4 * 1024 * 1024  # SQLite's log is written into the database when it is about this long
 _LEAST_SPARE = 1024 * 1024  # a deletion takes some tens of KiB of the log, until that begins anew
@@ -102,7 +106,10 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             *native.routers,
             tus.router,
             dispatch.router,
+            wire_short.router,
             delivery.router,
+            short.router,
+            agents.router,
         ],
         dependencies={
             "engine": Provide(_engine_of, sync_to_thread=False),
@@ -116,7 +123,11 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         logging_config=None,
         openapi_config=description.configured([protocol.render_error for protocol in dispatch.PROTOCOLS]),
     )
-    answering = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
+
+    async def agent(request: AnyRequest) -> Principal:
+        return await auth.known(request, application.state.engine)
+
+    answering = Mcp(BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate)))), agent)
     return Telemetry(
         Dated(Lingering(answering), clock), configuration.networks("trusted_proxies", settings.trusted_proxies)
     )

@@ -209,6 +209,16 @@ class LinkRefused(FerryError):
     title = "This signed URL is not valid: it has expired, was changed, or is not for this use. Ask for a new one."
 
 
+class MangledURL(FerryError):
+    """A short URL that is not as it was given: cut, added to, or in other letters."""
+
+    code, status, retry = "mangled_url", 400, Retry.NEVER
+    title = (
+        "This URL is not whole: something was cut off, added or changed on its way. Copy it again as it was given, or get a"
+        ' fresh one by the id: POST /api/uploads/ID/urls or /api/files/ID/links with {"url_style": "short"}.'
+    )
+
+
 class NotFound(FerryError):
     """No such thing, or none that this key may see."""
 

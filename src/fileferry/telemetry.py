@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,10 @@ REDACTED = "[redacted]"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 # https://www.w3.org/TR/trace-context/#traceparent-header; ids of zeros alone are none.
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
-# API keys, signatures in queries, and tokens of public URLs (44 characters of base64url) wherever they stand.
+# API keys, signatures in queries, tokens of short URLs, and those of public URLs (44 characters of base64url) wherever they stand.
 _SECRETS = re.compile(
     r"ff_[0-9A-Za-z]{8,}|whsec_[0-9A-Za-z+/=]+|(?<=sig=)[^&\s\"']+|(?<=/f/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+"
-    r"|(?<![0-9A-Za-z_-])[0-9A-Za-z_-]{44}(?![0-9A-Za-z_-])"
+    r"|(?i:(?<=/[tg]/))[0-9A-Za-z]{20,}|(?<![0-9A-Za-z_-])[0-9A-Za-z_-]{44}(?![0-9A-Za-z_-])"
 )
 
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client
@@ -67,10 +67,13 @@ PENDING = Gauge("fileferry_webhook_deliveries_pending", "Events that wait to be 
 FREE = Gauge("fileferry_disk_free_bytes", "Bytes that are free.", ["disk"], multiprocess_mode="mostrecent")
 BUILD = Gauge("fileferry_build_info", "1, for the version that runs.", ["version"], multiprocess_mode="max")
 # By the beginning of a route's template; the first that fits.
+_CLIENT = "fileferry.client"  # where a request's scope has the address that it came from
 _FLOWS = (
     ("/u/", "signed_url"),
     ("/f/", "public_url"),
     ("/d/", "signed_url"),
+    ("/t/", "short_url"),
+    ("/g/", "short_url"),
     ("/tus", "tus"),
     ("/v1/organizations/", "organizations"),
     ("/v1/", "one_call"),
@@ -113,6 +116,12 @@ def actor() -> dict[str, str] | None:
         return None
     found = {name: told[name] for name in _ACTOR if name in told}
     found["request_id"] = _request_id.get()
+    return found
+
+
+def client_of(scope: Mapping[str, Any]) -> str:
+    """Return the address that a request came from, as ``Telemetry`` has found it; empty where nothing is known of it."""
+    found: str = scope.get(_CLIENT, "")
     return found
 
 
@@ -240,7 +249,8 @@ class Telemetry:
         sent_id, trace, forwarded = _sent(scope)
         id = sent_id or secrets.token_hex(12)
         token = _request_id.set(id)
-        told = {"client": _client_of(scope, forwarded, self._proxies), **trace}
+        client = scope[_CLIENT] = _client_of(scope, forwarded, self._proxies)
+        told = {"client": client, **trace}
         told_token = _told.set(told)
         structlog.contextvars.bind_contextvars(request_id=id)
         status = 0

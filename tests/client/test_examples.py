@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -47,7 +48,7 @@ def prepared(told: dict[str, Any], face: type, name: str) -> dict[str, Any]:
     client = told["client"]
     if "organization" in name:
         return {"client": told["root"]}
-    ready = {"client": client, "httpx": httpx, "file": client.upload(b"Hello", name="hello.txt")}
+    ready = {"client": client, "httpx": httpx, "urlsplit": urlsplit, "file": client.upload(b"Hello", name="hello.txt")}
     if face is fileferry.Tickets:
         ready["ticket"] = client.tickets.create(name="photo.jpg", max_size=5_000_000)
     if face is fileferry.Webhooks or name == "webhooks":

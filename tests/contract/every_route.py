@@ -332,6 +332,14 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         (method, "/u/{upload_id}/{name}"): "the URL is the right, and its key's at use: test_confined_keys.py"
         for method in ("get", "head", "options", "put", "post", "patch", "delete")
     },
+    **{
+        (method, "/t/{token}"): "the URL is the right, and its key's at use: test_short_urls.py"
+        for method in ("get", "head", "options", "put", "post", "patch", "delete")
+    },
+    **{
+        (method, "/g/{token}"): "the URL is the right, and its key's at use: test_short_urls.py"
+        for method in ("get", "head", "options")
+    },
     ("options", "/tus"): "needs no key",
 }
 """Routes that have no row above, and why."""

@@ -30,6 +30,14 @@ async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Princ
     return principal
 
 
+async def known(request: Request[Any, Any, Any], engine: Engine) -> Principal:
+    """Return whose key the request carries, and count the request; what is asked with the key then are others. Raises as above."""
+    principal = await engine.keys.authenticate(secret_of(request), None, end_user_of(request))
+    telemetry.tell(key=principal.key.id, organization=principal.organization.id, end_user=principal.end_user)
+    await engine.rates.spend_request(principal)
+    return principal
+
+
 async def acting_in(request: Request[Any, Any, Any], engine: Engine, organization_id: str) -> Principal:
     """Return who the request acts for, in the organization (id or slug) that its address names.
 

@@ -42,9 +42,11 @@ _EXPOSED = (
     "ETag, Content-Range, Accept-Ranges, Content-Length, Content-Disposition, Content-MD5, Repr-Digest, X-Request-ID, "
     f"{azure.RESPONSE_HEADERS}"
 )
-_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
+ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
+"""The headers by which pages of any origin may read what is fetched."""
 _VARY = {"Vary": azure.TOLD_BY}
-_METHODS = "GET, HEAD, OPTIONS"
+METHODS = "GET, HEAD, OPTIONS"
+"""What URLs that give bytes answer."""
 
 # Less is one read, and one write together with its head.
 _LEAST_SLICED = 256 * 1024
@@ -70,9 +72,9 @@ async def fetch(request: AnyRequest, engine: Engine, token: str) -> Answer:
         engine.hot.drop(token)
     stored = await engine.files.open_public(token)
     if not is_plain or not engine.hot.takes(stored):
-        headers = {**_ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)}
+        headers = {**ANY_ORIGIN, "Cache-Control": _cache_control(engine, stored)}
         return deliver(request, engine, stored, headers, by_link=True)
-    fields = deliver(request, engine, stored, _ANY_ORIGIN).fields()
+    fields = deliver(request, engine, stored, ANY_ORIGIN).fields()
     content = b"".join([block async for block in engine.files.read(stored, 0, stored.version.size)])
     hot = HotFile(stored, content, fields)
     engine.hot.keep(token, hot)
@@ -104,26 +106,27 @@ def _is_plain(request: AnyRequest) -> bool:
 @route("/f/{token:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
 async def preflight(request: AnyRequest, token: str) -> Response[None]:
     """Tell a browser that a page of any origin may read public URLs, without credentials."""
-    return Response(None, status_code=200, headers={**cors.preflight(request, _METHODS), **_ANY_ORIGIN})
+    return Response(None, status_code=200, headers={**cors.preflight(request, METHODS), **ANY_ORIGIN})
 
 
 @route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], opt=EXPRESS)
 async def fetch_signed(request: AnyRequest, engine: Engine, version_id: str) -> Answer:
     """Fetch a version by a signed URL that its holder got for a while."""
     stored = await engine.files.open_signed(version_id, links.words(request.query_params.multi_items()))
-    return deliver(request, engine, stored, {**_ANY_ORIGIN, "Cache-Control": "private, no-cache"}, by_link=True)
+    return deliver(request, engine, stored, {**ANY_ORIGIN, "Cache-Control": "private, no-cache"}, by_link=True)
 
 
 @route("/d/{version_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
 async def preflight_signed(request: AnyRequest, version_id: str) -> Response[None]:
     """Tell a browser that a page of any origin may read signed URLs, without credentials."""
-    return Response(None, status_code=200, headers={**cors.preflight(request, _METHODS), **_ANY_ORIGIN})
+    return Response(None, status_code=200, headers={**cors.preflight(request, METHODS), **ANY_ORIGIN})
 
 
-def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
+def render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer with an error as whoever fetches understands it."""
     render = azure.render_error if azure.is_spoken(request) else problems.render
     answer = render(request, error)
-    answer.headers.update({**_SAFETY, **_VARY, **_ANY_ORIGIN, "Cache-Control": "no-store"})
+    answer.headers.update({**_SAFETY, **_VARY, **ANY_ORIGIN, "Cache-Control": "no-store"})
     return answer
 
 
@@ -131,7 +134,7 @@ def _render_problem(request: AnyRequest, error: Exception) -> Response[bytes]:
 router = Router(
     "/",
     route_handlers=[preflight, fetch, preflight_signed, fetch_signed],
-    exception_handlers={Exception: _render_problem},
+    exception_handlers={Exception: render_problem},
     include_in_schema=True,
 )
 

@@ -65,6 +65,7 @@ _FLOWS: tuple[tuple[str, tuple[Flow, ...]], ...] = (
     ("/tus", (_TUS,)),
     ("/f/", (_PUBLIC,)),
     ("/d/", (_PUBLIC,)),
+    ("/g/", (_PUBLIC,)),
     ("/api/", (_NATIVE,)),
 )
 _SHOWN = (_NATIVE, _ONE_CALL, _PRESIGNED, _SIGNED, _WORKSPACES, _ORGANIZATIONS, _TUS)
@@ -88,6 +89,8 @@ _PARAMETERS: Mapping[str, dict[str, Any]] = {
 _MADE_BY_HAND = (presigned.PresignedPage, SignedFile, Health)
 _WITHOUT_KEY = ("/healthz", "/readyz", "/metrics", "/file/health_check", "/workspace/health_check", "/f/")
 _SIGNED_URLS = ("/u/", "/d/")
+_SHORT_URLS = ("/t/", "/g/")
+_TAKING_BYTES = ("/u/", "/t/")
 _KEYS: Mapping[str, dict[str, Any]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, as `Authorization: Bearer KEY`."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key in a header of its own."},
@@ -168,7 +171,7 @@ def _complete(schema: dict[str, Any], at_url: Flow) -> None:
     schema["tags"] = [{"name": flow.tag, "description": flow.said} for flow in shown]
     errors = _Errors()
     for path, method, operation in operations(schema):
-        flows = (at_url,) if path.startswith("/u/") else _flows_of(path)
+        flows = (at_url,) if path.startswith(_TAKING_BYTES) else _flows_of(path)
         _complete_operation(schema, path, method, operation, flows)
         told = errors.of(flows, _kind_of(path, method), method)
         operation["responses"] = told | successes.of(path, method, operation)
@@ -219,7 +222,7 @@ def _complete_parameter(parameter: dict[str, Any], path: str) -> None:
 
 
 def _security_of(path: str, method: str) -> list[dict[str, list[str]]]:
-    if method == "options" or path == "/" or path.startswith(_WITHOUT_KEY):
+    if method == "options" or path == "/" or path.startswith((*_WITHOUT_KEY, *_SHORT_URLS)):
         return []
     if path.startswith(_SIGNED_URLS):
         return [{name: []} for name in _SIGNATURE]
@@ -252,13 +255,13 @@ class _Errors:
 
 
 def _kind_of(path: str, method: str) -> Kind:
-    if path.startswith("/u/") and method != "options":
+    if path.startswith(_TAKING_BYTES) and method != "options":
         return responses.AT_URL
     if method == "options" or path.startswith(_WITHOUT_KEY[:-1]):
         return responses.OPEN
     if path.startswith("/f/"):
         return responses.FETCHING
-    if path.startswith("/d/"):
+    if path.startswith(("/d/", "/g/")):
         return responses.FETCHING_SIGNED
     if path.endswith("/content"):
         return responses.READING_BYTES

@@ -21,6 +21,8 @@ _TIME, _LATER = "2027-01-01T00:00:07.000Z", "2027-01-02T00:00:07.000Z"
 EXAMPLES: Mapping[str, dict[str, Any]] = {
     # What requests carry.
     "NewUpload": {"name": "report.pdf", "size": 3, "sha256": _SHA256, "expires_in": "7d"},
+    "NewBatch": {"files": [{"name": "report.pdf", "size": 3}, {"name": "data.csv"}], "url_style": "short"},
+    "NewUrls": {"url_style": "short"},
     "UploadCompletion": {"parts": [{"part_number": 1, "etag": _PART}]},
     "FileChanges": {"name": "annual report.pdf", "metadata": {"order": 17}, "expires_in": "30d"},
     "NewLink": {"expires_in": "1h"},

@@ -34,6 +34,8 @@ _PLACES = {
     "restore": "versions",
     "events": "events",
     "audit": "events",
+    "mcp": "agents",
+    "skill": "agents",
     "serve": "server",
     "worker": "server",
     "doctor": "server",

@@ -73,6 +73,12 @@ def put(
     ] = PARALLEL,
     part_size: PartSize = None,
     multipart_threshold: Threshold = MULTIPART_THRESHOLD,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch", help="All files or none: they are there together, and the URL of their list is printed."
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Continue large files where an earlier put stopped.")
     ] = True,
@@ -86,6 +92,8 @@ def put(
 
     With -r a folder is uploaded with all files below it, which keep their places: below the folder/ that --path or --to names,
     or as new files with the folder in their names. Links to other files are left out.
+
+    With --batch all of them become files together, or none of them. What is printed is one URL then, that of their list.
 
     Large files go in parts, and over a connection that breaks again and again as one stream. When the network is away put
     tries again for --patience. When it is interrupted, the same command continues: it keeps a small state file, without
@@ -107,6 +115,22 @@ def put(
     if not recursive and (folders := [source for source in sources if os.path.isdir(source)]):
         raise typer.BadParameter(f"{folders[0]!r} is a folder: put -r uploads it with its files", param_hint="FILE")
     metadata = metadata_of(meta)
+    if batch:
+        unfit = {"--name": name, "--folder": folder, "--fetches": fetches, "--wait": wait, "--meta": meta}
+        if named := [option for option, value in unfit.items() if value is not None]:
+            raise typer.BadParameter("it cannot be had with --batch", param_hint=named[0])
+        if "-" in sources:
+            raise typer.BadParameter("a batch takes files of a known size", param_hint="FILE")
+        with session(url, key, patience) as client:
+            made = client.upload_batch(
+                {(target or "") + own_name: source for source, own_name in _files(sources, None)},
+                at_path=target is not None,
+                expires_in=expires,
+                workspace=at.workspace if at else None,
+                organization=org,
+            )
+            print(json_line(made) if as_json else made.manifest_url)
+        return
     with session(url, key, patience) as client:
         folder_id = folder_id_of(client, folder, org) if folder else None
         resumes = resume and _keeps_state()

@@ -17,6 +17,7 @@ from fileferry.client.blocking.workspace_files import WorkspaceFiles
 from fileferry.client.calls.call import UNCHANGED, Lifetime
 from fileferry.client.failures import ConnectionFailed, NotConfigured, SourceChanged, TimedOut, UnexpectedAnswer
 from fileferry.client.nouns.audit import AuditRecord
+from fileferry.client.nouns.batches import Batch
 from fileferry.client.nouns.events import Event
 from fileferry.client.nouns.files import File, Scan
 from fileferry.client.nouns.folders import Folder
@@ -41,6 +42,7 @@ __all__ = [
     "AsyncWebhooks",
     "AsyncWorkspaceFiles",
     "AuditRecord",
+    "Batch",
     "Client",
     "ConnectionFailed",
     "Delivery",

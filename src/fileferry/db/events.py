@@ -130,5 +130,7 @@ def delete_some(conn: Connection, before: datetime, limit: int) -> int:
     """
     newest = select(func.max(events.c.id)).scalar_subquery()
     known = func.coalesce(select(names_progress.c.event_id).scalar_subquery(), newest)
-    old = select(events.c.id).where(events.c.created_at < before, events.c.id < newest, events.c.id <= known).limit(limit)
+    old = (
+        select(events.c.id).where(events.c.created_at < before, events.c.id < newest, events.c.id <= known).limit(limit)
+    )
     return conn.execute(delete(events).where(events.c.id.in_(old))).rowcount

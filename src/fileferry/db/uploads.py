@@ -124,6 +124,12 @@ def find_by_files(
     return {upload.file_id: upload for upload in found}
 
 
+def find_by_ids(conn: Connection, upload_ids: list[str]) -> dict[str, Upload]:
+    """Return uploads by their ids."""
+    found = [_upload(row) for row in conn.execute(_UPLOAD.where(uploads.c.id.in_(upload_ids)))]
+    return {upload.id: upload for upload in found}
+
+
 def find_by_version(conn: Connection, file_id: str, number: int) -> Upload | None:
     """Return the upload that is to make, or has made, the version of this number."""
     return _first(conn.execute(_UPLOAD.where(uploads.c.file_id == file_id, uploads.c.number == number)).first())

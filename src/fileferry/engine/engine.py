@@ -16,6 +16,7 @@ from fileferry.engine.access.audit import Audit
 from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
 from fileferry.engine.access.rates import Rates
+from fileferry.engine.access.short_urls import ShortUrls
 from fileferry.engine.access.workspaces import Workspaces
 from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.events.outbox import Events
@@ -32,6 +33,7 @@ from fileferry.engine.files.sweeper import Sweeper
 from fileferry.engine.files.verification import Verifier
 from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
+from fileferry.engine.receiving.batches import Batches
 from fileferry.engine.receiving.blocks import Blocks
 from fileferry.engine.receiving.completion import Completion
 from fileferry.engine.receiving.direct_tickets import DirectTickets
@@ -68,10 +70,12 @@ class Engine:
         self.audit = Audit(database)
         self._room = room
         self.rates = Rates(database, settings, clock)
+        self.short_urls = ShortUrls(database, self.rates, clock)
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)
         self.direct = DirectTickets(database, store, completion, self.rates, settings, clock)
         self.tickets = Tickets(database, completion, self.direct, minter, self.rates, settings, clock)
+        self.batches = Batches(database, self.tickets, clock)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.blocks = Blocks(database, store, completion)

@@ -22,7 +22,7 @@ from fileferry.model.files import (
 from fileferry.model.ids import canonical_id, is_uuid, new_id
 from fileferry.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, clean_name, clean_path, normalized
 from fileferry.model.searches import Bound, Page, Search
-from fileferry.model.uploads import Part, Stream, Upload, UploadState
+from fileferry.model.uploads import Batch, Part, Stream, Upload, UploadState
 from fileferry.units import Clock, format_optional_time, format_time, parse_duration, parse_size, utc_now
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "MAX_NAME_BYTES",
     "MAX_PATH_BYTES",
     "NO_LIMITS",
+    "Batch",
     "Bound",
     "Clock",
     "Delivery",

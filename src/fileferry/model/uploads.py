@@ -11,6 +11,16 @@ import msgspec
 from fileferry.model.files import Extent
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """Uploads that become files together or not at all, in their order."""
+
+    id: str
+    organization_id: str
+    upload_ids: list[str]
+    created_at: datetime
+    committed_at: datetime | None = None
+
+
 class Stream(msgspec.Struct, frozen=True):
     """The bytes of an upload that came one after the other so far, and what is needed to go on after a restart.
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar import Litestar
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 
+from fileferry.absent import absent
+
 
 class Framework(Litestar):
-    """Litestar, which would load Pydantic and attrs where they are installed: 6 MiB, and a sixth of the time to start."""
+    """Litestar, which would load Pydantic and attrs where they are installed: 6 MiB, and a sixth of the time to start.
+
+    Where Starlette is, as it is with the SDK of MCP, it would load that too, and answer its errors, which nothing here raises.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        with absent("starlette"):
+            super().__init__(**options)
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:

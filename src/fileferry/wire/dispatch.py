@@ -9,6 +9,7 @@ from litestar import HttpMethod, Response, Router, route
 
 from fileferry import telemetry
 from fileferry.engine.access import links
+from fileferry.engine.access.links import Grant
 from fileferry.engine.engine import Engine
 from fileferry.errors import FileTooLarge, LinkRefused
 from fileferry.model import Upload
@@ -44,13 +45,19 @@ _NAMES: dict[WireProtocol, str] = {
     plain: "one_request",
 }
 _BRINGING = ("PUT", "POST", "PATCH")
-_METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
+METHODS = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.PUT, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.DELETE]
 
 
-@route("/u/{upload_id:str}/{name:path}", http_method=_METHODS, opt=EXPRESS)
+@route("/u/{upload_id:str}/{name:path}", http_method=METHODS, opt=EXPRESS)
 async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Response[Any]:
     """Take the bytes of an upload at its signed URL, by whichever upload protocol the client speaks."""
-    found, grant = await engine.tickets.at(upload_id, links.words(request.query_params.multi_items()))
+    return await take(
+        request, engine, *await engine.tickets.at(upload_id, links.words(request.query_params.multi_items()))
+    )
+
+
+async def take(request: AnyRequest, engine: Engine, found: Upload, grant: Grant) -> Response[Any]:
+    """Answer a request for an upload whose URL has granted it."""
     protocol = _protocol(request)
     telemetry.tell(
         upload=found.id,
@@ -64,7 +71,7 @@ async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Respons
     if grant.is_part and (protocol is not s3 or request.method != "PUT"):
         raise LinkRefused()
     request.state.grant = grant  # by what right the URL of a session is, that it is exchanged for
-    begin_standing(request, partial(engine.tickets.refuse_lapsed, upload_id, grant.right), engine.clock)
+    begin_standing(request, partial(engine.tickets.refuse_lapsed, found.id, grant.right), engine.clock)
     payer = await engine.rates.payer(found)
     if request.method == "HEAD":
         # A client that is refused how far it is takes the upload for gone, and sends everything again.
@@ -83,18 +90,29 @@ async def upload(request: AnyRequest, engine: Engine, upload_id: str) -> Respons
 @route("/u/{upload_id:str}/{name:path}", http_method=[HttpMethod.OPTIONS])
 async def preflight(request: AnyRequest, engine: Engine, upload_id: str) -> Response[bytes]:
     """Tell what of tus is spoken, and what a page of any origin may send here; needs no signature, as a browser sends none."""
+    return answer_preflight(request, engine)
+
+
+def answer_preflight(request: AnyRequest, engine: Engine) -> Response[bytes]:
+    """Answer OPTIONS at any URL that takes bytes."""
     told = {**tus.discovery(engine), **rufh.limits_of_server(engine)}
     return Response(b"", status_code=200, headers={**cors.preflight(request), **told})
 
 
-def _render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+def render_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer with an error as the protocol tells it that the request is of."""
     answer = _protocol(request).render_error(request, error)
     answer.headers.update(cors.ANY_ORIGIN)
     return answer
 
 
 # Preflight comes first, or the framework answers OPTIONS by itself.
-router = Router("/", route_handlers=[preflight, upload], exception_handlers={Exception: _render_error})
+router = Router("/", route_handlers=[preflight, upload], exception_handlers={Exception: render_error})
+
+
+def is_question(request: AnyRequest) -> bool:
+    """Whether a request only asks for what is at its URL, as browsers and curl do, in no upload protocol."""
+    return request.method == "GET" and _protocol(request) is plain
 
 
 def _protocol(request: AnyRequest) -> WireProtocol:

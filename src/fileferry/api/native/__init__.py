@@ -5,10 +5,22 @@ The client and the command line speak it. Flows that others published are beside
 
 from __future__ import annotations
 
-from fileferry.api.native import audit, events, files, folders, keys, organizations, uploads, webhooks, workspaces
+from fileferry.api.native import (
+    audit,
+    batches,
+    events,
+    files,
+    folders,
+    keys,
+    organizations,
+    uploads,
+    webhooks,
+    workspaces,
+)
 
 routers = [
     uploads.router,
+    batches.router,
     files.router,
     folders.router,
     events.router,

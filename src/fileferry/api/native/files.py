@@ -13,11 +13,12 @@ from litestar.params import Parameter
 from fileferry.api.answers import Answer
 from fileferry.api.bodies import takes_json
 from fileferry.api.delivery import deliver
-from fileferry.api.native.objects import FileObject, FilePage, VersionList, file_object, version_object
+from fileferry.api.native.objects import FileObject, FilePage, UrlStyle, VersionList, file_object, version_object
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes
 from fileferry.errors import InvalidExpiry, InvalidParameter
 from fileferry.model import Principal, Scope, StoredFile, clean_name, clean_path, format_time, normalized
+from fileferry.web import short_urls
 from fileferry.web.express import EXPRESS
 from fileferry.web.requests import (
     AnyRequest,
@@ -53,14 +54,15 @@ class FileChanges(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewLink(msgspec.Struct, forbid_unknown_fields=True):
-    """How long a signed URL is to be good, at most 7d and 1h by default, and of which version; the current one by default."""
+    """How long a URL is to be good, at most 7d and 1h by default (7d for a short one), of which version, and in which style."""
 
     expires_in: str | int | None = None
     version_id: str | None = None
+    url_style: UrlStyle = "signed"
 
 
 class LinkObject(msgspec.Struct):
-    """A signed URL that a version can be fetched from until ``expires_at``, unless its file or its key ends before."""
+    """A signed or short URL that a version can be fetched from until ``expires_at``, unless its file or its key ends before."""
 
     url: str
     expires_at: str
@@ -175,12 +177,16 @@ async def delete_version(engine: Engine, principal: Principal, file_id: str, ver
 
 @post("/files/{file_id:str}/links", operation_class=takes_json(NewLink))
 async def create_link(request: AnyRequest, engine: Engine, principal: Principal, file_id: str) -> Response[LinkObject]:
-    """Get a signed URL that a version can be fetched from without the key, for a time."""
+    """Get a signed or short URL that a version can be fetched from without the key, for a time."""
     asked = await json_body(request, engine, Scope.READ, NewLink)
-    lifetime = parse_expires_in(asked.expires_in) or _LINK_LIFETIME
+    by_default = _LONGEST_LINK if asked.url_style == "short" else _LINK_LIFETIME
+    lifetime = parse_expires_in(asked.expires_in) or by_default
     if lifetime > _LONGEST_LINK:
-        raise InvalidExpiry("A signed URL is good for 7 days at most; the file's own url for as long as the file.")
+        raise InvalidExpiry("Such a URL is good for 7 days at most; the file's own url for as long as the file.")
     stored = await engine.files.get(principal, file_id, number=_number(asked.version_id))
+    if asked.url_style == "short":
+        short = await short_urls.for_version(request, engine, stored, lifetime)
+        return Response(LinkObject(short.url, format_time(short.ends_at)), status_code=201)
     expires_at = format_time((engine.clock() + lifetime).replace(microsecond=0))  # it ends up to a second later
     return Response(LinkObject(download_url(request, engine, principal, stored, lifetime), expires_at), status_code=201)
 

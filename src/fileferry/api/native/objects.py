@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,7 +22,11 @@ from fileferry.model import (
     format_optional_time,
     format_time,
 )
+from fileferry.web import short_urls
 from fileferry.web.requests import AnyRequest, public_url, upload_urls
+
+UrlStyle = Literal["signed", "short"]
+"""Whether a URL says all by itself, or is a path of 33 characters behind the server's address."""
 
 
 class ScanObject(msgspec.Struct, kw_only=True):
@@ -233,6 +238,33 @@ def version_object(request: AnyRequest, engine: Engine, current: StoredFile, ver
         expires_at=format_optional_time(version.expires_at),
         is_current=version.id == current.version.id,
     )
+
+
+async def styled_uploads(
+    request: AnyRequest,
+    engine: Engine,
+    uploads: Sequence[Upload],
+    style: UrlStyle,
+    direct: Mapping[str, list[DirectUrl] | None] | None = None,
+) -> list[UploadObject]:
+    """Return uploads that nothing has come for as the native API shows them, with fresh URLs of one style.
+
+    ``direct`` are URLs of the store, by upload, where there are any.
+    """
+    shown = [upload_object(request, engine, upload, [], (direct or {}).get(upload.id)) for upload in uploads]
+    if style == "signed":
+        return shown
+    return [
+        msgspec.structs.replace(
+            each,
+            url=short.url,
+            url_expires_at=format_time(short.ends_at),
+            part_url=f"{short.url}?uploadId={upload.multipart_name}",
+        )
+        for each, upload, short in zip(
+            shown, uploads, await short_urls.for_uploads(request, engine, uploads), strict=True
+        )
+    ]
 
 
 def upload_object(

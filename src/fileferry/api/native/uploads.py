@@ -12,7 +12,14 @@ from litestar.params import Parameter
 from fileferry import telemetry
 from fileferry.api.bodies import BINARY, takes, takes_json
 from fileferry.api.native.files import WorkspaceName
-from fileferry.api.native.objects import FileObject, UploadObject, file_object, upload_object
+from fileferry.api.native.objects import (
+    FileObject,
+    UploadObject,
+    UrlStyle,
+    file_object,
+    styled_uploads,
+    upload_object,
+)
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.placement import Received
 from fileferry.engine.inspection.digests import Algorithm
@@ -62,6 +69,7 @@ class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ``parts`` asks for parts, of ``part_size`` bytes where given. With ``auto_complete`` the last byte makes the file.
     ``expires_after_fetches`` ends it once it was fetched whole so often, ``delete_after_first_complete_fetch`` after once.
     ``direct`` asks for URLs of the store itself besides, which there are where it can take the bytes.
+    ``url_style`` ``short`` gets a URL that is a short path without a query, and lives for days.
     """
 
     name: str | None = None
@@ -82,6 +90,13 @@ class NewUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     part_size: Annotated[int, msgspec.Meta(ge=1, le=2**40)] | None = None
     auto_complete: bool = False
     direct: bool = False
+    url_style: UrlStyle = "signed"
+
+
+class NewUrls(msgspec.Struct, forbid_unknown_fields=True):
+    """Which style of URL to get."""
+
+    url_style: UrlStyle = "signed"
 
 
 class UploadedPart(msgspec.Struct, forbid_unknown_fields=True):
@@ -159,11 +174,13 @@ async def create_upload(request: AnyRequest, engine: Engine, principal: Principa
         digests={Algorithm.SHA256: bytes.fromhex(asked.sha256)} if asked.sha256 else {},
         part_size=asked.part_size or 0 if asked.parts or asked.part_size else None,
         auto_complete=asked.auto_complete,
+        url_lifetime=engine.settings.upload_idle_timeout if asked.url_style == "short" else None,
         preconditions=preconditions(request),
     )
     (upload,) = await engine.tickets.open(principal, [promise])
-    direct = (await engine.direct.offer(principal, [upload])).get(upload.id) if asked.direct else None
-    return created(request, engine, f"/api/uploads/{upload.id}", upload_object(request, engine, upload, [], direct))
+    direct = await engine.direct.offer(principal, [upload]) if asked.direct else {}
+    (shown,) = await styled_uploads(request, engine, [upload], asked.url_style, direct)
+    return created(request, engine, f"/api/uploads/{upload.id}", shown)
 
 
 @get("/uploads/{upload_id:str}", opt=EXPRESS)
@@ -182,11 +199,14 @@ async def get_upload(request: AnyRequest, engine: Engine, principal: Principal, 
     return upload_object(request, engine, upload, await engine.tickets.parts(upload), direct)
 
 
-@post("/uploads/{upload_id:str}/urls", status_code=200)
+@post("/uploads/{upload_id:str}/urls", status_code=200, operation_class=takes_json(NewUrls))
 async def renew_upload(request: AnyRequest, engine: Engine, principal: Principal, upload_id: str) -> UploadObject:
-    """Get a fresh signed URL for an upload."""
+    """Get a fresh signed or short URL for an upload; those that were got before stay good for their time."""
+    asked = await json_body(request, engine, Scope.UPLOAD, NewUrls)
     upload = await engine.tickets.get(principal, upload_id)
-    return upload_object(request, engine, upload, [], await engine.direct.urls(upload))
+    direct = {upload.id: await engine.direct.urls(upload)}
+    (shown,) = await styled_uploads(request, engine, [upload], asked.url_style, direct)
+    return shown
 
 
 @post("/uploads/{upload_id:str}/stream", status_code=200)

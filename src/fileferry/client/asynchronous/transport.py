@@ -102,7 +102,8 @@ class Transport:
         if sending is not None:
             return await self._send_body(call.method, url, headers, sending, progress, call.seconds)
         timeout = self.connection.timeout_with(call.seconds)
-        return await self._exchange(call.method, url, headers=headers, json=call.json, timeout=timeout)
+        body = {"json": call.json, "content": call.content}
+        return await self._exchange(call.method, url, headers=headers, timeout=timeout, **body)
 
     async def put(self, url: str, sending: Sending, progress: Progress | None = None) -> httpx.Response:
         """Send a body to a signed address once, without the key; return the good answer or raise the error."""

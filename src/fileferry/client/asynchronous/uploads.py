@@ -87,11 +87,16 @@ async def _as_stream(transport: Transport, source: Source, new: NewFile, manner:
 async def _with_ticket(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     ticket = await transport.run(uploads.open_ticket(new, size=source.size))
     async with endings.aborted_on_failure(transport, ticket, new):
-        try:
-            await _put_whole(transport, ticket, source, manner)
-        except Unreliable:
-            await _stream_whole(transport, ticket, source, new, manner)
+        await send_whole(transport, ticket, source, new, manner)
     return await endings.complete(transport, ticket, None, new, source.size or 0)
+
+
+async def send_whole(transport: Transport, ticket: Ticket, source: Source, new: NewFile, manner: Manner) -> None:
+    """Send all bytes to a ticket: in one request, or as a stream where the connection breaks again and again."""
+    try:
+        await _put_whole(transport, ticket, source, manner)
+    except Unreliable:
+        await _stream_whole(transport, ticket, source, new, manner)
 
 
 async def _put_whole(transport: Transport, ticket: Ticket, source: Source, manner: Manner) -> None:

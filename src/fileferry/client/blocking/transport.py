@@ -101,7 +101,8 @@ class Transport:
         if sending is not None:
             return self._send_body(call.method, url, headers, sending, progress, call.seconds)
         timeout = self.connection.timeout_with(call.seconds)
-        return self._exchange(call.method, url, headers=headers, json=call.json, timeout=timeout)
+        body = {"json": call.json, "content": call.content}
+        return self._exchange(call.method, url, headers=headers, timeout=timeout, **body)
 
     def put(self, url: str, sending: Sending, progress: Progress | None = None) -> httpx.Response:
         """Send a body to a signed address once, without the key; return the good answer or raise the error."""

@@ -88,11 +88,16 @@ def _as_stream(transport: Transport, source: Source, new: NewFile, manner: Manne
 def _with_ticket(transport: Transport, source: Source, new: NewFile, manner: Manner) -> File:
     ticket = transport.run(uploads.open_ticket(new, size=source.size))
     with endings.aborted_on_failure(transport, ticket, new):
-        try:
-            _put_whole(transport, ticket, source, manner)
-        except Unreliable:
-            _stream_whole(transport, ticket, source, new, manner)
+        send_whole(transport, ticket, source, new, manner)
     return endings.complete(transport, ticket, None, new, source.size or 0)
+
+
+def send_whole(transport: Transport, ticket: Ticket, source: Source, new: NewFile, manner: Manner) -> None:
+    """Send all bytes to a ticket: in one request, or as a stream where the connection breaks again and again."""
+    try:
+        _put_whole(transport, ticket, source, manner)
+    except Unreliable:
+        _stream_whole(transport, ticket, source, new, manner)
 
 
 def _put_whole(transport: Transport, ticket: Ticket, source: Source, manner: Manner) -> None:

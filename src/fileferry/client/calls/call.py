@@ -44,6 +44,8 @@ class Call(Generic[T]):
     read: Callable[[httpx.Response], T]
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Mapping[str, object] | None = None
+    content: bytes | None = None
+    """A body that is no JSON, and is short."""
     repeatable: bool = True
     final: tuple[type[FerryError], ...] = ()
     """Errors that repeating does not mend here, whatever their class says."""

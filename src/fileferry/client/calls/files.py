@@ -150,12 +150,13 @@ def link(
     *,
     expires_in: Lifetime | None,
     version: Version | str | None,
+    url_style: str | None,
     organization: Organization | str | None,
 ) -> Call[Link]:
-    """Return the request for a signed URL that a version can be fetched from for a time."""
+    """Return the request for a signed or short URL that a version can be fetched from for a time."""
     body = {} if expires_in is None else {"expires_in": lifetime_text(expires_in)}
     path = with_query(f"/api/files/{segment(file)}/links", given(organization=organization))
-    return Call(method="POST", path=path, read=_link, json=body | given(version_id=version))
+    return Call(method="POST", path=path, read=_link, json=body | given(version_id=version, url_style=url_style))
 
 
 def restore(file: File | str, *, organization: Organization | str | None) -> Call[File]:

@@ -96,6 +96,7 @@ def open_ticket(
     in_parts: bool = False,
     part_size: int | None = None,
     auto_complete: bool = False,
+    url_style: str | None = None,
 ) -> Call[Ticket]:
     """Return the request for a ticket, for ``size`` bytes where that is known. A lost answer leaves one that nobody uses."""
     body: dict[str, object] = {"path": new.path, "file": new.file_id}
@@ -114,6 +115,7 @@ def open_ticket(
     if new.sha256 is not None:
         _sha256_bytes(new.sha256)
     body |= {"max_size": max_size, "parts": in_parts or None, "auto_complete": auto_complete or None}
+    body["url_style"] = url_style
     asked = {name: value for name, value in body.items() if value is not None}
     path = with_query("/api/uploads", given(organization=new.organization))
     return Call(method="POST", path=path, read=_ticket, json=asked)
@@ -125,10 +127,12 @@ def get(ticket: Ticket | str, organization: Organization | str | None) -> Call[T
     return Call(method="GET", path=path, read=_ticket)
 
 
-def renew(ticket: Ticket | str, organization: Organization | str | None) -> Call[Ticket]:
+def renew(
+    ticket: Ticket | str, organization: Organization | str | None, *, url_style: str | None = None
+) -> Call[Ticket]:
     """Return the request for fresh addresses of an upload."""
     path = with_query(f"/api/uploads/{segment(ticket)}/urls", given(organization=organization))
-    return Call(method="POST", path=path, read=_renewed)
+    return Call(method="POST", path=path, read=_renewed, json=given(url_style=url_style) or None)
 
 
 def stream(ticket: Ticket | str, organization: Organization | str | None) -> Call[Ticket]:

@@ -1,11 +1,14 @@
-"""A signed URL that a version of a file can be fetched from for a time."""
+"""A URL that a version of a file can be fetched from for a time, signed or short."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+UrlStyle = Literal["signed", "short"]
+"""Whether a URL says all by itself in its query, or is a short path without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

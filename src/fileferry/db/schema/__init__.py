@@ -6,6 +6,7 @@ All are imported here, so that ``metadata`` knows every table.
 from __future__ import annotations
 
 from fileferry.db.schema.access import key_secrets, keys, organizations, signing_secrets, users, workspaces
+from fileferry.db.schema.batches import batches
 from fileferry.db.schema.columns import Instant, metadata
 from fileferry.db.schema.direct import direct_uploads
 from fileferry.db.schema.events import deliveries, events, webhooks
@@ -13,10 +14,12 @@ from fileferry.db.schema.files import files, folders, inline_bytes, jobs, refere
 from fileferry.db.schema.housekeeping import leases, stores
 from fileferry.db.schema.names import names, names_progress
 from fileferry.db.schema.rates import rates
+from fileferry.db.schema.short_urls import short_urls
 from fileferry.db.schema.uploads import idempotency, parts, uploads
 
 __all__ = [
     "Instant",
+    "batches",
     "deliveries",
     "direct_uploads",
     "events",
@@ -36,6 +39,7 @@ __all__ = [
     "rates",
     "references",
     "shared_blobs",
+    "short_urls",
     "signing_secrets",
     "stores",
     "uploads",

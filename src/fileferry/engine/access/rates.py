@@ -5,6 +5,8 @@ Each is counted in fixed windows, one number per rate and window, so that it is 
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import math
 import zlib
 from collections.abc import Sequence
@@ -32,6 +34,8 @@ _REMEMBERED = timedelta(seconds=1)
 _MOST_REMEMBERED = 10_000
 # How much may come, and be kept, of a body that nobody announced the length of before it is counted (bytes).
 _STEP = 256 * 1024
+# How often an address may name a short URL that never was. Many may share an address.
+_MOST_GUESSES, _GUESSES_WINDOW = 100, 60
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -169,6 +173,17 @@ class Rates:
         payer = known[1]
         return payer if upload.end_user is None else msgspec.structs.replace(payer, end_user=upload.end_user)
 
+    async def refuse_guesser(self, address: str) -> None:
+        """Raise RateLimited for an address that names too many short URLs that never were."""
+        if await self._counters.get(_guesser(address)) >= _MOST_GUESSES:
+            raise RateLimited(
+                "Too many URLs that never were came from this address; repeat in a minute.", retry_after=_GUESSES_WINDOW
+            )
+
+    async def count_guess(self, address: str) -> None:
+        """Count a short URL that never was."""
+        await self._counters.add(_guesser(address), _GUESSES_WINDOW, 1, _MOST_GUESSES)
+
     async def are_shared(self) -> bool:
         """Whether rates are counted where the settings say: false while Redis is away."""
         return await self._counters.are_shared()
@@ -280,6 +295,15 @@ class Toll:
         except RateLimited:
             await self._rates.count(self._budgets, due)
             raise
+
+
+def _guesser(address: str) -> str:
+    """Return the counter of an address; whoever has one of IPv6 has the 64 bits behind it too (RFC 4291 section 2.5.1)."""
+    with contextlib.suppress(ValueError):
+        known = ipaddress.ip_address(address)
+        if known.version == 6:
+            address = str(ipaddress.ip_network((known, 64), strict=False))
+    return f"guesses/{address}"
 
 
 def _limits_of_keys(settings: Settings) -> Limits:

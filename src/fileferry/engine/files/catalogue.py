@@ -152,6 +152,18 @@ class Files:
         """Return the version that a signed download URL is for; raises LinkRefused, the same for every reason, Gone or NotReady."""
         return await self._database.lookup(self._find_signed, version_id, query)
 
+    async def open_granted(self, version_id: str, right: Right) -> StoredFile:
+        """Return the version that a short URL is for; raises as ``open_signed``."""
+
+        def find(conn: Connection) -> StoredFile:
+            now = self._clock()
+            stored = files.find_by_version(conn, version_id)
+            if stored is None or (right.secret and right.secret not in keys.living_secrets(conn, right.key_id, now)):
+                raise LinkRefused()
+            return self._servable(_permitted(conn, stored, right.key_id, now))
+
+        return await self._database.lookup(find)
+
     async def open(self, principal: Principal, file_id: str, number: int | None = None) -> StoredFile:
         """Return a version of a file, the current one or that of ``number``, to read its bytes; raises NotFound, Gone, NotReady."""
         return self._servable(await self.get(principal, file_id, number=number))
@@ -237,9 +249,7 @@ class Files:
             raise LinkRefused()
         asker = query.get("skoid", "")
         with_deleted = self._links.verify_download(query, stored, keys.living_secrets(conn, asker, now), now)
-        key = keys.find_living(conn, asker, now)
-        if key is None or not policy.may(key, Scope.READ, stored.file):
-            raise LinkRefused()
+        stored = _permitted(conn, stored, asker, now)
         until = stored.file.restorable_until
         if with_deleted and until is not None and until > now and stored.version.state is State.READY:
             return _readable(stored, now, stored.version.number)
@@ -361,4 +371,12 @@ def _readable(stored: StoredFile, now: datetime, number: int | None) -> StoredFi
     is_kept = is_told and not lives.version_has_expired(stored.version, now)
     if number is not None and not is_kept:
         raise NotFound("There is no version with this id.")
+    return stored
+
+
+def _permitted(conn: Connection, stored: StoredFile, key_id: str, now: datetime) -> StoredFile:
+    """Return a version that the key behind a URL may still read; raises LinkRefused."""
+    key = keys.find_living(conn, key_id, now)
+    if key is None or not policy.may(key, Scope.READ, stored.file):
+        raise LinkRefused()
     return stored

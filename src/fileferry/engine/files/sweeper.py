@@ -15,7 +15,21 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, direct_uploads, events, files, jobs, names, rates, upkeep, uploads, usage, webhooks
+from fileferry.db import (
+    batches,
+    bookkeeping,
+    direct_uploads,
+    events,
+    files,
+    jobs,
+    names,
+    rates,
+    short_urls,
+    upkeep,
+    uploads,
+    usage,
+    webhooks,
+)
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
 from fileferry.errors import InsufficientStorage
@@ -104,6 +118,8 @@ class Sweeper:
         await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(rates.forget, now, _PAGE)
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(short_urls.forget, now, _PAGE)
+        await self._repeat(batches.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._enqueue_rescans()
         await self._measure()
         with contextlib.suppress(InsufficientStorage):  # events stay until their files' names are taken up

@@ -162,3 +162,29 @@ def _new_upload(
         end_user=principal.end_user,
         fetches=promise.fetches,
     )
+
+
+def partial_upload(upload: Upload, size: int | None, now: datetime) -> Upload:
+    """Return an upload whose bytes, ``size`` of them where that is known, are to be joined with others to those of ``upload``."""
+    return msgspec.structs.replace(
+        upload,
+        id=new_id(now),
+        file_id=new_id(now),
+        version_id=new_id(now),
+        number=0,
+        auto_complete=False,
+        state=UploadState.OPEN,
+        at_path=False,
+        promised_size=None,
+        length=size,
+        parent_id=upload.id,
+        digests={},
+        part_size=None,
+        multipart_id=None,
+        tail=0,
+        touched_at=now,
+        blob_key=None,
+        content=None,
+        stream=None,
+        wire={},
+    )

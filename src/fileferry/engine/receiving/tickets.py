@@ -36,9 +36,9 @@ from fileferry.engine.receiving.completion import (
 from fileferry.engine.receiving.direct_tickets import DirectTickets
 from fileferry.engine.receiving.lapse import refuse_ended, refuse_gone, refuse_unknown
 from fileferry.engine.receiving.parts import MOST_PARTIALS, choose_parts
-from fileferry.engine.receiving.promises import Promise, insert_promised
+from fileferry.engine.receiving.promises import Promise, insert_promised, partial_upload
 from fileferry.errors import AlreadyUploaded, Conflict, FileTooLarge, Forbidden, LinkRefused, NotFound, NotUploaded
-from fileferry.model import Clock, Part, Principal, Scope, State, StoredFile, Upload, UploadState, new_id
+from fileferry.model import Clock, Part, Principal, Scope, State, StoredFile, Upload, UploadState
 from fileferry.settings import Settings
 
 _FEW_PARTS = 64  # what the loop may read for one request
@@ -127,18 +127,26 @@ class Tickets:
         Raises LinkRefused, the same for every reason, and FileTooLarge where more was promised than may come by now.
         """
         now = self._clock()
-        usable = await self._database.lookup(uploads.find_usable, upload_id, now)
-        if usable is None:
-            raise LinkRefused()
+        usable = await self._usable(upload_id, now)
+        secrets = await self._database.lookup(keys.living_secrets, links.asker(query, usable.upload), now)
+        grant = self._links.verify_upload(query, usable.upload, secrets, now)
+        return await self._admitted(usable, grant, now), grant
+
+    async def granted(self, upload_id: str, grant: Grant) -> Upload:
+        """Return the upload that a short URL grants, as ``at`` does."""
+        now = self._clock()
+        usable = await self._usable(upload_id, now)
+        await self._refuse_other_secret(grant.right, now)
+        return await self._admitted(usable, grant, now)
+
+    async def _admitted(self, usable: Usable, grant: Grant, now: datetime) -> Upload:
         upload = usable.upload
-        secrets = await self._database.lookup(keys.living_secrets, links.asker(query, upload), now)
-        grant = self._links.verify_upload(query, upload, secrets, now)
         is_over = grant.is_session and lapse.session_end(upload, self._settings) <= now
         if is_over or lapse.has_failed(upload, self._settings, now):
             raise LinkRefused()
         await self._refuse_powerless(usable, grant.right.key_id, now)
         largest = limits.largest(limits.at_use(self._settings, usable))
-        return (upload if upload.max_size <= largest else await self._narrow(upload, largest)), grant
+        return upload if upload.max_size <= largest else await self._narrow(upload, largest)
 
     async def refuse_lapsed(self, upload_id: str, right: Right) -> None:
         """Return if the right behind a signed URL may still send to its upload, which may go on after the URL's own end.
@@ -146,13 +154,20 @@ class Tickets:
         Raises LinkRefused.
         """
         now = self._clock()
+        usable = await self._usable(upload_id, now)
+        await self._refuse_other_secret(right, now)
+        await self._refuse_powerless(usable, right.key_id, now)
+
+    async def _usable(self, upload_id: str, now: datetime) -> Usable:
         usable = await self._database.lookup(uploads.find_usable, upload_id, now)
         if usable is None:
             raise LinkRefused()
+        return usable
+
+    async def _refuse_other_secret(self, right: Right, now: datetime) -> None:
         secrets = await self._database.lookup(keys.living_secrets, right.key_id, now)
         if right.secret and right.secret not in secrets:
             raise LinkRefused()
-        await self._refuse_powerless(usable, right.key_id, now)
 
     async def _refuse_powerless(self, usable: Usable, asker: str, now: datetime) -> None:
         upload = usable.upload
@@ -251,28 +266,7 @@ class Tickets:
                 raise FileTooLarge(
                     "The partial uploads of this URL have more bytes than it takes.", limit=upload.max_size
                 )
-            partial = msgspec.structs.replace(
-                upload,
-                id=new_id(now),
-                file_id=new_id(now),
-                version_id=new_id(now),
-                number=0,
-                auto_complete=False,
-                state=UploadState.OPEN,
-                at_path=False,
-                promised_size=None,
-                length=size,
-                parent_id=upload.id,
-                digests={},
-                part_size=None,
-                multipart_id=None,
-                tail=0,
-                touched_at=now,
-                blob_key=None,
-                content=None,
-                stream=None,
-                wire={},
-            )
+            partial = partial_upload(upload, size, now)
             uploads.insert_uploads(conn, [partial])
             return partial
 
@@ -355,6 +349,10 @@ class Tickets:
         refuse_unknown(file_ids, found)
         asked = [found[file_id] for file_id in dict.fromkeys(file_ids)]
         return await self._completion.finish(await self._direct.receive_all(asked))
+
+    async def finish(self, found: Sequence[Upload]) -> list[StoredFile]:
+        """Make received uploads files, all or none; those that are so already stay so. Raises NotUploaded, naming ids, and Gone."""
+        return await self._completion.finish(found)
 
     async def abort(self, upload: Upload) -> None:
         """End an upload that is not complete, and free its bytes; repeating it is no error. Raises AlreadyUploaded."""

@@ -128,9 +128,14 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
         return await auth.known(request, application.state.engine)
 
     answering = Mcp(BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate)))), agent)
-    return Telemetry(
+    served = Telemetry(
         Dated(Lingering(answering), clock), configuration.networks("trusted_proxies", settings.trusted_proxies)
     )
+    if not settings.traces:
+        return served
+    from fileferry.tracing import Tracing  # loaded where it is used only
+
+    return Tracing(served)
 
 
 def create_served_app() -> Application:

@@ -225,6 +225,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: Names = Names()
     """Networks of proxies in front, as ``10.0.0.0/8,127.0.0.1/32``: the log's ``client`` is whom they name in X-Forwarded-For."""
 
+    traces: bool = False
+    """Send a span of every request by OpenTelemetry, to where OTEL_EXPORTER_OTLP_ENDPOINT says. Needs fileferry[opentelemetry]."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
     log_format: Literal["json", "console"] = "json"

@@ -103,6 +103,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "offset": 0,
         "crc32c": None,
         "created_at": _TIME,
+        "direct": None,
     },
     "DirectFile": {
         "url": _PUBLIC,

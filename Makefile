@@ -30,8 +30,9 @@ run: setup ## Start the server on 127.0.0.1:$PORT (8080) with its data in ./data
 test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure, DATABASE=postgresql runs it on PostgreSQL
 	@TESTS_DATABASE=$(DATABASE) $(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 --dist worksteal $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
 
-soak: setup ## Run the long trials: many gigabytes, many kills
+soak: setup ## Run the long trials: many gigabytes, many kills, and without ARGS the whole suite on PostgreSQL
 	@$(PYTHON) -m pytest -m soak $(ARGS)
+	@$(if $(ARGS),:,$(MAKE) test DATABASE=postgresql)
 
 check: setup ## Check format, lint, types, the generated client, the words of the docs and the direction of imports
 	@$(PYTHON) -m ruff format --check --quiet .

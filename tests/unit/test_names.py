@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, delete, event, select, text
+from sqlalchemy import Connection, Engine, delete, event, select
 
 from fileferry.app import opened
 from fileferry.db import names
@@ -209,11 +210,39 @@ def test_an_index_that_could_not_be_made_is_made_at_a_later_start(tmp_path: Path
 
 
 @pytest.mark.service("postgresql")
+def test_a_database_of_before_is_upgraded_while_servers_of_before_go_on(tmp_path: Path) -> None:
+    url = postgresql.new_database()
+    before = Service(tmp_path, database_url=url)
+    before.upload(path="first-name")
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP TABLE names, names_progress, rates")
+        connection.execute("DROP FUNCTION file_renamed, file_forgotten CASCADE")
+        connection.execute("UPDATE alembic_version SET version_num = '0005'")
+    after = Service(tmp_path, database_url=url)
+    try:
+        take_all_up(after)
+        assert (is_narrowed(after, "first"), found(after, "first-n")) == (True, ["first-name"])
+        # What a server of before does, which knows none of the new tables.
+        file = before.upload(path="second-name")
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE files SET name = 'Third-Name' WHERE name = 'first-name'")
+        assert (found(after, "first-n"), found(after, "third-n")) == ([], ["Third-Name"])
+        assert found(after, "second-n") == ["second-name"]
+        assert before.request("DELETE", f"/api/files/{file['id']}").is_success
+        assert found(after, "second-n") == []
+    finally:
+        before.close()
+        after.close()
+
+
+@pytest.mark.service("postgresql")
 def test_postgresql_looks_a_part_up_in_its_index(tmp_path: Path) -> None:
-    service = Service(tmp_path, database_url=postgresql.new_database(prepared=True))
+    url = postgresql.new_database(prepared=True)
+    service = Service(tmp_path, database_url=url)
     try:
         service.upload(path="first")
-        on(service, fill)
+        with psycopg.connect(url) as connection:
+            fill(connection)
         plans: list[str] = on(service, explained)
     finally:
         service.close()
@@ -225,20 +254,20 @@ def test_postgresql_looks_a_part_up_in_its_index(tmp_path: Path) -> None:
     assert "Seq Scan on versions" not in plans[-1], plans[-1]
 
 
-def fill(conn: Connection) -> None:
+def fill(connection: psycopg.Connection[Any]) -> None:
     """Have 3,000 files more, and their names in the index."""
     for table, changed in (
         ("files", {"id": "n::text", "name": "md5(n::text)", "path": "n::text", "current_version_id": "n::text"}),
         ("versions", {"id": "n::text", "file_id": "n::text", "blob_key": "NULL"}),
     ):
-        columns = conn.execute(
-            text("SELECT column_name FROM information_schema.columns WHERE table_name = :table"), {"table": table}
-        ).scalars()
-        given = {f'"{column}"': changed.get(column, f'"{column}"') for column in columns}
+        columns = connection.execute(
+            f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}'"
+        ).fetchall()
+        given = {f'"{column}"': changed.get(column, f'"{column}"') for (column,) in columns}
         into, chosen = ", ".join(given), ", ".join(given.values())
-        conn.execute(text(f"INSERT INTO {table} ({into}) SELECT {chosen} FROM {table}, generate_series(1, 3000) n"))
-    conn.execute(text("INSERT INTO names (file_id, name) SELECT id, name FROM files"))
-    conn.execute(text("ANALYZE"))
+        connection.execute(f"INSERT INTO {table} ({into}) SELECT {chosen} FROM {table}, generate_series(1, 3000) n")
+    connection.execute("INSERT INTO names (file_id, name) SELECT id, name FROM files")
+    connection.execute("ANALYZE")
 
 
 def explained(conn: Connection) -> list[str]:

@@ -41,6 +41,8 @@ class Scene:
         self.folder = self.asks("POST", "/api/folders", json={"path": OUTSIDE}).json()["id"]
         self.empty_folder = self.operator_asks("POST", "/api/folders", json={"path": f"{OUTSIDE}/empty"}).json()["id"]
         self.upload = self.ticket()
+        batch = self.asks("POST", "/api/batches", json={"files": [{"path": f"{OUTSIDE}/coming.txt"}]})
+        self.batch = batch.json()["id"]
         self.next_version = self.asks("PUT", self.flow("files/path/outside/secret.txt")).json()["version_id"]
         self.multipart = self.initiate()
         self.large = self.asks("POST", f"/v1/organizations/{self.organization}/files/upload-url", json=LARGE).json()
@@ -190,6 +192,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/api/folders/{folder_id}"): lambda s: _shared(f"/api/folders/{s.folder}"),
     ("put", "/api/upload/{path}"): lambda s: _about(f"/api/upload/{OUTSIDE}/secret.txt", content=b"mine"),
     ("post", "/api/upload/{path}"): lambda s: _shared(f"/api/upload/{OUTSIDE}/mine.txt", content=b"mine"),
+    ("post", "/api/batches"): lambda s: _shared("/api/batches", json={"files": [{"path": f"{OUTSIDE}/mine.txt"}]}),
+    ("get", "/api/batches/{batch_id}"): lambda s: _about(f"/api/batches/{s.batch}"),
+    ("delete", "/api/batches/{batch_id}"): lambda s: _about(f"/api/batches/{s.batch}"),
+    ("post", "/api/batches/{batch_id}/commit"): lambda s: _about(f"/api/batches/{s.batch}/commit"),
     ("post", "/api/uploads"): lambda s: _about("/api/uploads", json={"file": s.file["id"]}),
     ("get", "/api/uploads/{upload_id}"): lambda s: _about(f"/api/uploads/{s.upload['id']}"),
     ("delete", "/api/uploads/{upload_id}"): lambda s: _about(f"/api/uploads/{s.upload['id']}"),

@@ -95,6 +95,7 @@ class Stage:
         self.folder = _made(service, "POST", "/v1/folders", {"name": "f"})["id"]
         self.webhook = _made(service, "POST", "/api/webhooks", {"url": "https://example.com/hook"})["id"]
         self.key = _made(service, "POST", "/api/keys", {"name": "k", "scopes": ["read"]})["id"]
+        self.batch = _made(service, "POST", "/api/batches", {"files": [{"name": "b"}]})["id"]
         self.ticket = self.new_ticket()
         self.tus = self.new_ticket()
         answer = self.ask(Sent("POST", self.tus, (_TUS, (b"Upload-Length", b"9"))))
@@ -153,6 +154,7 @@ class Stage:
             "file_id": self.file["id"],
             "id": self.file["id"],
             "folder_id": self.folder,
+            "batch_id": self.batch,
             "upload_id": upload_id,
             "organization_id": self.file["organization_id"],
             "id_or_slug": "default",

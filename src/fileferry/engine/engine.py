@@ -15,6 +15,7 @@ from fileferry.engine.access import keys, links, organizations
 from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
 from fileferry.engine.access.rates import Rates
+from fileferry.engine.access.sessions import Sessions
 from fileferry.engine.access.workspaces import Workspaces
 from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.events.outbox import Events
@@ -63,6 +64,7 @@ class Engine:
         self.organizations = Organizations(database, clock)
         self._room = room
         self.rates = Rates(database, settings, clock)
+        self.sessions = Sessions(database, self.keys, self.rates, settings, clock)
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)
         self.tickets = Tickets(database, completion, minter, self.rates, settings, clock)

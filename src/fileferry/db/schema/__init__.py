@@ -10,6 +10,7 @@ from fileferry.db.schema.columns import Instant, metadata
 from fileferry.db.schema.events import deliveries, events, webhooks
 from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
 from fileferry.db.schema.housekeeping import leases, stores
+from fileferry.db.schema.sessions import sessions
 from fileferry.db.schema.uploads import idempotency, parts, uploads
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "organizations",
     "parts",
     "references",
+    "sessions",
     "shared_blobs",
     "signing_secrets",
     "stores",

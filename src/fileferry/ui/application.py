@@ -8,7 +8,7 @@ from litestar import Response, get
 from litestar.di import Provide
 
 from fileferry.errors import FerryError
-from fileferry.ui import assets, pages, sign_in, visits
+from fileferry.ui import assets, file, files, live, pages, sign_in, uploads, visits
 from fileferry.ui.engines import engine_of
 from fileferry.web import problems
 from fileferry.web.framework import Framework
@@ -34,6 +34,29 @@ def make() -> Framework:
             sign_in.list_sessions,
             sign_in.revoke_session,
             sign_in.act_in,
+            files.list_files,
+            files.act,
+            files.undo,
+            files.make_folder,
+            files.delete_folder,
+            file.show_file,
+            file.preview,
+            file.move_file,
+            file.change_expiry,
+            file.delete_file,
+            file.restore_file,
+            file.restore_version,
+            file.delete_version,
+            file.make_link,
+            live.follow,
+            uploads.show_form,
+            uploads.take_form,
+            uploads.open_ticket,
+            uploads.renew_ticket,
+            uploads.cancel_ticket,
+            uploads.tell_state,
+            uploads.list_uploads,
+            uploads.cancel_upload,
         ],
         dependencies={
             "engine": Provide(engine_of, sync_to_thread=False),

@@ -91,7 +91,7 @@ async def page(
         request,
         template,
         status=status,
-        heading=heading,
+        title=heading,
         current=current,
         sections=sections,
         principal=principal,

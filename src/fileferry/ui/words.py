@@ -111,3 +111,8 @@ def scan(stored: StoredFile) -> str:
 def event(type: str) -> str:
     """Return what happened."""
     return _EVENTS.get(type, type)
+
+
+def seconds(count: int) -> str:
+    """Return a length of time that is kept as seconds."""
+    return span(timedelta(seconds=count))

@@ -8,7 +8,21 @@ from litestar import Response, get
 from litestar.di import Provide
 
 from fileferry.errors import FerryError
-from fileferry.ui import assets, file, files, live, pages, sign_in, uploads, visits
+from fileferry.ui import (
+    assets,
+    connect,
+    file,
+    files,
+    keys,
+    live,
+    organizations,
+    pages,
+    reports,
+    sign_in,
+    uploads,
+    visits,
+    webhooks,
+)
 from fileferry.ui.engines import engine_of
 from fileferry.web import problems
 from fileferry.web.framework import Framework
@@ -28,35 +42,16 @@ def make() -> Framework:
         route_handlers=[
             go_to_files,
             assets.get_asset,
-            sign_in.show_sign_in,
-            sign_in.sign_in,
-            sign_in.sign_out,
-            sign_in.list_sessions,
-            sign_in.revoke_session,
-            sign_in.act_in,
-            files.list_files,
-            files.act,
-            files.undo,
-            files.make_folder,
-            files.delete_folder,
-            file.show_file,
-            file.preview,
-            file.move_file,
-            file.change_expiry,
-            file.delete_file,
-            file.restore_file,
-            file.restore_version,
-            file.delete_version,
-            file.make_link,
-            live.follow,
-            uploads.show_form,
-            uploads.take_form,
-            uploads.open_ticket,
-            uploads.renew_ticket,
-            uploads.cancel_ticket,
-            uploads.tell_state,
-            uploads.list_uploads,
-            uploads.cancel_upload,
+            *sign_in.handlers,
+            *files.handlers,
+            *file.handlers,
+            *live.handlers,
+            *uploads.handlers,
+            *keys.handlers,
+            *webhooks.handlers,
+            *organizations.handlers,
+            *reports.handlers,
+            *connect.handlers,
         ],
         dependencies={
             "engine": Provide(engine_of, sync_to_thread=False),

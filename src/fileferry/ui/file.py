@@ -234,3 +234,16 @@ def _lines(request: AnyRequest, engine: Engine, stored: StoredFile, url: str) ->
         )
     found["Python"] = "\n".join(python)
     return found
+
+
+handlers = [
+    show_file,
+    preview,
+    move_file,
+    change_expiry,
+    delete_file,
+    restore_file,
+    restore_version,
+    delete_version,
+    make_link,
+]

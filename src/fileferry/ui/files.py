@@ -262,3 +262,6 @@ def _path_in(shown: View, view: str, words: str) -> Any:
         return "" if folder == here and not words and view == "all" else folder or "top"
 
     return path
+
+
+handlers = [list_files, act, undo, make_folder, delete_folder]

@@ -74,3 +74,6 @@ class _Changes:
     async def _send(self, send: Send, text: bytes) -> None:
         async with asyncio.timeout(_LONGEST_SEND):
             await send({"type": "http.response.body", "body": text, "more_body": True})
+
+
+handlers = [follow]

@@ -140,3 +140,6 @@ def _onward(asked: str) -> str:
     if not visits.is_own_path(asked) or urlsplit(asked).path in ("/", "/sign-in"):
         return "/files"
     return asked
+
+
+handlers = [show_sign_in, sign_in, sign_out, list_sessions, revoke_session, act_in]

@@ -202,3 +202,6 @@ def _place(asked: NewUpload) -> tuple[str, bool]:
 
 def _lifetime(asked: NewUpload) -> Any:
     return None if asked.expires == "default" else parse_expires_in(asked.expires)
+
+
+handlers = [show_form, take_form, open_ticket, renew_ticket, cancel_ticket, tell_state, list_uploads, cancel_upload]

@@ -29,7 +29,6 @@ from fileferry.web.requests import (
 
 _LARGEST_JSON = 64 * 1024
 _FIELDS = ("folder", "workspace", "place", "expires")
-_EXPIRIES = (("default", "as usual"), *files.EXPIRIES[:-1])
 _PAGE = 50
 
 
@@ -62,7 +61,10 @@ async def show_form(request: AnyRequest, engine: Engine, visitor: Visitor) -> Re
         is_bound=visitor.principal.key.path_prefix is not None,
         allowance=allowance,
         retention=None if retention is None else words.seconds(retention),
-        expiries=_EXPIRIES,
+        expiries=[
+            ("default", "never" if retention is None else f"in {words.seconds(retention)}"),
+            *files.EXPIRIES[:-1],
+        ],
     )
 
 

@@ -50,6 +50,7 @@ from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import BUILD, Application, Telemetry, configure_logging
+from fileferry.ui.door import door
 from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.dates import Dated
 from fileferry.web.express import Express
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             tus.router,
             dispatch.router,
             delivery.router,
+            *([door] if settings.dashboard else []),
         ],
         dependencies={
             "engine": Provide(_engine_of, sync_to_thread=False),

@@ -312,6 +312,11 @@ def _sent(scope: Message) -> tuple[str | None, dict[str, str], list[bytes]]:
     return id, trace, forwarded
 
 
+def client_of(scope: Message, proxies: Sequence[Network]) -> str:
+    """Return the address that a request came from, as the log names it."""
+    return _client_of(scope, _sent(scope)[2], proxies)
+
+
 def _client_of(scope: Message, forwarded: list[bytes], proxies: Sequence[Network]) -> str:
     """Return the address that a request came from: that of the connection, or the nearest that no known proxy has."""
     address = str((scope.get("client") or ("",))[0])

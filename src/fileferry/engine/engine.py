@@ -16,6 +16,7 @@ from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
 from fileferry.engine.access.passphrases import Passphrases
 from fileferry.engine.access.rates import Rates
+from fileferry.engine.access.sessions import Sessions
 from fileferry.engine.access.workspaces import Workspaces
 from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.events.outbox import Events
@@ -73,6 +74,7 @@ class Engine:
         self.shared = Shared(database, passphrases, clock)
         self.requests = Requests(database, passphrases, clock)
         self.visits = Visits(database, passphrases, self.rates, settings, clock)
+        self.sessions = Sessions(database, self.keys, self.rates, settings, clock)
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)
         self.tickets = Tickets(database, completion, minter, self.rates, settings, clock)

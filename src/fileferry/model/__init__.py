@@ -5,7 +5,18 @@ One module for each family of nouns; everyone takes them from here.
 
 from __future__ import annotations
 
-from fileferry.model.access import NO_LIMITS, Key, Limits, Organization, Principal, Rules, Scope, User, Workspace
+from fileferry.model.access import (
+    NO_LIMITS,
+    Key,
+    Limits,
+    Organization,
+    Principal,
+    Rules,
+    Scope,
+    Session,
+    User,
+    Workspace,
+)
 from fileferry.model.events import Delivery, DeliveryState, Event, Webhook
 from fileferry.model.files import (
     Digests,
@@ -52,6 +63,7 @@ __all__ = [
     "Scope",
     "Search",
     "SentFile",
+    "Session",
     "Share",
     "State",
     "StoredFile",

@@ -10,6 +10,7 @@ from fileferry.db.schema.columns import Instant, metadata
 from fileferry.db.schema.events import deliveries, events, webhooks
 from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
 from fileferry.db.schema.housekeeping import leases, stores
+from fileferry.db.schema.sessions import sessions
 from fileferry.db.schema.shares import file_requests, sent_files, share_files, shares
 from fileferry.db.schema.uploads import idempotency, parts, uploads
 
@@ -31,6 +32,7 @@ __all__ = [
     "parts",
     "references",
     "sent_files",
+    "sessions",
     "share_files",
     "shared_blobs",
     "shares",

@@ -22,6 +22,7 @@ events = Table(
     Column("data", JSON, nullable=False),
     Column("created_at", Instant, nullable=False, index=True),
     Index("events_by_organization", "organization_id", "number", unique=True),
+    Index("events_by_file", "file_id", "number"),
 )
 
 webhooks = Table(

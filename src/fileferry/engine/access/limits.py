@@ -183,7 +183,9 @@ def remaining(
 
     ``since`` is when it came. Raises InvalidExpiry when the time has passed.
     """
-    known = [moment for moment in (_latest(limits, since), asked_end(now, expires_in, expires_at)) if moment is not None]
+    known = [
+        moment for moment in (_latest(limits, since), asked_end(now, expires_in, expires_at)) if moment is not None
+    ]
     return min(known, default=None)
 
 

@@ -121,6 +121,7 @@ class Rates:
         self._clock = clock
         self._of_keys = _limits_of_keys(settings)
         self._of_links = (settings.passphrase_guesses, settings.link_guesses)
+        self._sign_ins = settings.sign_in_attempts
         self._payers: dict[tuple[str, str], tuple[datetime, Principal]] = {}
         self._counters = Counters(settings.redis_url)
 
@@ -137,6 +138,11 @@ class Rates:
     async def forgive_guess(self, link_id: str, address: str) -> None:
         """Take back one that was right."""
         await self.count(self._guesses(link_id, address), -1)
+
+    async def spend_sign_in(self, address: str) -> None:
+        """Count one attempt to sign in from an address; raises RateLimited."""
+        items = parse(self._sign_ins)
+        await self.spend([_Budget("sign-ins", "sign-ins", "address", address, item) for item in items], 1, {})
 
     async def count_request(self, payer: Principal) -> None:
         """Count one request that is answered whether it fits in or not."""
@@ -298,6 +304,10 @@ class Toll:
 
 
 def _limits_of_keys(settings: Settings) -> Limits:
+    try:
+        parse(settings.sign_in_attempts)
+    except InvalidParameter as error:
+        raise SettingsError(f"FILEFERRY_SIGN_IN_ATTEMPTS: {error.detail}") from error
     limits = Limits(requests=settings.key_requests, bytes=settings.key_bytes, tickets=settings.key_tickets)
     for resource in ("requests", "bytes", "tickets"):
         text = getattr(limits, resource)

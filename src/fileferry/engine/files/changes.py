@@ -16,8 +16,6 @@ from fileferry.engine.files import lives, paths, references
 from fileferry.engine.files.catalogue import find_living, find_restorable
 from fileferry.errors import Conflict, InvalidParameter, NotFound
 from fileferry.model import (
-    MAX_NAME_BYTES,
-    MAX_PATH_BYTES,
     Clock,
     File,
     Limits,

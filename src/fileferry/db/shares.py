@@ -12,12 +12,13 @@ from fileferry.db.file_rows import CURRENT, living, read_all
 from fileferry.db.schema import files, share_files, shares
 from fileferry.model import Share, StoredFile
 
-_SHARE = select(*(getattr(shares.c, name) for name in Share.__struct_fields__))
+_NAMES = Share.__struct_fields__
+_SHARE = select(*(getattr(shares.c, name) for name in _NAMES))
 
 
 def insert_share(conn: Connection, share: Share, file_ids: Sequence[str]) -> None:
     """Add a share with its list of files, which is empty for that of a folder."""
-    conn.execute(insert(shares), {name: getattr(share, name) for name in Share.__struct_fields__})
+    conn.execute(insert(shares), {name: getattr(share, name) for name in _NAMES})
     put_files(conn, share.id, file_ids)
 
 
@@ -48,7 +49,7 @@ def list_shares(
         query = query.where(shares.c.key_id == key_id, shares.c.end_user.is_not_distinct_from(end_user))
     if before is not None:
         query = query.where(shares.c.id < before)
-    return [Share(*row) for row in conn.execute(query.order_by(shares.c.id.desc()).limit(limit))]
+    return [_share(row) for row in conn.execute(query.order_by(shares.c.id.desc()).limit(limit))]
 
 
 def list_file_ids(conn: Connection, share_id: str) -> list[str]:
@@ -105,4 +106,8 @@ def count(conn: Connection, organization_id: str) -> int:
 
 def _first(conn: Connection, condition: Any) -> Share | None:
     row = conn.execute(_SHARE.where(condition)).first()
-    return None if row is None else Share(*row)
+    return None if row is None else _share(row)
+
+
+def _share(row: Sequence[Any]) -> Share:
+    return Share(**dict(zip(_NAMES, row, strict=True)))

@@ -31,12 +31,18 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     last_downloaded_at: datetime | None
     created_at: datetime
 
+    def state_at(self, now: datetime) -> str:
+        """Return whether it is ``active``, ``expired`` or ``used_up``."""
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return "used_up" if self.max_downloads is not None and self.downloads >= self.max_downloads else "active"
+
 
 class FileRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for files: anyone with its link may upload into ``folder``, by the rights of the key that made it.
 
-    ``token`` is what the link carries; ``id`` opens nothing. ``max_size`` (bytes) and ``types`` (media types) are those of one file.
-    ``passphrase`` is a digest. ``received`` files have come so far, of ``received_bytes`` together.
+    ``token`` is what the link carries; ``id`` opens nothing. ``max_size`` (bytes) and ``types`` (media types) are of one
+    file. ``passphrase`` is a digest. ``received`` files have come so far, of ``received_bytes`` together.
     """
 
     id: str
@@ -58,6 +64,12 @@ class FileRequest(msgspec.Struct, frozen=True, kw_only=True):
     received_bytes: int
     last_received_at: datetime | None
     created_at: datetime
+
+    def state_at(self, now: datetime) -> str:
+        """Return whether it is ``active``, ``expired`` or ``full``."""
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return "full" if self.max_files is not None and self.received >= self.max_files else "active"
 
 
 class SentFile(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Shares: files that people are sent a link to. Making, listing, changing and ending them; what their visitors get is in ``shared``."""
+"""Shares: files that people are sent a link to. Making, listing, changing and ending them; visitors are served by ``shared``."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Shares:
             if changes.file_ids is not UNSET:
                 if share.folder_id is not None:
                     raise Conflict("This share is of a folder, and has no list of files.")
-                stored.put_files(conn, share.id, self._readable(conn, principal, changes.file_ids))
+                stored.put_files(conn, share.id, _readable(conn, principal, changes.file_ids, now))
             if values:
                 stored.update_share(conn, share.id, **values)
             changed = _find(conn, principal, share_id)
@@ -146,8 +146,8 @@ class Shares:
             folder_id = folder.id
             name = name or path.rpartition("/")[2]
         else:
-            file_ids = self._readable(conn, principal, new.file_ids)
-            name = name or self._name_of(conn, principal, file_ids)
+            file_ids = _readable(conn, principal, new.file_ids, now)
+            name = name or _name_of(conn, principal, file_ids, now)
         share = Share(
             id=new_id(now),
             token=tokens.new_token(),
@@ -170,27 +170,29 @@ class Shares:
         announcements.announce_link(conn, "share.created", share, now)
         return _shown(conn, share)
 
-    def _readable(self, conn: Connection, principal: Principal, file_ids: Sequence[str]) -> list[str]:
-        """Return the ids of files without those that come again; raises NotFound, which names what the principal may not read."""
-        wanted = list(dict.fromkeys(file_ids))
-        if not 1 <= len(wanted) <= MOST_FILES:
-            raise InvalidParameter(f"A share has 1 to {MOST_FILES} files.", parameter="file_ids")
-        missing = []
-        for file_id in wanted:
-            try:
-                find_living(conn, principal, file_id, Scope.READ, self._clock())
-            except Forbidden:
-                raise
-            except FerryError:
-                missing.append(file_id)
-        if missing:
-            raise NotFound("There are no files with some of these ids, or this key may not see them.", ids=missing)
-        return wanted
 
-    def _name_of(self, conn: Connection, principal: Principal, file_ids: Sequence[str]) -> str:
-        if len(file_ids) > 1:
-            return f"{len(file_ids)} files"
-        return find_living(conn, principal, file_ids[0], Scope.READ, self._clock()).file.name
+def _readable(conn: Connection, principal: Principal, file_ids: Sequence[str], now: datetime) -> list[str]:
+    """Return the ids of files without those that come again; raises NotFound, which names what the principal may not read."""
+    wanted = list(dict.fromkeys(file_ids))
+    if not 1 <= len(wanted) <= MOST_FILES:
+        raise InvalidParameter(f"A share has 1 to {MOST_FILES} files.", parameter="file_ids")
+    missing = []
+    for file_id in wanted:
+        try:
+            find_living(conn, principal, file_id, Scope.READ, now)
+        except Forbidden:
+            raise
+        except FerryError:
+            missing.append(file_id)
+    if missing:
+        raise NotFound("There are no files with some of these ids, or this key may not see them.", ids=missing)
+    return wanted
+
+
+def _name_of(conn: Connection, principal: Principal, file_ids: Sequence[str], now: datetime) -> str:
+    if len(file_ids) > 1:
+        return f"{len(file_ids)} files"
+    return find_living(conn, principal, file_ids[0], Scope.READ, now).file.name
 
 
 def _refuse_unusable(new: NewShare) -> None:

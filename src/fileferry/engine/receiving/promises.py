@@ -30,7 +30,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
     A ``file_id`` asks for a new version of that file, wherever it is. ``digests`` must match in the end. ``part_size`` asks for
     parts; 0 leaves their size to us. ``auto_complete`` makes it a version once all bytes are there. ``fetches`` is how often the
-    file may be fetched whole, ``url_lifetime`` how long the first URL is good, ``request_id`` the request for files that it answers.
+    file may be fetched whole, ``url_lifetime`` how long the first URL is good, ``request_id`` the request that it answers.
     """
 
     path: str = ""

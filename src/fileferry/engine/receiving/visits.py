@@ -70,8 +70,8 @@ class Visits:
     ) -> Upload:
         """Open the upload of a file that somebody sends, at a path of its own: nothing that is there is touched.
 
-        ``visitor`` is what they are known by, if anything. It is a version once all its bytes are there. Raises as ``Tickets.open``,
-        and Conflict where no more files are taken.
+        ``visitor`` is what they are known by, if anything. It is a version once all its bytes are there. Raises as
+        ``Tickets.open``, and Conflict where no more files are taken.
         """
         await self._rates.spend_tickets(opened.principal, 1)
         name = clean_name(name)

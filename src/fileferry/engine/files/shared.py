@@ -21,11 +21,13 @@ from fileferry.engine.access.links import NOTHING_HERE
 from fileferry.engine.access.passphrases import Passphrases
 from fileferry.engine.files import announcements
 from fileferry.engine.files.catalogue import servable
-from fileferry.errors import Gone, NotFound, PassphraseRequired
+from fileferry.errors import Conflict, Gone, NotFound, NotReady, PassphraseRequired
 from fileferry.model import Clock, Folder, Key, Scope, Share, State, StoredFile
 
 PAGE = 500
 """How many files of a folder are read at a time."""
+MOST_ARCHIVED = 10_000
+"""How many files one archive may have: each is remembered until its end."""
 _SHOWN = (State.READY, State.PROCESSING)
 
 
@@ -92,6 +94,14 @@ class Shared:
             if after is None:
                 return
 
+    async def refuse_many(self, opened: OpenShare) -> None:
+        """Raise Conflict for a share of more files than an archive takes, and NotReady for one of which no file is ready."""
+        if opened.folder is not None and await self._database.read(self._has_many, opened):
+            raise Conflict(f"An archive takes {MOST_ARCHIVED} files, and here are more: download them one by one.")
+        found, after = await self.page(opened, None)
+        if after is None and not any(one.version.state is State.READY for one in found):
+            raise NotReady("None of these files is ready; ask again.")
+
     async def file(self, opened: OpenShare, file_id: str) -> StoredFile:
         """Return a file of a share to be fetched; raises NotFound for one that it does not have, Gone and NotReady."""
         found = await self._database.lookup(self._file, opened, file_id)
@@ -143,6 +153,11 @@ class Shared:
         last = found[limit - 1].file if len(found) > limit else None
         shown = [one for one in found[:limit] if self._is_shown(opened, one, now)]
         return shown, (last.path, last.id) if last else None
+
+    def _has_many(self, conn: Connection, opened: OpenShare) -> bool:
+        assert opened.folder is not None
+        prefix, reach = opened.folder.path + "/", self._reach(opened)
+        return listings.has_more(conn, opened.folder.workspace_id, prefix, self._clock(), MOST_ARCHIVED, reach)
 
     def _file(self, conn: Connection, opened: OpenShare, file_id: str) -> StoredFile | None:
         found = files.find(conn, file_id)

@@ -6,11 +6,12 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
+import msgspec
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry import telemetry
@@ -135,7 +136,18 @@ router = Router(
 )
 
 
-def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str]) -> Answer:
+class Counted(msgspec.Struct, frozen=True):
+    """A link that counts whole downloads: ``record`` does so before the last byte of one. A bounded one gives no parts: who had
+    all of them would not be counted.
+    """
+
+    record: Callable[[], Awaitable[None]]
+    is_bounded: bool
+
+
+def deliver(
+    request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str], link: Counted | None = None
+) -> Answer:
     """Return the ASGI application that answers with the version's bytes, or the part of them that the request asks for.
 
     Conditions are judged in the order of RFC 9110 section 13.2.2. To Azure's clients it is a blob, and ``x-ms-range`` wins over
@@ -164,7 +176,11 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     # What a cache serves is not counted; and caches that know Range alone would take a part for the whole.
     if is_limited or "x-ms-range" in request.headers:
         headers["Cache-Control"] = "no-store"
-    part = _range(request, version.etag, version.created_at, version.size)
+    part = None
+    if link is not None and link.is_bounded:
+        headers["Accept-Ranges"] = "none"
+    else:
+        part = _range(request, version.etag, version.created_at, version.size)
     if part is not None:
         start, length = part
         status = 206
@@ -179,11 +195,14 @@ def deliver(request: AnyRequest, engine: Engine, stored: StoredFile, headers: di
     if part is not None and _is_to_be_measured(request, length):
         return Answer(status, headers, _measured(engine.files.read(stored, start, length), headers))
     body = partial(_body, request, engine, stored)
-    if is_limited and part is None:
-        return Answer(status, headers, _held_back(body, length, partial(engine.fetches.record, stored)))
     if part is not None:
         return Answer(status, headers, body(start, length))
+    records = [] if link is None else [link.record]
+    if is_limited:
+        return Answer(status, headers, _held_back(body, length, [*records, partial(engine.fetches.record, stored)]))
     on_sent = partial(engine.fetches.add, stored)
+    if records:
+        return Answer(status, headers, _held_back(body, length, records), on_sent)
     answer = Answer(status, headers, body(start, length) if length else None, on_sent)
     if version.is_inline or not handover.is_possible(request, engine.settings):
         return answer
@@ -200,9 +219,11 @@ def _body(
 
 
 async def _held_back(
-    body: Callable[[int, int], AsyncGenerator[bytes | FileSlice]], size: int, record: Callable[[], Awaitable[None]]
+    body: Callable[[int, int], AsyncGenerator[bytes | FileSlice]],
+    size: int,
+    records: Sequence[Callable[[], Awaitable[None]]],
 ) -> AsyncGenerator[bytes | FileSlice]:
-    """Yield a body whose last byte comes only once ``record`` has been: whoever has it all cannot be earlier than that.
+    """Yield a body whose last byte comes only once all ``records`` have been: whoever has it all cannot be earlier than that.
 
     It is read before, as after the last fetch of a version nothing is.
     """
@@ -211,7 +232,8 @@ async def _held_back(
         async with contextlib.aclosing(body(0, size - 1)) as rest:
             async for piece in rest:
                 yield piece
-    await record()
+    for record in records:
+        await record()
     for piece in last:
         yield piece
 

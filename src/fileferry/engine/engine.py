@@ -14,6 +14,7 @@ from fileferry.db.organizations import find_default_organization
 from fileferry.engine.access import keys, links, organizations
 from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
+from fileferry.engine.access.passphrases import Passphrases
 from fileferry.engine.access.rates import Rates
 from fileferry.engine.access.sessions import Sessions
 from fileferry.engine.access.workspaces import Workspaces
@@ -29,17 +30,21 @@ from fileferry.engine.files.fetches import Fetches
 from fileferry.engine.files.folders import Folders
 from fileferry.engine.files.hot import Hot
 from fileferry.engine.files.references import References
+from fileferry.engine.files.shared import Shared
+from fileferry.engine.files.shares import Shares
 from fileferry.engine.files.sweeper import Sweeper
 from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
 from fileferry.engine.receiving.blocks import Blocks
 from fileferry.engine.receiving.completion import Completion
 from fileferry.engine.receiving.copies import Copies
+from fileferry.engine.receiving.requests import Requests
 from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.streams import Streams
 from fileferry.engine.receiving.tickets import Tickets
 from fileferry.engine.receiving.under_way import UnderWay
 from fileferry.engine.receiving.uploads import Uploads
+from fileferry.engine.receiving.visits import Visits
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.model import Clock
 from fileferry.scanners.scanner import Scanner, ScannerAway
@@ -68,6 +73,11 @@ class Engine:
         self.organizations = Organizations(database, clock)
         self._room = room
         self.rates = Rates(database, settings, clock)
+        passphrases = Passphrases(minter, self.rates, clock)
+        self.shares = Shares(database, passphrases, clock)
+        self.shared = Shared(database, passphrases, clock)
+        self.requests = Requests(database, passphrases, clock)
+        self.visits = Visits(database, passphrases, self.rates, settings, clock)
         self.sessions = Sessions(database, self.keys, self.rates, settings, clock)
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)

@@ -33,6 +33,7 @@ from fileferry.model.files import (
 from fileferry.model.ids import canonical_id, is_uuid, new_id
 from fileferry.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, clean_name, clean_path, normalized
 from fileferry.model.searches import Bound, Page, Search
+from fileferry.model.shares import FileRequest, SentFile, Share
 from fileferry.model.uploads import Part, Stream, Upload, UploadState
 from fileferry.units import Clock, format_optional_time, format_time, parse_duration, parse_size, utc_now
 
@@ -48,6 +49,7 @@ __all__ = [
     "Event",
     "Extent",
     "File",
+    "FileRequest",
     "Folder",
     "Key",
     "Limits",
@@ -60,7 +62,9 @@ __all__ = [
     "ScanOutcome",
     "Scope",
     "Search",
+    "SentFile",
     "Session",
+    "Share",
     "State",
     "StoredFile",
     "Stream",

@@ -5,7 +5,18 @@ The client and the command line speak it. Flows that others published are beside
 
 from __future__ import annotations
 
-from fileferry.api.native import events, files, folders, keys, organizations, uploads, webhooks, workspaces
+from fileferry.api.native import (
+    events,
+    files,
+    folders,
+    keys,
+    organizations,
+    requests,
+    shares,
+    uploads,
+    webhooks,
+    workspaces,
+)
 
 routers = [
     uploads.router,
@@ -16,5 +27,7 @@ routers = [
     organizations.router,
     workspaces.router,
     webhooks.router,
+    shares.router,
+    requests.router,
 ]
 """What the application serves of it."""

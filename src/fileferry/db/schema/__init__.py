@@ -11,12 +11,14 @@ from fileferry.db.schema.events import deliveries, events, webhooks
 from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
 from fileferry.db.schema.housekeeping import leases, stores
 from fileferry.db.schema.sessions import sessions
+from fileferry.db.schema.shares import file_requests, sent_files, share_files, shares
 from fileferry.db.schema.uploads import idempotency, parts, uploads
 
 __all__ = [
     "Instant",
     "deliveries",
     "events",
+    "file_requests",
     "files",
     "folders",
     "idempotency",
@@ -29,8 +31,11 @@ __all__ = [
     "organizations",
     "parts",
     "references",
+    "sent_files",
     "sessions",
+    "share_files",
     "shared_blobs",
+    "shares",
     "signing_secrets",
     "stores",
     "uploads",

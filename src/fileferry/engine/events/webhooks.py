@@ -32,6 +32,15 @@ TYPES = (
     "file.deleted",
     "file.restored",
     "file.recalled",
+    "share.created",
+    "share.changed",
+    "share.downloaded",
+    "share.deleted",
+    "request.created",
+    "request.changed",
+    "request.received",
+    "request.finished",
+    "request.deleted",
 )
 """The events that a webhook can be told of."""
 TEST_TYPE = "webhook.test"

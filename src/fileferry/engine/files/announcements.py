@@ -8,12 +8,23 @@ from typing import Any
 from sqlalchemy import Connection
 
 from fileferry.db import events
-from fileferry.model import File, Version
+from fileferry.model import File, FileRequest, Share, Version
 
 
-def announce(conn: Connection, type: str, file: File, now: datetime, version: Version | None = None) -> None:
-    """Append an event; ``version`` is as it is after the move."""
-    events.append_all(conn, [event(type, file, now, version)])
+def announce(
+    conn: Connection, type: str, file: File, now: datetime, version: Version | None = None, **more: Any
+) -> None:
+    """Append an event; ``version`` is as it is after the move, and ``more`` is told beside what all events tell."""
+    told = event(type, file, now, version)
+    events.append_all(conn, [{**told, "data": {**told["data"], **more}}])
+
+
+def announce_link(conn: Connection, type: str, link: Share | FileRequest, now: datetime, **data: Any) -> None:
+    """Append an event that is of a share or a request, and not of one file. It holds nothing that would open the link."""
+    name, kind = (link.name, "share_id") if isinstance(link, Share) else (link.title, "request_id")
+    told = {kind: link.id, "name": name, "path": "", "end_user": link.end_user, "key_id": link.key_id, **data}
+    row = {"organization_id": link.organization_id, "file_id": link.id, "version_id": None}
+    events.append_all(conn, [{**row, "type": type, "data": told, "created_at": now}])
 
 
 def event(type: str, file: File, now: datetime, version: Version | None) -> dict[str, Any]:

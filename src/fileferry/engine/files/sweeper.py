@@ -15,7 +15,19 @@ import msgspec
 from sqlalchemy import Connection
 
 from fileferry.blobs.store import BlobMissing, BlobStore
-from fileferry.db import bookkeeping, events, files, jobs, upkeep, uploads, usage, web_sessions, webhooks
+from fileferry.db import (
+    bookkeeping,
+    events,
+    files,
+    jobs,
+    requests,
+    shares,
+    upkeep,
+    uploads,
+    usage,
+    web_sessions,
+    webhooks,
+)
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
 from fileferry.logs import get_logger
@@ -99,6 +111,8 @@ class Sweeper:
         now = self._clock()
         await self._repeat(upkeep.delete_tombstones, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(uploads.delete_ended, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(shares.delete_expired, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(requests.delete_expired, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(web_sessions.delete_ended, now, _PAGE)
         await self._enqueue_rescans()

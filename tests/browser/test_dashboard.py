@@ -79,9 +79,13 @@ def test_a_tour(browser: Tab, server: LiveServer, api: httpx.Client, tmp_path: P
     browser.go_offline(False, bytes_a_second=4 * 1024 * 1024)
     browser.choose("#file", [large, tmp_path / "small.txt", tmp_path / "refused.pdf"])
     browser.says("not allowed")
-    browser.until("[...document.querySelectorAll('#transfers progress')].some(bar => bar.max > 1e6 && bar.value > bar.max / 4)")
+    browser.until(
+        "[...document.querySelectorAll('#transfers progress')].some(bar => bar.max > 1e6 && bar.value > bar.max / 4)"
+    )
     browser.go_offline()
-    browser.until("/connection/i.test(document.getElementById('transfers').innerText)", "the page says that it is cut off")
+    browser.until(
+        "/connection/i.test(document.getElementById('transfers').innerText)", "the page says that it is cut off"
+    )
     browser.go_offline(False)
     browser.open(f"{server.url}/ui/upload?folder=tour")
     browser.says("Begun earlier in this browser")
@@ -181,7 +185,9 @@ def furnished(server: LiveServer) -> str:
         return id
 
 
-@pytest.mark.parametrize("screen", [(1280, 800, False), (1280, 800, True), (390, 844, False)], ids=["light", "dark", "phone"])
+@pytest.mark.parametrize(
+    "screen", [(1280, 800, False), (1280, 800, True), (390, 844, False)], ids=["light", "dark", "phone"]
+)
 def test_axe_finds_nothing(browser: Tab, server: LiveServer, furnished: str, screen: tuple[int, int, bool]) -> None:
     sign_in(browser, server)
     width, height, dark = screen
@@ -192,9 +198,13 @@ def test_axe_finds_nothing(browser: Tab, server: LiveServer, furnished: str, scr
         browser.open(f"{server.url}/ui{path}" if path != "/keys" else keys)
         browser.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         browser.evaluate(f"{source}; true")
-        found = browser.evaluate("axe.run(document).then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")
+        found = browser.evaluate(
+            "axe.run(document).then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"
+        )
         assert found == [], path
-        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
+        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            f"{path} is wider than the screen"
+        )
 
 
 def test_a_person_with_a_keyboard_only(browser: Tab, server: LiveServer, furnished: str) -> None:
@@ -211,7 +221,8 @@ def test_a_person_with_a_keyboard_only(browser: Tab, server: LiveServer, furnish
     assert browser.evaluate("document.activeElement.innerText") == "Skip to content"
     reached, marked = _walk(browser)
     wanted = browser.evaluate(
-        "[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')].filter(one => one.checkVisibility()).length"
+        "[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]"
+        ".filter(one => one.checkVisibility()).length"
     )
     assert len(reached) == wanted
     assert all(marked), [one for one, is_marked in zip(reached, marked, strict=True) if not is_marked]
@@ -233,11 +244,11 @@ def _walk(browser: Tab) -> tuple[list[str], list[bool]]:
     """Go through a page with the tab key; return what was reached in order, and whether each showed that it was."""
     reached: list[str] = []
     marked: list[bool] = []
+    browser.evaluate("window.walked = new Set()")
     for _step in range(200):
         now: Any = browser.evaluate(
-            "(() => { const one = document.activeElement; if (one === document.body) return null; window.walked = window.walked || new Map();"
-            "if (window.walked.has(one)) return null; window.walked.set(one, true);"
-            "return [one.outerHTML.slice(0, 120), getComputedStyle(one).outlineStyle !== 'none']; })()"
+            "(() => { const one = document.activeElement; if (one === document.body || walked.has(one)) return null;"
+            "walked.add(one); return [one.outerHTML.slice(0, 120), getComputedStyle(one).outlineStyle !== 'none']; })()"
         )
         if now is None:
             break
@@ -261,16 +272,24 @@ def test_a_page_of_another_site_can_neither_frame_nor_use_the_dashboard(
 ) -> None:
     sign_in(browser, server)
     page = tmp_path / "evil.html"
-    page.write_text(f"<iframe src='{server.url}/ui/files'></iframe><form method=post action='{server.url}/ui/files/{furnished}/delete'></form>")
+    page.write_text(
+        f"<iframe src='{server.url}/ui/files'></iframe><form method=post action='{server.url}/ui/files/{furnished}/delete'></form>"
+    )
     browser.open(f"file://{page}")
     browser.until("!!frames[0]")
     seen = browser.evaluate("(() => { try { return frames[0].document.body.innerText } catch { return 'closed' } })()")
     assert "many" not in str(seen)
     browser.evaluate("document.forms[0].submit()")
     browser.until("location.protocol === 'http:' && document.readyState === 'complete'")
-    assert "a.txt" in httpx.get(
-        f"{server.url}/api/files", params={"prefix": "many/a"}, headers={"X-API-Key": server.root_key}, trust_env=False
-    ).text
+    assert (
+        "a.txt"
+        in httpx.get(
+            f"{server.url}/api/files",
+            params={"prefix": "many/a"},
+            headers={"X-API-Key": server.root_key},
+            trust_env=False,
+        ).text
+    )
 
 
 def test_a_person_whose_browser_runs_no_scripts(

@@ -42,7 +42,7 @@ class Person:
 
     def form_token(self) -> str:
         """Return what forms of this session carry."""
-        found = TOKEN.search(self.get("/sessions").text)
+        found = TOKEN.search(self.get("/connect").text)
         return found[1] if found else ""
 
     def sign_in(self, key: str = ROOT_KEY, **fields: str) -> httpx.Response:
@@ -58,7 +58,7 @@ class Person:
 
     def notice(self) -> str:
         """Return what the next page says of what was just done."""
-        found = re.search(r'role="status"><p>(.*?)</p>', self.get("/sessions").text, re.DOTALL)
+        found = re.search(r'role="status"><p>(.*?)</p>', self.get("/connect").text, re.DOTALL)
         return html.unescape(found[1]) if found else ""
 
     def names(self, path: str) -> list[str]:

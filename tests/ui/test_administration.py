@@ -26,7 +26,12 @@ def test_a_key_is_made_shown_once_changed_rotated_and_revoked(service: Service, 
     assert secret not in person.get("/keys").text + person.get(f"/keys/{told['id']}").text
     person.post(f"/keys/{told['id']}", {"name": "changed", "scope": ["read"]})
     told = service.request("GET", "/api/whoami", key=secret).json()["key"]
-    assert (told["name"], told["scopes"], told["path_prefix"], told["limits"]["max_size"]) == ("changed", ["read"], None, None)
+    assert (told["name"], told["scopes"], told["path_prefix"], told["limits"]["max_size"]) == (
+        "changed",
+        ["read"],
+        None,
+        None,
+    )
     fresh = secret_of(person.post(f"/keys/{told['id']}/rotate", {"grace": "0"}).text)
     assert service.request("GET", "/api/whoami", key=secret).status_code == 401
     assert service.request("GET", "/api/whoami", key=fresh).status_code == 200

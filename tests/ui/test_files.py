@@ -1,4 +1,4 @@
-"""The pages of files: found, changed many at once, and brought back; and that nothing which a client names is more than text there."""
+"""The pages of files: found, changed many at once, and brought back; and that what a client names is text there and no more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
     "0000000d49444154789c6360000000020001e221bc330000000049454e44ae426082"
 )
-MARKUP = '<img src=x onerror=alert(1)>"\'&{{7*7}}'
+MARKUP = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 
 
 def link_of(page: str, words: str) -> str:
@@ -190,7 +190,8 @@ def test_names_metadata_folders_and_browsers_are_text(service: Service, person: 
     hook = service.request("POST", "/api/webhooks", json={"url": "http://a.example/'><script>alert(1)</script>"})
     paths = [
         "/files", "/files?q=" + MARKUP.replace("&", "%26"), "/files?folder=x", f"/files/{file['id']}", "/events", "/sessions",
-        "/keys", f"/keys/{key['id']}", "/webhooks", "/upload?folder=%3Cscript%3Ealert(1)%3C/script%3E", "/sign-in?next=/%22%3E%3Cscript%3E",
+        "/keys", f"/keys/{key['id']}", "/webhooks", "/upload?folder=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/sign-in?next=/%22%3E%3Cscript%3E",
     ]  # fmt: skip
     for path in paths:
         page = person.get(path).text
@@ -200,7 +201,9 @@ def test_names_metadata_folders_and_browsers_are_text(service: Service, person: 
     assert hook.status_code in (201, 400)
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "file:///etc/passwd"]
+)
 def test_a_webhook_leads_to_http_alone(person: Person, url: str) -> None:
     assert person.post("/webhooks", {"url": url}).status_code == 400
     assert url not in person.get("/webhooks").text
@@ -287,7 +290,11 @@ def test_a_dropped_folder_cannot_climb(person: Person, path: str) -> None:
 
 
 def test_limits_are_said_before_an_upload(service: Service) -> None:
-    asked = {"name": "l", "scopes": ["upload"], "limits": {"max_size": "10KiB", "types": ["text/plain"], "max_files": 3}}
+    asked = {
+        "name": "l",
+        "scopes": ["upload"],
+        "limits": {"max_size": "10KiB", "types": ["text/plain"], "max_files": 3},
+    }
     limited = signed_in(service, service.request("POST", "/api/keys", json=asked).json()["key"])
     page = limited.get("/upload").text
     assert "up to 10.0 KiB" in page

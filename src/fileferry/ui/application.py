@@ -11,6 +11,7 @@ from fileferry.errors import FerryError
 from fileferry.ui import (
     assets,
     connect,
+    exchanges,
     file,
     files,
     keys,
@@ -47,6 +48,7 @@ def make() -> Framework:
             *file.handlers,
             *live.handlers,
             *uploads.handlers,
+            *exchanges.handlers,
             *keys.handlers,
             *webhooks.handlers,
             *organizations.handlers,

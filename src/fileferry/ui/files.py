@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
@@ -34,6 +35,7 @@ EXPIRIES = (
 )
 """What a choice of expiries offers."""
 _MOST = 1000
+_MOST_SHARED = 100  # they travel in an address
 _PAGE = 50
 _STATES = {"ready": State.READY, "processing": State.PROCESSING, "rejected": State.REJECTED}
 
@@ -96,6 +98,8 @@ async def act(request: AnyRequest, engine: Engine, visitor: Visitor) -> Response
     if not ids:
         await visitor.leave_notice("Choose files first: tick the boxes before their names.")
         return pages.redirect(request, back)
+    if form.get("action") == "share":
+        return pages.redirect(request, f"/shares?{urlencode([('file', id) for id in ids[:_MOST_SHARED]])}")
     if len(ids) > _MOST:
         raise BadRequest(f"At most {_MOST} files at once.")
     done, refused, undo = await _act(engine, visitor.principal, form, ids)

@@ -71,6 +71,8 @@ _FLOWS = (
     ("/u/", "signed_url"),
     ("/f/", "public_url"),
     ("/d/", "signed_url"),
+    ("/s/", "share"),
+    ("/r/", "request"),
     ("/tus", "tus"),
     ("/v1/organizations/", "organizations"),
     ("/v1/", "one_call"),

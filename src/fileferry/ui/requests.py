@@ -15,6 +15,7 @@ import msgspec
 from litestar import HttpMethod, Response, Router, get, post, put, route
 from multipart import MultipartSegment, parse_options_header
 
+from fileferry import telemetry
 from fileferry.engine.access.limits import largest
 from fileferry.engine.access.links import Right
 from fileferry.engine.engine import Engine
@@ -242,6 +243,7 @@ async def _take(
         async with arrival:
             async for chunk in chunks:
                 await arrival.write(chunk)
+            telemetry.tell(file=upload.file_id, organization=upload.organization_id, direction="upload")
             return await arrival.finish()
     except BaseException:
         with contextlib.suppress(Exception):

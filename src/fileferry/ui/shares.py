@@ -14,7 +14,6 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.files.shared import OpenShare
 from fileferry.model import State, StoredFile, canonical_id, format_optional_time
 from fileferry.ui import links
-from fileferry.ui.archives import archive, safe_name
 from fileferry.web.requests import AnyRequest, Cursor, base_url, decode_cursor, encode_cursor
 
 
@@ -90,6 +89,8 @@ async def fetch_shared(request: AnyRequest, engine: Engine, token: str, file_id:
 @route("/s/{token:str}/archive", http_method=[HttpMethod.GET, HttpMethod.HEAD])
 async def fetch_archive(request: AnyRequest, engine: Engine, token: str) -> Answer:
     """Download all files of a share that are ready, as one zip archive that is made on the way."""
+    from fileferry.ui.archives import archive, safe_name
+
     opened = await _open(request, engine, token)
     await engine.shared.refuse_many(opened)
     headers = {

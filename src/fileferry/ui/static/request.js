@@ -73,7 +73,7 @@ function add(file) {
   if (file.size > Number(form.dataset.largest)) return fail(shown, `Too large: ${size(file.size)}, and at most ${size(Number(form.dataset.largest))} are taken.`);
   let began = 0, before = 0;
   const upload = new tus.Upload(file, {
-    endpoint: form.dataset.endpoint,
+    endpoint: new URL(form.dataset.endpoint, location.href).href,
     chunkSize: 64 * 1024 * 1024,
     retryDelays: [0, 1000, 3000, 5000, 10000, 20000, 30000],
     removeFingerprintOnSuccess: true,

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-from litestar import Litestar, Response
+from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 
@@ -53,6 +53,9 @@ from fileferry.scanners.clamd import Clamd
 from fileferry.scanners.scanner import Scanner
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import BUILD, Application, Telemetry, configure_logging
+from fileferry.ui import requests, shares
+from fileferry.ui.assets import get_asset
+from fileferry.ui.door import door
 from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.dates import Dated
 from fileferry.web.express import Express
@@ -110,6 +113,9 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             delivery.router,
             short.router,
             agents.router,
+            shares.router,
+            requests.router,
+            door if settings.dashboard else Router("/ui", route_handlers=[get_asset]),
         ],
         dependencies={
             "engine": Provide(_engine_of, sync_to_thread=False),

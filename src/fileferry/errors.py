@@ -188,6 +188,13 @@ class Unauthorized(FerryError):
     title = "The API key is missing, unknown, expired or revoked. Send it as 'Authorization: Bearer KEY'."
 
 
+class PassphraseRequired(FerryError):
+    """The link of a share or a request has a passphrase, and none came, or another one."""
+
+    code, status, retry = "passphrase_required", 401, Retry.NEVER
+    title = "This link has a passphrase: send it as the password of HTTP Basic authentication, with any user name."
+
+
 class Forbidden(FerryError):
     """A good credential without the right to do this."""
 

@@ -215,6 +215,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many bytes each key may upload, as ``10000000000/hour``."""
     key_tickets: str | None = None
     """How many upload tickets each key may ask for, as ``1000/minute``."""
+    passphrase_guesses: str = "10 per 10 minutes"  # noqa: S105 - a rate
+    """How many wrong passphrases each address may try at one link of a share or a request."""
+    link_guesses: str = "100/hour"
+    """How many wrong passphrases all addresses together may try at one link."""
+    sign_in_attempts: str = "20/minute; 200/hour"
+    """How many attempts to sign in to the dashboard each address has. Behind a proxy, name that in ``trusted_proxies``."""
+    session_idle_timeout: Duration = Duration(hours=12)
+    """How long somebody stays signed in to the dashboard who asks for no page."""
+    session_lifetime: Duration = Duration(days=7)
+    """How long somebody stays signed in to the dashboard at most."""
+    dashboard: bool = True
+    """Whether the dashboard is served, at ``/ui/``."""
     redis_url: str | None = None
     """Where rates are counted for all processes together, ``redis://HOST:PORT/0``; without it in PostgreSQL, and with SQLite each
     process counts its own."""

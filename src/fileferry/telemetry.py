@@ -34,9 +34,10 @@ REDACTED = "[redacted]"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 # https://www.w3.org/TR/trace-context/#traceparent-header; ids of zeros alone are none.
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
-# API keys, signatures in queries, tokens of short URLs, and those of public URLs (44 characters of base64url) wherever they stand.
+# API keys, signatures in queries, tokens of short URLs, of pages that people are sent, and those of public URLs (44 characters of
+# base64url) wherever they stand.
 _SECRETS = re.compile(
-    r"ff_[0-9A-Za-z]{8,}|whsec_[0-9A-Za-z+/=]+|(?<=sig=)[^&\s\"']+|(?<=/f/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+"
+    r"ff_[0-9A-Za-z]{8,}|whsec_[0-9A-Za-z+/=]+|(?<=sig=)[^&\s\"']+|(?<=/[frs]/)[0-9A-Za-z_-]{20,}|(?i:(?<=bearer ))[^\s\"',}]+"
     r"|(?i:(?<=/[tg]/))[0-9A-Za-z]{20,}|(?<![0-9A-Za-z_-])[0-9A-Za-z_-]{44}(?![0-9A-Za-z_-])"
 )
 
@@ -74,6 +75,8 @@ _FLOWS = (
     ("/d/", "signed_url"),
     ("/t/", "short_url"),
     ("/g/", "short_url"),
+    ("/s/", "share"),
+    ("/r/", "request"),
     ("/tus", "tus"),
     ("/v1/organizations/", "organizations"),
     ("/v1/", "one_call"),

@@ -18,7 +18,14 @@ import fileferry
 from fileferry import Client
 from support.live_server import LiveServer
 
-FACES = [Client, fileferry.WorkspaceFiles, fileferry.Webhooks, fileferry.Tickets]
+FACES = [
+    Client,
+    fileferry.WorkspaceFiles,
+    fileferry.Webhooks,
+    fileferry.Tickets,
+    fileferry.Shares,
+    fileferry.FileRequests,
+]
 
 
 def methods_of(face: type) -> Iterator[str]:
@@ -55,6 +62,14 @@ def prepared(told: dict[str, Any], face: type, name: str) -> dict[str, Any]:
         ready["hooks"] = client.webhooks()
         if name != "create":
             ready["hook"] = ready["hooks"].create("https://receiver.example/hook")
+    if face is fileferry.Shares:
+        ready["shares"] = client.shares()
+        if name != "create":
+            ready["share"] = ready["shares"].create(ready["file"])
+    if face is fileferry.FileRequests:
+        ready["requests"] = client.requests()
+        if name != "create":
+            ready["request"] = ready["requests"].create("Photos of the site")
     if "key" in name:
         ready["key"] = client.create_key("clerk", scopes=["upload", "read"])
     if "folder" in name:

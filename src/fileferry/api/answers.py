@@ -15,7 +15,8 @@ from fileferry.web.waiting import departure
 class Answer:
     """An ASGI application: a status, headers, and a body that comes in pieces or not at all.
 
-    ``on_sent`` is called once all of it was handed over to a client that had not gone.
+    Without a ``Content-Length`` it comes in chunks. ``on_sent`` is called once all of it was handed over to a client that had
+    not gone.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class Answer:
         # The first piece comes before the status, so that a lost blob is still a proper error.
         first = await anext(self._body, b"") if self._body is not None else b""
         await send({"type": "http.response.start", "status": self._status, "headers": self.fields()})
-        if self._body is None or (isinstance(first, bytes) and len(first) == int(self._headers["Content-Length"])):
+        if self._body is None or (
+            isinstance(first, bytes) and len(first) == int(self._headers.get("Content-Length", -1))
+        ):
             await send({"type": "http.response.body", "body": first, "more_body": False})
             self._on_sent()
             return

@@ -6,11 +6,12 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
+import msgspec
 from litestar import HttpMethod, Response, Router, route
 
 from fileferry import telemetry
@@ -139,8 +140,23 @@ router = Router(
 )
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """A link that counts whole downloads: ``record`` does so before the last byte of one. A bounded one gives no parts: who had
+    all of them would not be counted.
+    """
+
+    record: Callable[[], Awaitable[None]]
+    is_bounded: bool
+
+
 def deliver(
-    request: AnyRequest, engine: Engine, stored: StoredFile, headers: dict[str, str], *, by_link: bool = False
+    request: AnyRequest,
+    engine: Engine,
+    stored: StoredFile,
+    headers: dict[str, str],
+    link: Counted | None = None,
+    *,
+    by_link: bool = False,
 ) -> Answer:
     """Return the ASGI application that answers with the version's bytes, or the part of them that the request asks for.
 
@@ -170,7 +186,11 @@ def deliver(
     # What a cache serves is not counted; and caches that know Range alone would take a part for the whole.
     if is_limited or "x-ms-range" in request.headers:
         headers["Cache-Control"] = "no-store"
-    part = _range(request, version.etag, version.created_at, version.size)
+    part = None
+    if link is not None and link.is_bounded:
+        headers["Accept-Ranges"] = "none"
+    else:
+        part = _range(request, version.etag, version.created_at, version.size)
     if part is not None:
         start, length = part
         status = 206
@@ -185,9 +205,12 @@ def deliver(
     if part is not None and _is_to_be_measured(request, length):
         return Answer(status, headers, _measured(engine.files.read(stored, start, length), headers))
     body = partial(_body, request, engine, stored)
-    if is_limited and part is None:
-        return Answer(status, headers, _held_back(body, length, partial(engine.fetches.record, stored)))
+    records = [] if link is None else [link.record]
+    if part is None and is_limited:
+        return Answer(status, headers, _held_back(body, length, [*records, partial(engine.fetches.record, stored)]))
     on_sent = partial(engine.fetches.add, stored) if part is None else _nothing
+    if part is None and records:
+        return Answer(status, headers, _held_back(body, length, records), on_sent)
     answer = Answer(status, headers, body(start, length) if length else None, on_sent)
     if by_link and redirection.is_possible(request, engine, stored):
         return redirection.Redirected(request, engine, stored, headers, on_sent, answer)
@@ -212,9 +235,11 @@ def _body(
 
 
 async def _held_back(
-    body: Callable[[int, int], AsyncGenerator[bytes | FileSlice]], size: int, record: Callable[[], Awaitable[None]]
+    body: Callable[[int, int], AsyncGenerator[bytes | FileSlice]],
+    size: int,
+    records: Sequence[Callable[[], Awaitable[None]]],
 ) -> AsyncGenerator[bytes | FileSlice]:
-    """Yield a body whose last byte comes only once ``record`` has been: whoever has it all cannot be earlier than that.
+    """Yield a body whose last byte comes only once all ``records`` have been: whoever has it all cannot be earlier than that.
 
     It is read before, as after the last fetch of a version nothing is.
     """
@@ -223,7 +248,8 @@ async def _held_back(
         async with contextlib.aclosing(body(0, size - 1)) as rest:
             async for piece in rest:
                 yield piece
-    await record()
+    for record in records:
+        await record()
     for piece in last:
         yield piece
 

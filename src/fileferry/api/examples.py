@@ -11,6 +11,8 @@ _FOLDER_ID = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c6e"
 _UPLOAD_ID = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c6f"
 _ORGANIZATION_ID = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c70"
 _WORKSPACE_ID = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c71"
+_SHARE_ID = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c72"
+_KEY_ID = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c73"
 _PART = "900150983cd24fb0d6963f7d28e17f72"
 _PUBLIC = "https://files.example.com/f/AQG42sW36H-liJHwgI-MDPuT0U3PyLo_o48BJJe_Z978/report.pdf"
 _SIGNED = (
@@ -38,6 +40,15 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "WebhookChanges": {"enabled": False},
     "SecretRotation": {"grace": "1h"},
     "Replay": {"since": _TIME},
+    "NewShareBody": {"file_ids": [_FILE_ID], "passphrase": "blue ferry 7", "expires_in": "7d", "max_downloads": 5},
+    "ShareChangesBody": {"expires_in": "30d", "passphrase": None},
+    "NewRequestBody": {
+        "title": "Photos of the site",
+        "max_size": "50MiB",
+        "types": ["image/jpeg"],
+        "expires_in": "14d",
+    },
+    "RequestChangesBody": {"max_files": 20},
     "NamedFolder": {"name": "inbox"},
     "NewTickets": {"filesMetadata": [{"name": "report.pdf", "size": 3, "checksum": _SHA256}]},
     "Confirmation": {"ids": [_FILE_ID]},
@@ -104,6 +115,46 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "crc32c": None,
         "created_at": _TIME,
         "direct": None,
+    },
+    "ShareObject": {
+        "id": _SHARE_ID,
+        "url": "https://files.example.com/s/kWUpVxOV1mV3AkgJvJqfeA",
+        "name": "report.pdf",
+        "message": "",
+        "state": "active",
+        "file_ids": [_FILE_ID],
+        "folder": None,
+        "workspace_id": None,
+        "has_passphrase": True,
+        "expires_at": _LATER,
+        "max_downloads": 5,
+        "downloads": 1,
+        "last_downloaded_at": _TIME,
+        "organization_id": _ORGANIZATION_ID,
+        "key_id": _KEY_ID,
+        "end_user": None,
+        "created_at": _TIME,
+    },
+    "RequestObject": {
+        "id": _SHARE_ID,
+        "url": "https://files.example.com/r/kWUpVxOV1mV3AkgJvJqfeA",
+        "title": "Photos of the site",
+        "message": "",
+        "state": "active",
+        "folder": "Photos of the site",
+        "workspace_id": _WORKSPACE_ID,
+        "max_size": 52428800,
+        "max_files": None,
+        "types": ["image/jpeg"],
+        "has_passphrase": False,
+        "expires_at": _LATER,
+        "received": 2,
+        "received_bytes": 7340032,
+        "last_received_at": _TIME,
+        "organization_id": _ORGANIZATION_ID,
+        "key_id": _KEY_ID,
+        "end_user": None,
+        "created_at": _TIME,
     },
     "DirectFile": {
         "url": _PUBLIC,

@@ -48,6 +48,10 @@ _PLACES = {
     "keys": "keys",
     "orgs": "organizations",
     "webhooks": "webhooks",
+    "share": "shares",
+    "shares": "shares",
+    "request": "requests",
+    "requests": "requests",
 }
 """The module of each command: it has a function of that name (with ``_`` for ``-``), or an ``app`` of commands below it."""
 
@@ -77,11 +81,11 @@ class _Group(TyperGroup):
 def _command(name: str, verb: str) -> Any:
     module = import_module(f"fileferry.cli.{_PLACES[verb]}")
     holder = typer.Typer(pretty_exceptions_enable=False)
-    if group := getattr(module, "app", None):
-        _also(group)
-        holder.add_typer(group, name=name)
+    command = getattr(module, verb.replace("-", "_"), None)
+    if command is None:
+        _also(module.app)
+        holder.add_typer(module.app, name=name)
     else:
-        command = getattr(module, verb.replace("-", "_"))
         # Paragraphs without their line breaks, which are the source's and not the terminal's.
         paragraphs = (inspect.getdoc(command) or "").split("\n\n")
         holder.command(name, hidden=name != verb, help="\n\n".join(" ".join(text.split()) for text in paragraphs))(

@@ -7,10 +7,14 @@
 from __future__ import annotations
 
 from fileferry.client.asynchronous.client import AsyncClient
+from fileferry.client.asynchronous.requests import AsyncFileRequests
+from fileferry.client.asynchronous.shares import AsyncShares
 from fileferry.client.asynchronous.tickets import AsyncTickets
 from fileferry.client.asynchronous.webhooks import AsyncWebhooks
 from fileferry.client.asynchronous.workspace_files import AsyncWorkspaceFiles
 from fileferry.client.blocking.client import Client
+from fileferry.client.blocking.requests import FileRequests
+from fileferry.client.blocking.shares import Shares
 from fileferry.client.blocking.tickets import Tickets
 from fileferry.client.blocking.webhooks import Webhooks
 from fileferry.client.blocking.workspace_files import WorkspaceFiles
@@ -26,6 +30,8 @@ from fileferry.client.nouns.keys import ApiKey
 from fileferry.client.nouns.limits import Usage
 from fileferry.client.nouns.links import Link
 from fileferry.client.nouns.organizations import Organization
+from fileferry.client.nouns.requests import FileRequest, SentFile
+from fileferry.client.nouns.shares import Share
 from fileferry.client.nouns.uploads import Ticket
 from fileferry.client.nouns.versions import Version
 from fileferry.client.nouns.webhooks import Delivery, Webhook
@@ -38,6 +44,8 @@ __all__ = [
     "UNCHANGED",
     "ApiKey",
     "AsyncClient",
+    "AsyncFileRequests",
+    "AsyncShares",
     "AsyncTickets",
     "AsyncWebhooks",
     "AsyncWorkspaceFiles",
@@ -48,6 +56,8 @@ __all__ = [
     "Delivery",
     "Event",
     "File",
+    "FileRequest",
+    "FileRequests",
     "Folder",
     "Identity",
     "Lifetime",
@@ -58,6 +68,9 @@ __all__ = [
     "Readable",
     "RetryPolicy",
     "Scan",
+    "SentFile",
+    "Share",
+    "Shares",
     "SourceChanged",
     "Ticket",
     "Tickets",

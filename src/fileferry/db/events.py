@@ -78,6 +78,22 @@ def list_after(
     return [Event(*row) for row in conn.execute(query.order_by(events.c.number).limit(limit))]
 
 
+def list_before(
+    conn: Connection, organization_id: str, before: int, limit: int, types: Sequence[str] | None = None
+) -> list[Event]:
+    """Return an organization's events, newest first, those before the number ``before``: of some types, where given."""
+    query = _EVENT.where(events.c.organization_id == organization_id, events.c.number < before)
+    if types is not None:
+        query = query.where(events.c.type.in_(types))
+    return [Event(*row) for row in conn.execute(query.order_by(events.c.number.desc()).limit(limit))]
+
+
+def list_of_file(conn: Connection, organization_id: str, file_id: str, limit: int) -> list[Event]:
+    """Return the newest events of a file."""
+    query = _EVENT.where(events.c.file_id == file_id, events.c.organization_id == organization_id)
+    return [Event(*row) for row in conn.execute(query.order_by(events.c.number.desc()).limit(limit))]
+
+
 def number_before(conn: Connection, organization_id: str, since: datetime) -> int:
     """Return the number of an organization's last event that is older than ``since``; 0 where none is kept."""
     first = select(func.min(events.c.id)).where(events.c.created_at >= since).scalar_subquery()

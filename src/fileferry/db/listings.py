@@ -102,16 +102,27 @@ def list_by_path(
 
     They are the living ones, or else the ``deleted`` ones that can be restored.
     """
-    shown = restorable(now) if deleted else living(now)
-    query = CURRENT.where(_in_workspace(workspace_id, reach), *shown, *of_files(reach))
-    if prefix:
-        query = query.where(files.c.path >= prefix, files.c.path < _after_prefix(prefix))
+    query = CURRENT.where(*_below(workspace_id, prefix, now, reach, deleted=deleted))
     if after is not None:
         path, file_id = after
         query = query.where(
             files.c.path >= path, or_(files.c.path > path, and_(files.c.path == path, files.c.id > file_id))
         )
     return read_all(conn, query.order_by(files.c.path, files.c.id).limit(limit))
+
+
+def has_more(
+    conn: Connection, workspace_id: str, prefix: str, now: datetime, count: int, reach: Reach = EVERYTHING
+) -> bool:
+    """Whether ``list_by_path`` has more than ``count`` living files."""
+    query = select(files.c.id).where(*_below(workspace_id, prefix, now, reach, deleted=False))
+    return conn.execute(query.offset(count).limit(1)).first() is not None
+
+
+def _below(workspace_id: str, prefix: str, now: datetime, reach: Reach, *, deleted: bool) -> list[Any]:
+    shown = restorable(now) if deleted else living(now)
+    within = [files.c.path >= prefix, files.c.path < _after_prefix(prefix)] if prefix else []
+    return [_in_workspace(workspace_id, reach), *shown, *of_files(reach), *within]
 
 
 _COMPARED: dict[str, Callable[[Any, Any], Any]] = {

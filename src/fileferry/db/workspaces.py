@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, insert, or_, select, update
 
+from fileferry.db import requests
 from fileferry.db.schema import files, folders, uploads, workspaces
 from fileferry.db.statements import Kept, KeptRecord, change
 from fileferry.model import Limits, Workspace
@@ -90,7 +91,8 @@ def is_used(conn: Connection, workspace_id: str) -> bool:
 
 
 def delete_workspace(conn: Connection, workspace_id: str) -> None:
-    """Remove a workspace that nothing is in, with its folders."""
+    """Remove a workspace that nothing is in, with its folders and the requests for files of it."""
+    requests.delete_of_workspace(conn, workspace_id)
     conn.execute(delete(folders).where(folders.c.workspace_id == workspace_id))
     conn.execute(delete(workspaces).where(workspaces.c.id == workspace_id))
 

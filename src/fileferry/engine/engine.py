@@ -15,12 +15,16 @@ from fileferry.engine.access import keys, links, organizations
 from fileferry.engine.access.audit import Audit
 from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
+from fileferry.engine.access.passphrases import Passphrases
 from fileferry.engine.access.rates import Rates
+from fileferry.engine.access.sessions import Sessions
 from fileferry.engine.access.short_urls import ShortUrls
 from fileferry.engine.access.workspaces import Workspaces
 from fileferry.engine.events.deliveries import Deliveries
+from fileferry.engine.events.history import History
 from fileferry.engine.events.outbox import Events
 from fileferry.engine.events.webhooks import Webhooks
+from fileferry.engine.files.browsing import Browsing
 from fileferry.engine.files.catalogue import Files
 from fileferry.engine.files.changes import Changing
 from fileferry.engine.files.end_users import EndUsers
@@ -29,6 +33,8 @@ from fileferry.engine.files.folders import Folders
 from fileferry.engine.files.hot import Hot
 from fileferry.engine.files.name_index import NameIndex
 from fileferry.engine.files.references import References
+from fileferry.engine.files.shared import Shared
+from fileferry.engine.files.shares import Shares
 from fileferry.engine.files.sweeper import Sweeper
 from fileferry.engine.files.verification import Verifier
 from fileferry.engine.processing.queue import Processing
@@ -36,11 +42,15 @@ from fileferry.engine.receiving.arrivals import Arrivals
 from fileferry.engine.receiving.batches import Batches
 from fileferry.engine.receiving.blocks import Blocks
 from fileferry.engine.receiving.completion import Completion
+from fileferry.engine.receiving.copies import Copies
 from fileferry.engine.receiving.direct_tickets import DirectTickets
+from fileferry.engine.receiving.requests import Requests
 from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.streams import Streams
 from fileferry.engine.receiving.tickets import Tickets
+from fileferry.engine.receiving.under_way import UnderWay
 from fileferry.engine.receiving.uploads import Uploads
+from fileferry.engine.receiving.visits import Visits
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.model import Clock
 from fileferry.scanners.scanner import Scanner, ScannerAway
@@ -76,6 +86,13 @@ class Engine:
         self.direct = DirectTickets(database, store, completion, self.rates, settings, clock)
         self.tickets = Tickets(database, completion, self.direct, minter, self.rates, settings, clock)
         self.batches = Batches(database, self.tickets, clock)
+        passphrases = Passphrases(minter, self.rates, clock)
+        self.shares = Shares(database, passphrases, clock)
+        self.shared = Shared(database, passphrases, clock)
+        self.requests = Requests(database, passphrases, clock)
+        self.visits = Visits(database, passphrases, self.rates, settings, clock)
+        self.sessions = Sessions(database, self.keys, self.rates, settings, clock)
+        self.under_way = UnderWay(database, settings)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.blocks = Blocks(database, store, completion)
@@ -83,9 +100,12 @@ class Engine:
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
         self.verifier = Verifier(database, self.files)
+        self.copies = Copies(self.uploads, self.files)
         self.hot = Hot(settings.hot_files)
         self.fetches = Fetches(database, settings, clock)
         self.events = Events(database, minter, settings, clock)
+        self.history = History(database)
+        self.browsing = Browsing(database, clock)
         self.changes = Changing(database, settings, clock)
         self.end_users = EndUsers(database, settings, clock)
         self.references = References(database, clock)

@@ -5,7 +5,18 @@ One module for each family of nouns; everyone takes them from here.
 
 from __future__ import annotations
 
-from fileferry.model.access import NO_LIMITS, Key, Limits, Organization, Principal, Rules, Scope, User, Workspace
+from fileferry.model.access import (
+    NO_LIMITS,
+    Key,
+    Limits,
+    Organization,
+    Principal,
+    Rules,
+    Scope,
+    Session,
+    User,
+    Workspace,
+)
 from fileferry.model.events import EVENT_TYPES, Delivery, DeliveryState, Event, Webhook
 from fileferry.model.files import (
     Digests,
@@ -22,6 +33,7 @@ from fileferry.model.files import (
 from fileferry.model.ids import canonical_id, is_uuid, new_id
 from fileferry.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, clean_name, clean_path, normalized
 from fileferry.model.searches import Bound, Page, Search
+from fileferry.model.shares import FileRequest, SentFile, Share
 from fileferry.model.uploads import Batch, Part, Stream, Upload, UploadState
 from fileferry.units import Clock, format_optional_time, format_time, parse_duration, parse_size, utc_now
 
@@ -39,6 +51,7 @@ __all__ = [
     "Event",
     "Extent",
     "File",
+    "FileRequest",
     "Folder",
     "Key",
     "Limits",
@@ -51,6 +64,9 @@ __all__ = [
     "ScanOutcome",
     "Scope",
     "Search",
+    "SentFile",
+    "Session",
+    "Share",
     "State",
     "StoredFile",
     "Stream",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -109,6 +110,25 @@ class Key(msgspec.Struct, frozen=True):
     limits: Limits = NO_LIMITS
     path_prefix: str | None = None
     on_behalf_of: tuple[str, ...] | None = None
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Somebody who is signed in to the dashboard by a key; the browser's token is not stored, and ``id`` opens nothing.
+
+    ``secret`` is the digest of the key's secret. ``notice`` is what the next page says of what was just done.
+    """
+
+    id: str
+    key_id: str
+    secret: str
+    organization_id: str
+    end_user: str | None
+    address: str
+    user_agent: str
+    notice: dict[str, Any] | None
+    created_at: datetime
+    seen_at: datetime
+    ends_at: datetime
 
 
 class Principal(msgspec.Struct, frozen=True):

@@ -16,6 +16,15 @@ EVENT_TYPES = (
     "file.deleted",
     "file.restored",
     "file.recalled",
+    "share.created",
+    "share.changed",
+    "share.downloaded",
+    "share.deleted",
+    "request.created",
+    "request.changed",
+    "request.received",
+    "request.finished",
+    "request.deleted",
 )
 """What those who listen, and webhooks, can be told of; what else is done is in the audit log only."""
 

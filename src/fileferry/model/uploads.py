@@ -56,7 +56,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     the others wait for a call. ``promised_size`` is exact, None where only ``max_size`` is known; ``length`` is one told later.
     ``digests`` are those promised, as hex by algorithm. ``lifetime`` (seconds) or ``expires_at`` end the file. ``content`` is what
     the engine knows of the bytes once all are there. ``fetches`` is how often the version may be fetched whole; ``refusal`` is why
-    bytes that came for an end user were refused for good.
+    bytes that came for an end user were refused for good, ``request_id`` the request for files that it answers.
     """
 
     id: str
@@ -96,6 +96,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     end_user: str | None = None
     fetches: int | None = None
     refusal: str | None = None
+    request_id: str | None = None
 
     @property
     def size(self) -> int | None:

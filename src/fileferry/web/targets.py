@@ -19,8 +19,8 @@ from fileferry.web.caching import PRIVATE
 LONGEST_TARGET = 64 * 1024
 """Bytes, as they were sent: a path of the longest, and metadata of the largest, fit in percent-encoded."""
 
-_WITH_A_SLASH = ("/tus",)
-"""Clients of tus are told of an endpoint, and many write it with a slash."""
+_WITH_A_SLASH = ("/tus", "/ui")
+"""Clients of tus are told of an endpoint, and many write it with a slash; so do people."""
 
 
 class BoundedTarget:

@@ -13,6 +13,9 @@ from fileferry.api.native import (
     folders,
     keys,
     organizations,
+    requests,
+    sessions,
+    shares,
     uploads,
     webhooks,
     workspaces,
@@ -26,8 +29,11 @@ routers = [
     events.router,
     audit.router,
     keys.router,
+    sessions.router,
     organizations.router,
     workspaces.router,
     webhooks.router,
+    shares.router,
+    requests.router,
 ]
 """What the application serves of it."""

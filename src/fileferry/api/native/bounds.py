@@ -67,7 +67,7 @@ def changes_of(asked: LimitChanges | None) -> dict[str, Any]:
     given = {name: value for name, value in values.items() if value is not msgspec.UNSET}
     for name in ("max_size", "max_bytes"):
         if isinstance(given.get(name), str):
-            given[name] = _size(name, given[name])
+            given[name] = size_of(f"limits.{name}", given[name])
     if given.get("max_retention") is not None:
         lasting = parse_expires_in(given["max_retention"])
         given["max_retention"] = None if lasting is None else int(lasting.total_seconds())
@@ -85,8 +85,9 @@ def usage_object(kept: Usage | None) -> UsageObject | None:
     return None if kept is None else UsageObject(kept.bytes, kept.files)
 
 
-def _size(name: str, text: str) -> int:
+def size_of(parameter: str, said: str | int) -> int:
+    """Return a size as bytes; raises InvalidParameter."""
     try:
-        return parse_size(text)
+        return said if isinstance(said, int) else parse_size(said)
     except ValueError as error:
-        raise InvalidParameter(f"{error}", parameter=f"limits.{name}") from error
+        raise InvalidParameter(f"{error}", parameter=parameter) from error

@@ -9,6 +9,8 @@ from fileferry.client.asynchronous.files import Files
 from fileferry.client.asynchronous.folders import Folders
 from fileferry.client.asynchronous.keys import Keys
 from fileferry.client.asynchronous.organizations import Organizations
+from fileferry.client.asynchronous.requests import AsyncFileRequests
+from fileferry.client.asynchronous.shares import AsyncShares
 from fileferry.client.asynchronous.tickets import AsyncTickets
 from fileferry.client.asynchronous.transport import Transport
 from fileferry.client.asynchronous.webhooks import AsyncWebhooks
@@ -31,9 +33,9 @@ class AsyncClient(Files, Batches, Folders, Workspaces, Keys, Organizations):
     b'Hello'
 
     Files: ``upload``, ``upload_batch``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``, ``wait``,
-    ``events``, ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Who may do what:
-    ``create_key``, ``update_key``, ``whoami``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does
-    too.
+    ``events``, ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Pages for people:
+    ``shares``, ``requests``. Who may do what: ``create_key``, ``update_key``, ``whoami``, and who did what: ``audit``. Who is
+    told: ``webhooks``. Where an id is asked for, the object with that id does too.
 
     ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
     file FILEFERRY_KEY_FILE holds. With an end user all is done
@@ -113,3 +115,21 @@ class AsyncClient(Files, Batches, Folders, Workspaces, Keys, Organizations):
         ['https://receiver.example/hook']
         """
         return AsyncWebhooks(self._transport, organization)
+
+    def shares(self, *, organization: Organization | str | None = None) -> AsyncShares:
+        """Return the shares that the key has made: pages with files, for whoever has their links.
+
+        >>> shares = client.shares()
+        >>> (await shares.create(file)).url.startswith(client.url + "/s/")
+        True
+        """
+        return AsyncShares(self._transport, organization)
+
+    def requests(self, *, organization: Organization | str | None = None) -> AsyncFileRequests:
+        """Return the requests for files that the key has made: pages by which people without a key upload.
+
+        >>> requests = client.requests()
+        >>> (await requests.create("Photos of the site")).url.startswith(client.url + "/r/")
+        True
+        """
+        return AsyncFileRequests(self._transport, organization)

@@ -6,19 +6,23 @@ from fileferry.client.nouns.files import File
 from fileferry.client.nouns.folders import Folder
 from fileferry.client.nouns.keys import ApiKey
 from fileferry.client.nouns.organizations import Organization
+from fileferry.client.nouns.requests import FileRequest
+from fileferry.client.nouns.shares import Share
 from fileferry.client.nouns.uploads import Ticket
 from fileferry.client.nouns.versions import Version
 from fileferry.client.nouns.webhooks import Delivery, Webhook
 from fileferry.client.nouns.workspaces import Workspace
 
-Noun = ApiKey | Delivery | File | Folder | Organization | Ticket | Version | Webhook | Workspace
+Noun = ApiKey | Delivery | File | FileRequest | Folder | Organization | Share | Ticket | Version | Webhook | Workspace
 
 _IDS: dict[type, str] = {
     ApiKey: "key_id",
     Delivery: "delivery_id",
     File: "file_id",
+    FileRequest: "request_id",
     Folder: "folder_id",
     Organization: "organization_id",
+    Share: "share_id",
     Ticket: "upload_id",
     Version: "version_id",
     Webhook: "webhook_id",

@@ -14,6 +14,8 @@ from fileferry.db.schema.files import files, folders, inline_bytes, jobs, refere
 from fileferry.db.schema.housekeeping import leases, stores
 from fileferry.db.schema.names import names, names_progress
 from fileferry.db.schema.rates import rates
+from fileferry.db.schema.sessions import sessions
+from fileferry.db.schema.shares import file_requests, sent_files, share_files, shares
 from fileferry.db.schema.short_urls import short_urls
 from fileferry.db.schema.uploads import idempotency, parts, uploads
 
@@ -23,6 +25,7 @@ __all__ = [
     "deliveries",
     "direct_uploads",
     "events",
+    "file_requests",
     "files",
     "folders",
     "idempotency",
@@ -38,7 +41,11 @@ __all__ = [
     "parts",
     "rates",
     "references",
+    "sent_files",
+    "sessions",
+    "share_files",
     "shared_blobs",
+    "shares",
     "short_urls",
     "signing_secrets",
     "stores",

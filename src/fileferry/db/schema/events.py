@@ -24,6 +24,7 @@ events = Table(
     Column("actor", JSON(none_as_null=True)),
     Column("created_at", Instant, nullable=False, index=True),
     Index("events_by_organization", "organization_id", "number", unique=True),
+    Index("events_by_file", "file_id", "number"),
 )
 
 webhooks = Table(

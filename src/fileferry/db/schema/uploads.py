@@ -63,10 +63,13 @@ uploads = Table(
     Column("end_user", words(255)),
     Column("fetches", NUMBER),
     Column("refusal", words(32)),
+    # The request for files that it answers.
+    Column("request_id", words(36)),
     Index("uploads_by_blob", "blob_key"),
     Index("uploads_by_multipart", "multipart_id"),
     Index("uploads_by_touch", "state", "touched_at"),
     Index("uploads_to_free", "state", **where(_TO_FREE)),
+    Index("uploads_by_request", "request_id", **where("request_id IS NOT NULL")),
 )
 
 parts = Table(

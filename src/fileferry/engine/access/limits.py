@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from fileferry.db import keys, organizations, workspaces
+from fileferry.db import keys, organizations, requests, workspaces
 from fileferry.db.uploads import Usable
 from fileferry.engine.access import rates
 from fileferry.engine.inspection.examination import named_refusal
 from fileferry.engine.inspection.media_types import canonical
-from fileferry.errors import FileTooLarge, InvalidExpiry, InvalidParameter, UnsupportedType
-from fileferry.model import NO_LIMITS, Limits, Principal, Rules, Upload, Version, Workspace
+from fileferry.errors import FileTooLarge, Gone, InvalidExpiry, InvalidParameter, UnsupportedType
+from fileferry.model import NO_LIMITS, FileRequest, Key, Limits, Principal, Rules, Upload, Version, Workspace
 from fileferry.settings import Settings
 
 RATES = ("requests", "bytes", "tickets")
@@ -101,7 +101,25 @@ def asker(conn: Connection, upload: Upload) -> tuple[Principal, Workspace]:
     key = keys.find(conn, upload.key_id)
     assert organization is not None, "the upload's row refers to it"
     assert key is not None, "the upload's row refers to it"
+    if upload.request_id is not None:
+        key = sender(key, living_request(conn, upload.request_id))
     return Principal(key, organization, upload.end_user), workspaces.find_by_id(conn, upload.workspace_id)
+
+
+def living_request(conn: Connection, request_id: str, now: datetime | None = None) -> FileRequest:
+    """Return a request for files that is there, and at ``now`` (None: whenever) not over; raises Gone."""
+    request = requests.find(conn, request_id)
+    if request is None or (now is not None and request.expires_at is not None and request.expires_at <= now):
+        raise Gone("The request for this file is over.")
+    return request
+
+
+def sender(key: Key, request: FileRequest) -> Key:
+    """Return by what right somebody sends files for a request: the key's that made it, held to what the request takes."""
+    both = intersect(key.limits, Limits(max_size=request.max_size, types=request.types))
+    return msgspec.structs.replace(
+        key, limits=msgspec.structs.replace(key.limits, max_size=both.max_size, types=both.types)
+    )
 
 
 def largest(limits: Limits) -> int:
@@ -130,7 +148,7 @@ def expiry(limits: Limits, now: datetime, expires_in: timedelta | None, expires_
 
     Raises InvalidExpiry when both are given, the time has passed, or it is later than the limits allow.
     """
-    return _within(limits, now, now, _asked(now, expires_in, expires_at))
+    return _within(limits, now, now, asked_end(now, expires_in, expires_at))
 
 
 def new_expiry(
@@ -140,7 +158,7 @@ def new_expiry(
 
     Raises as ``expiry``.
     """
-    asked = _asked(now, expires_in, expires_at)
+    asked = asked_end(now, expires_in, expires_at)
     if asked is not None and (version.expires_at is None or asked <= version.expires_at):
         return asked
     return _within(limits, version.created_at, now, asked)
@@ -165,7 +183,9 @@ def remaining(
 
     ``since`` is when it came. Raises InvalidExpiry when the time has passed.
     """
-    known = [moment for moment in (_latest(limits, since), _asked(now, expires_in, expires_at)) if moment is not None]
+    known = [
+        moment for moment in (_latest(limits, since), asked_end(now, expires_in, expires_at)) if moment is not None
+    ]
     return min(known, default=None)
 
 
@@ -181,14 +201,15 @@ def changed(before: Limits, changes: Mapping[str, Any], *, parameter: str) -> Li
                 f"{name} must be a whole number from {_NUMBERS[name]}.", parameter=f"{parameter}.{name}"
             )
     if values.get("types") is not None:
-        values["types"] = _types(values["types"], f"{parameter}.types")
+        values["types"] = media_types(values["types"], f"{parameter}.types")
     for name in RATES:
         if values.get(name) is not None:
             rates.parse(values[name])
     return msgspec.structs.replace(before, **values)
 
 
-def _types(types: Sequence[str], parameter: str) -> tuple[str, ...]:
+def media_types(types: Sequence[str], parameter: str) -> tuple[str, ...]:
+    """Return media types in the form that they are compared in; raises InvalidParameter."""
     named = tuple(dict.fromkeys(canonical(name) for name in types))
     if len(named) > _MOST_TYPES or not all(_MEDIA_TYPE.fullmatch(name) for name in named):
         raise InvalidParameter(
@@ -208,7 +229,8 @@ def _latest(limits: Limits, since: datetime) -> datetime | None:
     return None if limits.max_retention is None else since + timedelta(seconds=limits.max_retention)
 
 
-def _asked(now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:
+def asked_end(now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:
+    """Return when something is to end, None for never; raises InvalidExpiry for both, and for a time that has passed."""
     if expires_in is not None and expires_at is not None:
         raise InvalidExpiry("Give either expires_in or expires_at, not both.")
     asked = now + expires_in if expires_in is not None else expires_at

@@ -171,6 +171,22 @@ class Links:
             "sig": _encode(bytes([self._newest]) + mac),
         }
 
+    def unlocked(self, link_id: str, passphrase: str, ends_at: datetime) -> str:
+        """Return what shows, until ``ends_at``, that somebody knew the passphrase of a link; ``passphrase`` is its digest."""
+        until = _until(ends_at)
+        mac = self._sign(self._newest, _text("unlocked", link_id, passphrase, until))
+        return f"{_encode(bytes([self._newest]) + mac)}.{until}"
+
+    def is_unlocked(self, shown: str, link_id: str, passphrase: str, now: datetime) -> bool:
+        """Whether ``shown`` is what ``unlocked`` made for this link and passphrase, and its time is not over."""
+        signature, _, until = shown.partition(".")
+        try:
+            until, secret_id, mac = self._signature({"se": until, "sig": signature}, now)
+        except LinkRefused:
+            return False
+        expected = self._sign(secret_id, _text("unlocked", link_id, passphrase, until))
+        return hmac.compare_digest(expected, mac)
+
     def verify_download(
         self, query: Mapping[str, str], stored: StoredFile, secrets: Sequence[str], now: datetime
     ) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from fileferry.db.reach import Reach
 from fileferry.errors import Forbidden, InvalidMetadata, NotFound
-from fileferry.model import File, Key, Principal, Scope, Upload
+from fileferry.model import File, FileRequest, Key, Principal, Scope, Share, Upload
 from fileferry.settings import Settings
 
 _DEEPEST_METADATA = 32
@@ -60,6 +60,18 @@ def reach(principal: Principal) -> Reach:
 def sees(principal: Principal, thing: File | Upload) -> bool:
     """Whether a file or an upload is there for the principal."""
     return thing.organization_id == principal.organization.id and reach(principal).has(thing)
+
+
+def sees_link(principal: Principal, link: Share | FileRequest) -> bool:
+    """Whether a share or a request is there for the principal: its own, and for who administers the organization all of its."""
+    if link.organization_id != principal.organization.id:
+        return False
+    return administers(principal) or (link.key_id, link.end_user) == (principal.key.id, principal.end_user)
+
+
+def administers(principal: Principal) -> bool:
+    """Whether a principal may do everything in its organization."""
+    return Scope.ADMIN in principal.key.scopes and not is_confined(principal)
 
 
 def is_confined(principal: Principal) -> bool:

@@ -1,4 +1,5 @@
-"""Rates: how many requests, bytes and tickets a key, its organization and its end user may have in a stretch of time.
+"""Rates: how many requests, bytes and tickets a key, its organization and its end user may have in a stretch of time, and how many
+guesses of a passphrase a link.
 
 Each is counted in fixed windows, one number per rate and window, so that it is known to the second when the next begins.
 """
@@ -74,6 +75,7 @@ def parse(text: str) -> tuple[RateLimitItem, ...]:
 def check(settings: Settings) -> None:
     """Raise SettingsError for rates, or an address of Redis, that cannot be used."""
     _limits_of_keys(settings)
+    _check_guesses(settings)
     Counters(settings.redis_url)  # connects to nothing until it counts
 
 
@@ -123,6 +125,8 @@ class Rates:
         self._database = database
         self._clock = clock
         self._of_keys = _limits_of_keys(settings)
+        self._of_links = (settings.passphrase_guesses, settings.link_guesses)
+        self._sign_ins = settings.sign_in_attempts
         self._payers: dict[tuple[str, str], tuple[datetime, Principal]] = {}
         is_alone = settings.redis_url is not None or settings.resolved_database_file() is not None
         self._counters = Counters(settings.redis_url) if is_alone else Shares(database, clock)
@@ -132,6 +136,19 @@ class Rates:
         budgets = self._budgets(payer, "requests")
         if budgets:
             await self.spend(budgets, 1, {})
+
+    async def spend_guess(self, link_id: str, address: str) -> None:
+        """Count one passphrase that an address tries at a link; raises RateLimited."""
+        await self.spend(self._guesses(link_id, address), 1, {})
+
+    async def forgive_guess(self, link_id: str, address: str) -> None:
+        """Take back one that was right."""
+        await self.count(self._guesses(link_id, address), -1)
+
+    async def spend_sign_in(self, address: str) -> None:
+        """Count one attempt to sign in from an address; raises RateLimited."""
+        items = parse(self._sign_ins)
+        await self.spend([_Budget("sign-ins", "sign-ins", "address", address, item) for item in items], 1, {})
 
     async def count_request(self, payer: Principal) -> None:
         """Count one request that is answered whether it fits in or not."""
@@ -246,6 +263,13 @@ class Rates:
             subject=budget.subject,
         )
 
+    def _guesses(self, link_id: str, address: str) -> list[_Budget]:
+        of_address, of_link = self._of_links
+        return [
+            *_budgets_of("address", f"{link_id}/{address}", "guesses", of_address),
+            *_budgets_of("link", link_id, "guesses", of_link),
+        ]
+
     def _budgets(self, payer: Principal, resource: str) -> list[_Budget]:
         key, organization = payer.key, payer.organization
         of_keys, of_key = getattr(self._of_keys, resource), getattr(key.limits, resource)
@@ -307,6 +331,10 @@ def _guesser(address: str) -> str:
 
 
 def _limits_of_keys(settings: Settings) -> Limits:
+    try:
+        parse(settings.sign_in_attempts)
+    except InvalidParameter as error:
+        raise SettingsError(f"FILEFERRY_SIGN_IN_ATTEMPTS: {error.detail}") from error
     limits = Limits(requests=settings.key_requests, bytes=settings.key_bytes, tickets=settings.key_tickets)
     for resource in ("requests", "bytes", "tickets"):
         text = getattr(limits, resource)
@@ -316,6 +344,14 @@ def _limits_of_keys(settings: Settings) -> Limits:
         except InvalidParameter as error:
             raise SettingsError(f"FILEFERRY_KEY_{resource.upper()}: {error.detail}") from error
     return limits
+
+
+def _check_guesses(settings: Settings) -> None:
+    for name in ("passphrase_guesses", "link_guesses"):
+        try:
+            parse(getattr(settings, name))
+        except InvalidParameter as error:
+            raise SettingsError(f"FILEFERRY_{name.upper()}: {error.detail}") from error
 
 
 def _find_payer(conn: Connection, key_id: str, organization_id: str) -> Principal:

@@ -9,14 +9,28 @@ from sqlalchemy import Connection
 
 from fileferry import telemetry
 from fileferry.db import events
-from fileferry.model import File, Version
+from fileferry.model import File, FileRequest, Share, Version
 
 _BROUGHT = ("file.ready", "file.rejected")
 
 
-def announce(conn: Connection, type: str, file: File, now: datetime, version: Version | None = None) -> None:
-    """Append an event of what the request being answered did, if there is one; ``version`` is as it is after the move."""
-    events.append_all(conn, [event(type, file, now, version, telemetry.actor())])
+def announce(
+    conn: Connection, type: str, file: File, now: datetime, version: Version | None = None, **more: Any
+) -> None:
+    """Append an event of what the request being answered did, if there is one.
+
+    ``version`` is as it is after the move, and ``more`` is told beside what all events tell.
+    """
+    told = event(type, file, now, version, telemetry.actor())
+    events.append_all(conn, [{**told, "data": {**told["data"], **more}}])
+
+
+def announce_link(conn: Connection, type: str, link: Share | FileRequest, now: datetime, **data: Any) -> None:
+    """Append an event that is of a share or a request, and not of one file. It holds nothing that would open the link."""
+    name, kind = (link.name, "share_id") if isinstance(link, Share) else (link.title, "request_id")
+    told = {kind: link.id, "name": name, "path": "", "end_user": link.end_user, "key_id": link.key_id, **data}
+    row = {"organization_id": link.organization_id, "file_id": link.id, "version_id": None}
+    events.append_all(conn, [{**row, "type": type, "data": told, "actor": telemetry.actor(), "created_at": now}])
 
 
 def event(

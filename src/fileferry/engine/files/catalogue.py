@@ -136,7 +136,7 @@ class Files:
         if stored is None:
             raise NotFound(NOTHING_HERE)
         self._links.verify_public(token, stored)
-        return self._servable(stored)
+        return servable(stored, self._clock())
 
     async def is_as_before(self, hot: HotFile) -> bool:
         """Whether a version that could be served still is as it was then, and can be.
@@ -160,13 +160,13 @@ class Files:
             stored = files.find_by_version(conn, version_id)
             if stored is None or (right.secret and right.secret not in keys.living_secrets(conn, right.key_id, now)):
                 raise LinkRefused()
-            return self._servable(_permitted(conn, stored, right.key_id, now))
+            return servable(_permitted(conn, stored, right.key_id, now), now)
 
         return await self._database.lookup(find)
 
     async def open(self, principal: Principal, file_id: str, number: int | None = None) -> StoredFile:
         """Return a version of a file, the current one or that of ``number``, to read its bytes; raises NotFound, Gone, NotReady."""
-        return self._servable(await self.get(principal, file_id, number=number))
+        return servable(await self.get(principal, file_id, number=number), self._clock())
 
     async def read(self, stored: StoredFile, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield ``length`` bytes of a version from offset ``start``."""
@@ -253,21 +253,7 @@ class Files:
         until = stored.file.restorable_until
         if with_deleted and until is not None and until > now and stored.version.state is State.READY:
             return _readable(stored, now, stored.version.number)
-        return self._servable(stored)
-
-    def _servable(self, stored: StoredFile) -> StoredFile:
-        now = self._clock()
-        if stored.file.deleted_at is not None or lives.has_expired(stored.file, now):
-            raise Gone()
-        if lives.version_has_expired(stored.version, now):
-            raise Gone("This version has expired.")
-        if stored.version.state is State.REJECTED:
-            raise Gone("This file was rejected and is not served.")
-        if stored.version.state in (State.EXPIRED, State.DELETED):
-            raise Gone("This version is no longer kept.")
-        if stored.version.state is not State.READY:
-            raise NotReady()
-        return stored
+        return servable(stored, self._clock())
 
     async def _read_inline(self, stored: StoredFile, start: int, length: int) -> bytes:
         content = await self._database.lookup(files.read_inline, stored.version.id)
@@ -294,6 +280,21 @@ def _looked_at(conn: Connection, hot: HotFile) -> StoredFile | None:
     stored = hot.stored if now == hot.generation else files.find_by_version(conn, hot.stored.version.id)
     if stored == hot.stored:
         hot.generation = now
+    return stored
+
+
+def servable(stored: StoredFile, now: datetime) -> StoredFile:
+    """Return a version that may be fetched; raises Gone, and NotReady for one that is still judged."""
+    if stored.file.deleted_at is not None or lives.has_expired(stored.file, now):
+        raise Gone()
+    if lives.version_has_expired(stored.version, now):
+        raise Gone("This version has expired.")
+    if stored.version.state is State.REJECTED:
+        raise Gone("This file was rejected and is not served.")
+    if stored.version.state in (State.EXPIRED, State.DELETED):
+        raise Gone("This version is no longer kept.")
+    if stored.version.state is not State.READY:
+        raise NotReady()
     return stored
 
 

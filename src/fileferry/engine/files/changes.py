@@ -16,8 +16,6 @@ from fileferry.engine.files import announcements, lives, paths, references
 from fileferry.engine.files.catalogue import find_living, find_restorable
 from fileferry.errors import Conflict, InvalidParameter, NotFound
 from fileferry.model import (
-    MAX_NAME_BYTES,
-    MAX_PATH_BYTES,
     Clock,
     File,
     Limits,
@@ -171,26 +169,12 @@ class Changing:
         stored = find_restorable(conn, principal, file_id, Scope.UPLOAD, now, workspace=workspace)
         if stored.file.deleted_at is None:
             return Restored(stored, moved=False)
-        path = self._free_path(conn, stored, now, principal.end_user)
-        file = paths.restore(conn, stored.file, path, now)
-        return Restored(StoredFile(file, stored.version), moved=path != stored.file.path)
-
-    def _free_path(self, conn: Connection, stored: StoredFile, now: datetime, end_user: str | None) -> str:
-        """Return the file's path, or where that is taken the first free one of ``name (2).ext``, ``name (3).ext`` and so on."""
         file = stored.file
-        folder, slash, name = file.path.rpartition("/")
-        stem, dot, extension = name.rpartition(".")
-        if not stem:
-            stem, dot, extension = name, "", ""
-        path, number = file.path, 1
-        while not paths.free_path(conn, file.workspace_id, path, now, end_user):
-            number += 1
-            addition = f" ({number}){dot}{extension}"
-            # A name has at most 255 bytes, a path 1,024: the stem gives way.
-            room = min(MAX_NAME_BYTES, MAX_PATH_BYTES - len(f"{folder}{slash}".encode())) - len(addition.encode())
-            kept = stem.encode()[: max(1, room)].decode(errors="ignore")
-            path = f"{folder}{slash}{kept}{addition}"
-        return path
+        path = paths.beside(
+            file.path, lambda tried: paths.free_path(conn, file.workspace_id, tried, now, principal.end_user)
+        )
+        file = paths.restore(conn, file, path, now)
+        return Restored(StoredFile(file, stored.version), moved=path != stored.file.path)
 
 
 def _asked_path(path: str, changes: Changes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -11,7 +12,7 @@ from fileferry.db import files, folders, references, uploads, workspaces
 from fileferry.engine.files import announcements, lives
 from fileferry.engine.files.placement import Placement
 from fileferry.errors import Conflict
-from fileferry.model import File, Upload, new_id
+from fileferry.model import MAX_NAME_BYTES, MAX_PATH_BYTES, File, Upload, new_id
 
 
 def find_owner(conn: Connection, workspace_id: str, path: str, now: datetime) -> File | None:
@@ -40,6 +41,23 @@ def free_path(conn: Connection, workspace_id: str, path: str, now: datetime, end
         files.delete_file(conn, owner.id)
         return True
     return owner is None
+
+
+def beside(path: str, is_free: Callable[[str], bool]) -> str:
+    """Return a path, or where that is not free the first of ``name (2).ext``, ``name (3).ext`` and so on that is."""
+    folder, slash, name = path.rpartition("/")
+    stem, dot, extension = name.rpartition(".")
+    if not stem:
+        stem, dot, extension = name, "", ""
+    tried, number = path, 1
+    while not is_free(tried):
+        number += 1
+        addition = f" ({number}){dot}{extension}"
+        # A name has at most 255 bytes, a path 1,024: the stem gives way.
+        room = min(MAX_NAME_BYTES, MAX_PATH_BYTES - len(f"{folder}{slash}".encode())) - len(addition.encode())
+        kept = stem.encode()[: max(1, room)].decode(errors="ignore")
+        tried = f"{folder}{slash}{kept}{addition}"
+    return tried
 
 
 def gives_way(conn: Connection, owner: File, now: datetime) -> bool:

@@ -24,10 +24,13 @@ from fileferry.db import (
     jobs,
     names,
     rates,
+    requests,
+    shares,
     short_urls,
     upkeep,
     uploads,
     usage,
+    web_sessions,
     webhooks,
 )
 from fileferry.db.database import Database
@@ -120,6 +123,9 @@ class Sweeper:
         await self._repeat(webhooks.forget, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(short_urls.forget, now, _PAGE)
         await self._repeat(batches.forget, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(shares.delete_expired, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(requests.delete_expired, now - self._settings.tombstone_retention, _PAGE)
+        await self._repeat(web_sessions.delete_ended, now, _PAGE)
         await self._enqueue_rescans()
         await self._measure()
         with contextlib.suppress(InsufficientStorage):  # events stay until their files' names are taken up

@@ -27,6 +27,7 @@ from fileferry.engine.inspection import signatures
 from fileferry.engine.inspection.digests import Algorithm, Hasher, combine_crc32c
 from fileferry.engine.receiving import lapse
 from fileferry.engine.receiving.extents import join_extents, refuse_repeated
+from fileferry.engine.receiving.senders import arrive
 from fileferry.errors import (
     DigestMismatch,
     FileTooLarge,
@@ -271,6 +272,8 @@ class Completion:
         received = versions.add(conn, place, content, now)
         ended = {"state": UploadState.COMPLETED, "blob_key": None, "content": None, "touched_at": now}
         uploads.update_upload(conn, upload.id, **ended)
+        if upload.request_id is not None:
+            arrive(conn, upload.request_id, upload.id, received.stored, now)
         return received.stored
 
     def _refuse_failed(self, upload: Upload) -> None:

@@ -30,7 +30,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
     A ``file_id`` asks for a new version of that file, wherever it is. ``digests`` must match in the end. ``part_size`` asks for
     parts; 0 leaves their size to us. ``auto_complete`` makes it a version once all bytes are there. ``fetches`` is how often the
-    file may be fetched whole, ``url_lifetime`` how long the first URL is good.
+    file may be fetched whole, ``url_lifetime`` how long the first URL is good, ``request_id`` the request that it answers.
     """
 
     path: str = ""
@@ -49,6 +49,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     auto_complete: bool = False
     url_lifetime: timedelta | None = None
     fetches: int | None = None
+    request_id: str | None = None
     preconditions: Preconditions = Preconditions()
 
 
@@ -161,6 +162,7 @@ def _new_upload(
         content=None,
         end_user=principal.end_user,
         fetches=promise.fetches,
+        request_id=promise.request_id,
     )
 
 

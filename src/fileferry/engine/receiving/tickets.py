@@ -174,6 +174,8 @@ class Tickets:
         key = usable.key if asker == upload.key_id else await self._database.lookup(keys.find_living, asker, now)
         if key is None or not all(policy.may(one, Scope.UPLOAD, upload) for one in (key, usable.key)):
             raise LinkRefused()
+        if upload.request_id is not None:
+            await self._database.lookup(limits.living_request, upload.request_id, now)
 
     async def _narrow(self, upload: Upload, largest: int) -> Upload:
         """Hold an upload to a limit that has become narrower since its ticket was made; a wider one changes no ticket."""

@@ -50,6 +50,8 @@ class Scene:
         self.empty_workspace = self.admin_asks("POST", "/api/workspaces", json={"name": "empty"}).json()["id"]
         hook = self.admin_asks("POST", "/api/webhooks", json={"url": "https://hooks.example.org/b"}).json()["id"]
         self.webhook = f"/api/webhooks/{hook}"
+        self.share = self.asks("POST", "/api/shares", json={"file_ids": [self.file["id"]]}).json()["id"]
+        self.request = self.asks("POST", "/api/requests", json={"title": "t", "folder": OUTSIDE}).json()["id"]
         self.delivery = self.admin_asks("POST", f"{self.webhook}/test").json()["id"]
 
     def make_key(self, **asked: Any) -> dict[str, Any]:
@@ -196,6 +198,17 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/api/uploads/{upload_id}/complete"): lambda s: _about(f"/api/uploads/{s.upload['id']}/complete"),
     ("post", "/api/uploads/{upload_id}/stream"): lambda s: _about(f"/api/uploads/{s.upload['id']}/stream"),
     ("post", "/api/uploads/{upload_id}/urls"): lambda s: _about(f"/api/uploads/{s.upload['id']}/urls"),
+    ("get", "/api/shares"): lambda s: _own("/api/shares"),
+    ("post", "/api/shares"): lambda s: _about("/api/shares", json={"file_ids": [s.file["id"]]}),
+    ("get", "/api/shares/{share_id}"): lambda s: _about(f"/api/shares/{s.share}"),
+    ("patch", "/api/shares/{share_id}"): lambda s: _about(f"/api/shares/{s.share}", json={"name": "mine"}),
+    ("delete", "/api/shares/{share_id}"): lambda s: _about(f"/api/shares/{s.share}"),
+    ("get", "/api/requests"): lambda s: _own("/api/requests"),
+    ("post", "/api/requests"): lambda s: _shared("/api/requests", json={"title": "mine", "folder": OUTSIDE}),
+    ("get", "/api/requests/{request_id}"): lambda s: _about(f"/api/requests/{s.request}"),
+    ("get", "/api/requests/{request_id}/files"): lambda s: _about(f"/api/requests/{s.request}/files"),
+    ("patch", "/api/requests/{request_id}"): lambda s: _about(f"/api/requests/{s.request}", json={"title": "mine"}),
+    ("delete", "/api/requests/{request_id}"): lambda s: _about(f"/api/requests/{s.request}"),
     ("post", "/tus"): _tus,
     ("get", "/file/v2/orgs/{organization_id}/workspaces/{workspace_id}/files"): lambda s: _own(s.flow("files")),
     ("get", "/file/v2/orgs/{organization_id}/workspaces/{workspace_id}/files/path/{file_path}"): lambda s: _about(

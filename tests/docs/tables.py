@@ -15,11 +15,11 @@ import msgspec
 import typer
 from pages import DOCS
 
-from fileferry import Client, Tickets, Webhooks, WorkspaceFiles, settings
+from fileferry import Client, FileRequests, Shares, Tickets, Webhooks, WorkspaceFiles, settings
 from fileferry.cli import app
 from fileferry.errors import CATALOGUE
 
-FACES = (Client, WorkspaceFiles, Tickets, Webhooks)
+FACES = (Client, WorkspaceFiles, Tickets, Webhooks, Shares, FileRequests)
 
 
 def settings_table() -> str:

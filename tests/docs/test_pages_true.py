@@ -17,11 +17,14 @@ from fileferry.client import (
     Delivery,
     Event,
     File,
+    FileRequest,
     Folder,
     Identity,
     Link,
     Organization,
     Scan,
+    SentFile,
+    Share,
     Ticket,
     Version,
     Webhook,
@@ -64,7 +67,7 @@ def test_every_field_of_the_api_is_described_on_a_page_of_it(http: httpx.Client)
     schemas = http.get("/docs/openapi.json").json()["components"]["schemas"]
     fields = {name: list(schema.get("properties", {})) for name, schema in schemas.items()}
     assert "FileObject" in fields
-    flows = [DOCS / "native-api.md", DOCS / "errors.md", *(DOCS / "flows").glob("*.md")]
+    flows = [DOCS / "native-api.md", DOCS / "errors.md", DOCS / "sharing.md", *(DOCS / "flows").glob("*.md")]
     assert [name for name, named in fields.items() if all(unnamed(named, page) for page in flows)] == []
 
 
@@ -76,7 +79,24 @@ def test_every_method_of_the_client_is_described(client: type) -> None:
 
 @pytest.mark.parametrize(
     "noun",
-    [ApiKey, Delivery, Event, File, Folder, Identity, Link, Organization, Scan, Ticket, Version, Webhook, Workspace],
+    [
+        *(
+            ApiKey,
+            Delivery,
+            Event,
+            File,
+            FileRequest,
+            Folder,
+            Identity,
+            Link,
+            Organization,
+            Scan,
+            SentFile,
+            Share,
+            Ticket,
+        ),
+        *(Version, Webhook, Workspace),
+    ],
 )
 def test_every_field_of_the_clients_nouns_is_described(noun: type) -> None:
     assert not unnamed(list(inspect.signature(noun).parameters), DOCS / "python-client.md")

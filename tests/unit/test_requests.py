@@ -295,7 +295,7 @@ def test_neither_the_id_of_a_request_nor_another_url_opens_anything(service: Ser
 
 def test_an_empty_form_says_that_nothing_was_chosen(service: Service) -> None:
     request = make_request(service)
-    empty = b'--b\r\nContent-Disposition: form-data; name="file"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--b--\r\n'
+    empty = b'--b\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\n\r\n--b--\r\n'
     answer = visit(
         service, request["url"], "POST", content=empty, headers={"Content-Type": "multipart/form-data; boundary=b"}
     )
@@ -312,7 +312,13 @@ def test_a_file_that_fails_leaves_those_before_it_and_frees_its_place(service: S
 
 def test_a_request_is_changed(service: Service) -> None:
     request = make_request(service, max_size=1, max_files=1, types=["image/png"], expires_in="1h")
-    changes: dict[str, Any] = {"title": "Other", "max_size": "1KiB", "max_files": None, "types": None, "expires_at": None}
+    changes: dict[str, Any] = {
+        "title": "Other",
+        "max_size": "1KiB",
+        "max_files": None,
+        "types": None,
+        "expires_at": None,
+    }
     changed = service.request("PATCH", f"/api/requests/{request['id']}", json=changes).json()
     assert (changed["title"], changed["max_size"], changed["max_files"]) == ("Other", 1024, None)
     assert (changed["types"], changed["expires_at"], changed["url"]) == (None, None, request["url"])

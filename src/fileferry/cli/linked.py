@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 Passphrase = Annotated[
     str | None,
-    typer.Option("--passphrase", metavar="TEXT|-", help="What people must know to open the link; - reads it from stdin."),
+    typer.Option(
+        "--passphrase", metavar="TEXT|-", help="What people must know to open the link; - reads it from stdin."
+    ),
 ]
 NewPassphrase = Annotated[
     str | None,
-    typer.Option("--passphrase", metavar="TEXT|-|none", help="Another passphrase; - reads it from stdin, none lifts it."),
+    typer.Option(
+        "--passphrase", metavar="TEXT|-|none", help="Another passphrase; - reads it from stdin, none lifts it."
+    ),
 ]
 Expires = Annotated[str | None, typer.Option("--expires", metavar="7d", help="End after 30m, 24h, 7d or seconds.")]
 NewExpires = Annotated[

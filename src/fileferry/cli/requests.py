@@ -20,7 +20,9 @@ from fileferry.cli.linked import (
 from fileferry.cli.places import Org, place_of
 from fileferry.cli.session import Json, Key, Url, json_line, json_object, moment_text, note, printable, session
 
-app = typer.Typer(help="Look after the links that 'request' made.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Look after the links that 'request' made.", no_args_is_help=True, pretty_exceptions_enable=False
+)
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as 'requests ls' prints it.")]
 MaxSize = Annotated[
@@ -29,7 +31,9 @@ MaxSize = Annotated[
 MaxFiles = Annotated[int | None, typer.Option("--max-files", min=1, max=100_000, metavar="N", help="Take N files.")]
 Types = Annotated[
     list[str] | None,
-    typer.Option("--type", metavar="image/jpeg", help="Take files of this media type; may be repeated. All by default."),
+    typer.Option(
+        "--type", metavar="image/jpeg", help="Take files of this media type; may be repeated. All by default."
+    ),
 ]
 
 

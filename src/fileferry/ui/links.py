@@ -120,10 +120,11 @@ def render_error(request: AnyRequest, error: Exception) -> Response[Any]:
 
 def _error_page(request: AnyRequest, failure: FerryError) -> Response[Any]:
     from fileferry.ui import pages
+    from fileferry.ui.engines import engine_of
 
     is_locked = isinstance(failure, PassphraseRequired)
     is_wrong = is_locked and failure.detail != failure.title
-    engine = pages.engine_of(request)
+    engine = engine_of(request)
     answer = pages.render(
         request,
         "locked.html" if is_locked else "link_error.html",

@@ -32,8 +32,9 @@ class AsyncClient(Files, Folders, Workspaces, Keys, Organizations):
     b'Hello'
 
     Files: ``upload``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``, ``wait``, ``events``,
-    ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Who may do what: ``create_key``,
-    ``update_key``, ``whoami``. Who is told: ``webhooks``. For people: ``shares``, ``requests``. Where an id is asked for, the object with that id does too.
+    ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Pages for people: ``shares``,
+    ``requests``. Who may do what: ``create_key``, ``update_key``, ``whoami``. Who is told: ``webhooks``. Where an id is asked for,
+    the object with that id does too.
 
     ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
     file FILEFERRY_KEY_FILE holds. With an end user all is done

@@ -9,6 +9,8 @@ from fileferry.client.blocking.files import Files
 from fileferry.client.blocking.folders import Folders
 from fileferry.client.blocking.keys import Keys
 from fileferry.client.blocking.organizations import Organizations
+from fileferry.client.blocking.requests import FileRequests
+from fileferry.client.blocking.shares import Shares
 from fileferry.client.blocking.tickets import Tickets
 from fileferry.client.blocking.transport import Transport
 from fileferry.client.blocking.webhooks import Webhooks
@@ -31,8 +33,9 @@ class Client(Files, Folders, Workspaces, Keys, Organizations):
     b'Hello'
 
     Files: ``upload``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``, ``wait``, ``events``,
-    ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Who may do what: ``create_key``,
-    ``update_key``, ``whoami``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does too.
+    ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Pages for people: ``shares``,
+    ``requests``. Who may do what: ``create_key``, ``update_key``, ``whoami``. Who is told: ``webhooks``. Where an id is asked for,
+    the object with that id does too.
 
     ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
     file FILEFERRY_KEY_FILE holds. With an end user all is done
@@ -112,3 +115,21 @@ class Client(Files, Folders, Workspaces, Keys, Organizations):
         ['https://receiver.example/hook']
         """
         return Webhooks(self._transport, organization)
+
+    def shares(self, *, organization: Organization | str | None = None) -> Shares:
+        """Return the shares that the key has made: pages with files, for whoever has their links.
+
+        >>> shares = client.shares()
+        >>> shares.create(file).url.startswith(client.url + "/s/")
+        True
+        """
+        return Shares(self._transport, organization)
+
+    def requests(self, *, organization: Organization | str | None = None) -> FileRequests:
+        """Return the requests for files that the key has made: pages by which people without a key upload.
+
+        >>> requests = client.requests()
+        >>> requests.create("Photos of the site").url.startswith(client.url + "/r/")
+        True
+        """
+        return FileRequests(self._transport, organization)

@@ -74,13 +74,13 @@ class Shared:
         return found
 
     async def page(
-        self, opened: OpenShare, after: tuple[str, str] | None, limit: int = PAGE
+        self, opened: OpenShare, after: tuple[str, str] | None
     ) -> tuple[list[StoredFile], tuple[str, str] | None]:
         """Return files of a share that are ready or on their way to it, and the path and id to go on after where there are more.
 
         A share with a list has one page.
         """
-        return await self._database.read(self._page, opened, after, limit)
+        return await self._database.read(self._page, opened, after)
 
     async def every(self, opened: OpenShare) -> AsyncGenerator[StoredFile]:
         """Yield every file of a share that may be fetched, each as it is when its turn comes; raises Gone when the share ends."""
@@ -142,16 +142,16 @@ class Shared:
         return OpenShare(share, key, folder)
 
     def _page(
-        self, conn: Connection, opened: OpenShare, after: tuple[str, str] | None, limit: int
+        self, conn: Connection, opened: OpenShare, after: tuple[str, str] | None
     ) -> tuple[list[StoredFile], tuple[str, str] | None]:
         now = self._clock()
         if opened.folder is None:
             listed = stored.list_files(conn, opened.share.id, now)
             return [one for one in listed if self._is_shown(opened, one, now)], None
         prefix, reach = opened.folder.path + "/", self._reach(opened)
-        found = listings.list_by_path(conn, opened.folder.workspace_id, prefix, now, after, limit + 1, reach=reach)
-        last = found[limit - 1].file if len(found) > limit else None
-        shown = [one for one in found[:limit] if self._is_shown(opened, one, now)]
+        found = listings.list_by_path(conn, opened.folder.workspace_id, prefix, now, after, PAGE + 1, reach=reach)
+        last = found[PAGE - 1].file if len(found) > PAGE else None
+        shown = [one for one in found[:PAGE] if self._is_shown(opened, one, now)]
         return shown, (last.path, last.id) if last else None
 
     def _has_many(self, conn: Connection, opened: OpenShare) -> bool:

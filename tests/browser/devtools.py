@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from browser.chromium import SWITCHES
 
@@ -93,7 +93,7 @@ class Visitor:
         while True:
             message = self._next()
             if message.get("id") == asked:
-                answer: dict[str, Any] = message["result"]
+                answer: dict[str, Any] = message.get("result", {})
                 return answer
 
     def _send(self, method: str, **parameters: Any) -> int:
@@ -113,8 +113,11 @@ class Visitor:
         return message
 
 
+V = TypeVar("V", bound=Visitor)
+
+
 @contextmanager
-def visitor(folder: Path) -> Iterator[Visitor]:
+def visitor(folder: Path, kind: type[V] = Visitor) -> Iterator[V]:  # type: ignore[assignment]
     """Give a tab of a fresh Chromium; it ends with the block."""
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
@@ -125,7 +128,7 @@ def visitor(folder: Path) -> Iterator[Visitor]:
     for descriptor in (theirs_in, theirs_out):
         os.close(descriptor)
     try:
-        yield Visitor(ours_out, ours_in)
+        yield kind(ours_out, ours_in)
     finally:
         browser.terminate()
         browser.wait(30)

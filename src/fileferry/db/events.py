@@ -74,6 +74,22 @@ def list_after(
     return [Event(*row) for row in conn.execute(query.order_by(events.c.number).limit(limit))]
 
 
+def list_before(
+    conn: Connection, organization_id: str, before: int, limit: int, types: Sequence[str] | None = None
+) -> list[Event]:
+    """Return an organization's events, newest first, those before the number ``before``: of some types, where given."""
+    query = _EVENT.where(events.c.organization_id == organization_id, events.c.number < before)
+    if types is not None:
+        query = query.where(events.c.type.in_(types))
+    return [Event(*row) for row in conn.execute(query.order_by(events.c.number.desc()).limit(limit))]
+
+
+def list_of_file(conn: Connection, organization_id: str, file_id: str, limit: int) -> list[Event]:
+    """Return the newest events of a file."""
+    query = _EVENT.where(events.c.file_id == file_id, events.c.organization_id == organization_id)
+    return [Event(*row) for row in conn.execute(query.order_by(events.c.number.desc()).limit(limit))]
+
+
 def forget(conn: Connection, before: datetime) -> int:
     """Forget events from before ``before`` but for the newest, after which ids go on growing; return how many."""
     newest = select(func.max(events.c.id)).scalar_subquery()

@@ -269,6 +269,26 @@ def list_idle(conn: Connection, before: datetime, limit: int) -> list[Upload]:
     return [_upload(row) for row in conn.execute(query.order_by(uploads.c.touched_at).limit(limit))]
 
 
+def list_living(
+    conn: Connection, organization_id: str, before_id: str | None, limit: int, reach: Reach = EVERYTHING
+) -> list[tuple[Upload, int]]:
+    """Return an organization's living uploads within reach, newest first, and how many bytes of each have come."""
+    query = select(*_COLUMNS, uploads.c.pieces_size).where(
+        uploads.c.organization_id == organization_id,
+        uploads.c.state.in_(_LIVING),
+        uploads.c.parent_id.is_(None),
+        *of_uploads(reach),
+    )
+    if before_id is not None:
+        query = query.where(uploads.c.id < before_id)
+    found = []
+    for *row, pieces in conn.execute(query.order_by(uploads.c.id.desc()).limit(limit)):
+        upload = _upload(row)
+        is_whole = upload.state is UploadState.RECEIVED
+        found.append((upload, upload.size or 0 if is_whole else max(upload.offset, pieces)))
+    return found
+
+
 def list_freeable(conn: Connection, limit: int) -> list[str]:
     """Return blob keys of ended uploads whose bytes may still be in the store; versions may share some of them."""
     return list(conn.execute(select(uploads.c.blob_key).where(_TO_FREE).limit(limit)).scalars())

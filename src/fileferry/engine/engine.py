@@ -19,8 +19,10 @@ from fileferry.engine.access.rates import Rates
 from fileferry.engine.access.sessions import Sessions
 from fileferry.engine.access.workspaces import Workspaces
 from fileferry.engine.events.deliveries import Deliveries
+from fileferry.engine.events.history import History
 from fileferry.engine.events.outbox import Events
 from fileferry.engine.events.webhooks import Webhooks
+from fileferry.engine.files.browsing import Browsing
 from fileferry.engine.files.catalogue import Files
 from fileferry.engine.files.changes import Changing
 from fileferry.engine.files.end_users import EndUsers
@@ -35,10 +37,12 @@ from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
 from fileferry.engine.receiving.blocks import Blocks
 from fileferry.engine.receiving.completion import Completion
+from fileferry.engine.receiving.copies import Copies
 from fileferry.engine.receiving.requests import Requests
 from fileferry.engine.receiving.room import Room
 from fileferry.engine.receiving.streams import Streams
 from fileferry.engine.receiving.tickets import Tickets
+from fileferry.engine.receiving.under_way import UnderWay
 from fileferry.engine.receiving.uploads import Uploads
 from fileferry.engine.receiving.visits import Visits
 from fileferry.errors import InsufficientStorage, Unavailable
@@ -78,15 +82,19 @@ class Engine:
         self.uploads = Uploads(database, store, room, self.rates, settings, clock)
         completion = Completion(database, store, settings, clock)
         self.tickets = Tickets(database, completion, minter, self.rates, settings, clock)
+        self.under_way = UnderWay(database, settings)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.blocks = Blocks(database, store, completion)
         self.workspaces = Workspaces(database, clock)
         self.folders = Folders(database, clock)
         self.files = Files(database, store, minter, settings, clock)
+        self.copies = Copies(self.uploads, self.files)
         self.hot = Hot(settings.hot_files)
         self.fetches = Fetches(database, settings, clock)
         self.events = Events(database, minter, settings, clock)
+        self.history = History(database)
+        self.browsing = Browsing(database, clock)
         self.changes = Changing(database, settings, clock)
         self.end_users = EndUsers(database, settings, clock)
         self.references = References(database, clock)

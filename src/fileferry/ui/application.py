@@ -8,7 +8,22 @@ from litestar import Response, get
 from litestar.di import Provide
 
 from fileferry.errors import FerryError
-from fileferry.ui import assets, pages, sign_in, visits
+from fileferry.ui import (
+    assets,
+    connect,
+    exchanges,
+    file,
+    files,
+    keys,
+    live,
+    organizations,
+    pages,
+    reports,
+    sign_in,
+    uploads,
+    visits,
+    webhooks,
+)
 from fileferry.ui.engines import engine_of
 from fileferry.web import problems
 from fileferry.web.framework import Framework
@@ -28,12 +43,17 @@ def make() -> Framework:
         route_handlers=[
             go_to_files,
             assets.get_asset,
-            sign_in.show_sign_in,
-            sign_in.sign_in,
-            sign_in.sign_out,
-            sign_in.list_sessions,
-            sign_in.revoke_session,
-            sign_in.act_in,
+            *sign_in.handlers,
+            *files.handlers,
+            *file.handlers,
+            *live.handlers,
+            *uploads.handlers,
+            *exchanges.handlers,
+            *keys.handlers,
+            *webhooks.handlers,
+            *organizations.handlers,
+            *reports.handlers,
+            *connect.handlers,
         ],
         dependencies={
             "engine": Provide(engine_of, sync_to_thread=False),

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import functools
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import asgi
 from litestar.types import Receive, Scope, Send
 
 from fileferry.ui.engines import ENGINE
 
+_ADDRESS = "/ui"
 
-@asgi("/ui", is_mount=True, copy_scope=True)
+
+@asgi(_ADDRESS, is_mount=True, copy_scope=False)
 async def door(scope: Scope, receive: Receive, send: Send) -> None:
     """Pass a request on to the pages."""
     known: Any = scope
-    known[ENGINE] = known["litestar_app"].state.engine
-    # The pages' own routes are below the mount, whatever a proxy in front calls that.
-    known["path"] = known["path"].removeprefix("/ui") or "/"
-    known["root_path"] = ""
-    await _pages()(scope, receive, send)
+    # Routing leaves the rest of the path there; the log tells what was asked for.
+    known["path"] = unquote(known["raw_path"].decode("latin-1"))
+    path = known["path"].removeprefix(_ADDRESS) or "/"
+    inner = {**known, "path": path, "root_path": "", ENGINE: known["litestar_app"].state.engine}
+    await _pages()(inner, receive, send)
 
 
 @functools.cache

@@ -35,6 +35,8 @@ _HEADERS = {
 _SECTIONS = (
     ("/files", "Files", Scope.READ),
     ("/upload", "Upload", Scope.UPLOAD),
+    ("/shares", "Shares", Scope.READ),
+    ("/requests", "Requests", Scope.UPLOAD),
     ("/uploads", "Under way", Scope.UPLOAD),
     ("/problems", "Problems", Scope.READ),
     ("/events", "Events", Scope.READ),
@@ -91,7 +93,7 @@ async def page(
         request,
         template,
         status=status,
-        heading=heading,
+        title=heading,
         current=current,
         sections=sections,
         principal=principal,

@@ -137,10 +137,9 @@ async def _end_present(request: AnyRequest, engine: Engine) -> None:
 
 def _onward(asked: str) -> str:
     """Return a path of ours to go on to; anything that could lead elsewhere leads to the files."""
-    if not asked.startswith("/") or asked.startswith("//") or "\\" in asked or not asked.isprintable():
+    if not visits.is_own_path(asked) or urlsplit(asked).path in ("/", "/sign-in"):
         return "/files"
-    try:
-        parts = urlsplit(asked)
-    except ValueError:
-        return "/files"
-    return "/files" if parts.netloc or parts.path in ("/", "/sign-in") else asked
+    return asked
+
+
+handlers = [show_sign_in, sign_in, sign_out, list_sessions, revoke_session, act_in]

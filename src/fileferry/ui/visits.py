@@ -29,6 +29,7 @@ class Visitor:
     def __init__(self, engine: Engine, visit: Visit, token: str) -> None:
         self.visit = visit
         self.principal: Principal = visit.principal
+        self.token = token
         self.form_token = form_token(token)
         self._engine = engine
 
@@ -146,3 +147,14 @@ def address_of(request: AnyRequest, engine: Engine) -> str:
 def _speaks_https(request: AnyRequest, engine: Engine) -> bool:
     said = (request.headers.get("origin", ""), engine.settings.base_url or "", f"{request.scope['scheme']}://")
     return any(text.startswith("https://") for text in said)
+
+
+def is_own_path(path: str) -> bool:
+    """Whether an address that a form or a link brought is a path below the root of our pages, and leads nowhere else."""
+    if not path.startswith("/") or path.startswith("//") or "\\" in path or not path.isprintable():
+        return False
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        return False
+    return not parts.netloc and not parts.scheme

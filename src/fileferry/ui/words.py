@@ -81,7 +81,7 @@ def state(stored: StoredFile) -> str:
     if stored.file.deleted_at is not None and version.state is not State.EXPIRED:
         return "Deleted"
     if version.state is State.REJECTED:
-        return f"Rejected: {_REASONS.get(version.reason or '', version.reason or 'unknown reason')}"
+        return f"Rejected: {reason(version.reason)}"
     return {
         State.PENDING: "Uploading",
         State.RECEIVED: "Received",
@@ -111,3 +111,13 @@ def scan(stored: StoredFile) -> str:
 def event(type: str) -> str:
     """Return what happened."""
     return _EVENTS.get(type, type)
+
+
+def seconds(count: int) -> str:
+    """Return a length of time that is kept as seconds."""
+    return span(timedelta(seconds=count))
+
+
+def reason(code: str | None) -> str:
+    """Return why a file was rejected."""
+    return _REASONS.get(code or "", code or "unknown reason")

@@ -167,6 +167,15 @@ async def list_versions(request: AnyRequest, engine: Engine, principal: Principa
     return VersionList([version_object(request, engine, current, version) for version in found])
 
 
+@post("/files/{file_id:str}/versions/{version_id:str}/restore", status_code=200)
+async def restore_version(
+    request: AnyRequest, engine: Engine, principal: Principal, file_id: str, version_id: str
+) -> FileObject:
+    """Make an old version the current one again: its bytes become a new version, the file keeps its metadata and expiry."""
+    received = await engine.copies.bring_back(principal, file_id, _decimal(version_id))
+    return file_object(request, engine, received.stored)
+
+
 @delete("/files/{file_id:str}/versions/{version_id:str}")
 async def delete_version(engine: Engine, principal: Principal, file_id: str, version_id: str) -> None:
     """Delete a version of a file for good and free its bytes; the current one cannot be deleted alone."""
@@ -218,6 +227,7 @@ router = Router(
         delete_file,
         restore_file,
         list_versions,
+        restore_version,
         delete_version,
         create_link,
         get_content,

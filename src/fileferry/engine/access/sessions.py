@@ -72,14 +72,18 @@ class Sessions:
         return token
 
     async def visit(self, token: str) -> Visit:
-        """Return the session that a token opens, with the rights that its key has by now; raises Unauthorized, Forbidden."""
-        found = await self._database.lookup(self._find, digest(token))
+        """Return the session that a token opens, which goes on from now; raises as ``look`` does."""
+        found = await self.look(token)
         now, session = self._clock(), found.session
         if now - session.seen_at >= _TOUCHED:
             latest = session.created_at + self._settings.session_lifetime
             ends_at = min(latest, now + self._settings.session_idle_timeout)
             await self._database.free(_touch, session.id, now, ends_at)
         return found
+
+    async def look(self, token: str) -> Visit:
+        """Return the session that a token opens, with the rights that its key has by now; raises Unauthorized, Forbidden."""
+        return await self._database.lookup(self._find, digest(token))
 
     async def list(self, principal: Principal) -> list[Session]:
         """Return the sessions of the principal's key; for an administrator those of all keys of the organization."""

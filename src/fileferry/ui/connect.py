@@ -1,0 +1,40 @@
+"""The page that shows how programs do what people do here, with the address of this server."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+
+from fileferry.engine.engine import Engine
+from fileferry.ui import pages
+from fileferry.ui.visits import Visitor
+from fileferry.web.requests import AnyRequest, base_url
+
+
+@get("/connect")
+async def show_connect(request: AnyRequest, engine: Engine, visitor: Visitor) -> Response[str]:
+    """Show lines for a shell, Python and a browser."""
+    base = base_url(request, engine)
+    lines = [
+        ("curl", f'curl -fT report.pdf -H "Authorization: Bearer $FILEFERRY_KEY" {base}/api/upload/'),
+        (
+            "Command line",
+            f"pip install fileferry\nexport FILEFERRY_URL={base} FILEFERRY_KEY=ff_…\nfileferry put report.pdf\nfileferry ls",
+        ),
+        (
+            "Python",
+            f'from fileferry import Client\n\nwith Client("{base}", "ff_…") as client:\n'
+            '    file = client.upload("report.pdf", expires_in="24h")\n    print(file.url)',
+        ),
+        (
+            "JavaScript (Node.js)",
+            'import { readFile } from "node:fs/promises";\n\n'
+            f'const answer = await fetch("{base}/api/upload/reports/report.pdf", {{\n  method: "PUT",\n'
+            "  headers: { Authorization: `Bearer ${process.env.FILEFERRY_KEY}` },\n"
+            '  body: await readFile("report.pdf"),\n});\nconsole.log((await answer.json()).url);',
+        ),
+        ("tus clients", f"endpoint: {base}/tus\nheaders: Authorization: Bearer ff_…"),
+    ]
+    return await pages.page(request, visitor, "connect.html", "Connect", "/connect", lines=lines, base=base)
+
+
+handlers = [show_connect]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ pytestmark = pytest.mark.service("chromium")
 
 AXE = PACKAGES / "axe-core" / "axe.min.js"
 PAGES = [
-    "/sign-in", "/files", "/files?folder=many", "/files?view=deleted", "/upload", "/uploads", "/problems", "/events", "/usage",
-    "/keys", "/webhooks", "/organizations", "/connect", "/sessions", "/nothing",
+    "/sign-in", "/files", "/files?folder=many", "/files?view=deleted", "/upload", "/shares", "/requests", "/uploads",
+    "/problems", "/events", "/usage", "/keys", "/webhooks", "/organizations", "/connect", "/sessions", "/nothing",
 ]  # fmt: skip
 LARGE = 24 * 1024 * 1024
 
@@ -78,7 +79,7 @@ def test_a_tour(browser: Tab, server: LiveServer, api: httpx.Client, tmp_path: P
     # Three files; the network is cut in the middle of the large one, and the page reloaded.
     browser.go_offline(False, bytes_a_second=4 * 1024 * 1024)
     browser.choose("#file", [large, tmp_path / "small.txt", tmp_path / "refused.pdf"])
-    browser.says("not allowed")
+    browser.until("document.querySelector('#transfers .bad')?.innerText", "the page says why one is refused")
     browser.until(
         "[...document.querySelectorAll('#transfers progress')].some(bar => bar.max > 1e6 && bar.value > bar.max / 4)"
     )
@@ -90,8 +91,7 @@ def test_a_tour(browser: Tab, server: LiveServer, api: httpx.Client, tmp_path: P
     browser.open(f"{server.url}/ui/upload?folder=tour")
     browser.says("Begun earlier in this browser")
     browser.says("large.bin")
-    received = int(_received(server, api))
-    assert received > 0
+    assert _received(server) > 0
     browser.choose("#file", [large])
     browser.says("1 of 1 files done")
     file = api.get("/api/files/path/tour/large.bin").json()
@@ -153,12 +153,15 @@ def test_a_tour(browser: Tab, server: LiveServer, api: httpx.Client, tmp_path: P
     assert [said for said in browser.refused if "Content Security Policy" in said] == []
 
 
-def _received(server: LiveServer, api: httpx.Client) -> str:
-    """Return how much of the only upload under way has come, as the page of uploads says."""
-    page = httpx.get(f"{server.url}/ui/uploads", cookies=_cookies(server), trust_env=False, follow_redirects=True).text
-    found = re.search(r'<progress max="\d+" value="(\d+)"', page)
-    assert found is not None, page
-    return found[1]
+def _received(server: LiveServer) -> int:
+    """Return how many bytes of the only upload under way have come, as the page of uploads says, once it is some."""
+    cookies, ends = _cookies(server), time.monotonic() + 60
+    while time.monotonic() < ends:
+        page = httpx.get(f"{server.url}/ui/uploads", cookies=cookies, trust_env=False).text
+        found = re.search(r'<progress max="\d+" value="(\d+)"', page)
+        if found is not None and int(found[1]):
+            return int(found[1])
+    return 0
 
 
 def _cookies(server: LiveServer) -> dict[str, str]:
@@ -193,9 +196,10 @@ def test_axe_finds_nothing(browser: Tab, server: LiveServer, furnished: str, scr
     width, height, dark = screen
     browser.look(width=width, height=height, dark=dark)
     source = AXE.read_text()
-    keys = f"{server.url}/ui/keys"
-    for path in [*PAGES, f"/files/{furnished}"]:
-        browser.open(f"{server.url}/ui{path}" if path != "/keys" else keys)
+    for path in [*PAGES, f"/files/{furnished}", f"/shares?file={furnished}"]:
+        if path == "/sign-in":
+            browser.forget()
+        browser.open(f"{server.url}/ui{path}")
         browser.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         browser.evaluate(f"{source}; true")
         found = browser.evaluate(
@@ -224,7 +228,7 @@ def test_a_person_with_a_keyboard_only(browser: Tab, server: LiveServer, furnish
         "[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]"
         ".filter(one => one.checkVisibility()).length"
     )
-    assert len(reached) == wanted
+    assert len(reached) >= wanted, reached
     assert all(marked), [one for one, is_marked in zip(reached, marked, strict=True) if not is_marked]
 
     browser.open(f"{server.url}/ui/files/{furnished}")

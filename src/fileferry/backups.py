@@ -61,6 +61,7 @@ async def back_up(settings: Settings, to: Path) -> Record:
         async with _opened_copy(settings, to) as engine:
             found = await engine.sweeper.scan(fix=False)
             if not found.rows_without_bytes:
+                await engine.sweeper.remove(found)  # what came after the database was copied
                 record = await _read_again(engine)
                 break
     else:

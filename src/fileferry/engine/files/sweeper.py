@@ -88,7 +88,7 @@ class Sweeper:
                     await self.sweep()
                     if self._clock() >= next_scan:
                         await self._trim()
-                        await self._remove(await self.scan(fix=False))
+                        await self.remove(await self.scan(fix=False))
                         next_scan = self._clock() + self._settings.orphan_scan_interval
             except Exception:
                 _log.exception("sweep_failed")
@@ -158,13 +158,14 @@ class Sweeper:
             _log.warning("scan", fix=fix, **{name: getattr(findings, name) for name in findings.__struct_fields__})
         if fix:
             await self._trim()
-            await self._remove(findings)
+            await self.remove(findings)
             for version_id in findings.rows_without_bytes:
                 await self._database.free(self._reject_lost, version_id)
             await self.sweep()
         return findings
 
-    async def _remove(self, findings: Findings) -> None:
+    async def remove(self, findings: Findings) -> None:
+        """Remove the bytes without a row that a scan has found, if they have none by now."""
         for key in findings.bytes_without_row:
             await self._store.delete_unowned(key, partial(self._is_owned, key))
 

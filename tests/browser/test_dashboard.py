@@ -24,7 +24,7 @@ PAGES = [
     "/sign-in", "/files", "/files?folder=many", "/files?view=deleted", "/upload", "/shares", "/requests", "/uploads",
     "/problems", "/events", "/usage", "/keys", "/webhooks", "/organizations", "/connect", "/sessions", "/nothing",
 ]  # fmt: skip
-LARGE = 24 * 1024 * 1024
+LARGE = 16 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +77,11 @@ def test_a_tour(browser: Tab, server: LiveServer, api: httpx.Client, tmp_path: P
     browser.leave_by("a.button.main", "Upload")
 
     # Three files; the network is cut in the middle of the large one, and the page reloaded.
-    browser.go_offline(False, bytes_a_second=4 * 1024 * 1024)
+    browser.go_offline(False, bytes_a_second=512 * 1024)
     browser.choose("#file", [large, tmp_path / "small.txt", tmp_path / "refused.pdf"])
     browser.until("document.querySelector('#transfers .bad')?.innerText", "the page says why one is refused")
     browser.until(
-        "[...document.querySelectorAll('#transfers progress')].some(bar => bar.max > 1e6 && bar.value > bar.max / 4)"
+        "[...document.querySelectorAll('#transfers progress')].some(bar => bar.max > 1e6 && bar.value > bar.max / 20)"
     )
     browser.go_offline()
     browser.until(

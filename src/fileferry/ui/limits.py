@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fileferry.errors import InvalidParameter
@@ -34,7 +35,7 @@ def shown(limits: Limits) -> dict[str, str]:
 
 def spoken(limits: Limits) -> list[str]:
     """Return limits as short sentences."""
-    said = {
+    said: dict[str, Callable[[Any], str]] = {
         "max_size": lambda value: f"files up to {words.size(value)}",
         "types": lambda value: f"types: {', '.join(value)}",
         "max_retention": lambda value: f"kept for {words.seconds(value)} at most",

@@ -32,6 +32,14 @@ def client_only(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFacto
 def test_the_wheel_tells_type_checkers_that_it_has_types(built: tuple[Path, Path]) -> None:
     names = zipfile.ZipFile(built[0]).namelist()
     assert "fileferry/py.typed" in names
+    pages = Path(fileferry.__file__).parent / "ui"
+    shipped = {
+        f"fileferry/ui/{file.relative_to(pages)}"
+        for kind in ("templates", "static")
+        for file in pages.glob(f"{kind}/**/*.*")
+    }
+    assert shipped
+    assert shipped <= set(names)
     assert not [name for name in names if not name.startswith(("fileferry/", "fileferry-"))]
     with tarfile.open(built[1]) as source:
         inside = {"/".join(name.split("/")[1:]) for name in source.getnames()}

@@ -22,7 +22,8 @@ from support.live_server import MakeServer
 
 MEBIBYTE = 1024 * 1024
 KEY = "ff_of_a_server_that_is_started_from_nothing"
-# What is loaded by those only who need it: an old database, a webhook, a person at a terminal, another framework's users.
+# What is loaded by those only who need it: an old database, a webhook, a person at a terminal or a browser, users of another
+# framework.
 NOT_OF_A_SERVER = {
     "alembic",
     "attr",
@@ -30,12 +31,14 @@ NOT_OF_A_SERVER = {
     "fileferry.client",
     "httpcore",
     "httpx",
+    "jinja2",
     "mako",
     "mcp",
     "pydantic",
     "pydantic_core",
     "pygments.lexer",
     "rich.console",
+    "segno",
     "sqlalchemy.dialects.postgresql",
     "sqlalchemy.orm",
     "starlette",

@@ -27,11 +27,14 @@ class Tab(Visitor):
         """What the browser said it would not do, such as to load what a policy forbids."""
 
     def open(self, url: str) -> None:
-        """Open an address, and return once the page is there."""
+        """Open an address, and return once the page is there that it leads to."""
+        self._ask("Runtime.evaluate", expression="window.isBefore = true")
         self._ask("Page.navigate", url=url)
-        self.until(
-            f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url.split('#')[0])})", url
-        )
+        self.until("!window.isBefore && document.readyState === 'complete'", url)
+
+    def forget(self) -> None:
+        """Forget all cookies, so that nobody is signed in."""
+        self._ask("Network.clearBrowserCookies")
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of an expression in the page, a promise's too. Raises AssertionError for what it throws."""

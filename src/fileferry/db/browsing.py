@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,6 +15,8 @@ from fileferry.db.reach import Reach, of_files, of_folders
 from fileferry.db.schema import events, files, folders, versions
 from fileferry.model import Folder, State, StoredFile
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _FAR = 2**62  # of what never ends: later than all that does
 _ORDERS: dict[str, tuple[Any, bool]] = {
     "newest": (type_coerce(files.c.modified_at, BigInteger), True),
@@ -129,4 +131,4 @@ def _place(stored: StoredFile, order: str) -> str | int:
     if order in ("largest", "smallest"):
         return stored.version.size
     at = stored.file.expires_at if order == "expiry" else stored.file.modified_at
-    return _FAR if at is None else round(at.timestamp() * 1_000_000)
+    return _FAR if at is None else (at - _EPOCH) // _MICROSECOND

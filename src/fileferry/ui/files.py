@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +12,7 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.files.browsing import ORDERS, VIEWS, View
 from fileferry.engine.files.changes import Changes
 from fileferry.errors import BadRequest, FerryError, InvalidParameter
-from fileferry.model import Principal, State, StoredFile, clean_path, format_time
+from fileferry.model import Principal, State, StoredFile, clean_path
 from fileferry.ui import pages, visits
 from fileferry.ui.visits import Form, Visitor
 from fileferry.web.requests import (
@@ -211,17 +210,12 @@ async def _act(engine: Engine, principal: Principal, form: Form, ids: list[str])
                 undo.paths[file_id] = before.file.path
             else:
                 await engine.changes.change(principal, file_id, changes_of_expiry(chosen))
-                undo.expiries[file_id] = _written_time(before)
+                at = before.file.expires_at
+                undo.expiries[file_id] = None if at is None else at.isoformat()
             done += 1
         except FerryError as error:
             refused.append(error.detail)
     return done, refused, undo
-
-
-def _written_time(stored: StoredFile) -> str | None:
-    at: datetime | None = stored.file.expires_at
-    # Times in answers are whole seconds; a second more than it was is better than one less.
-    return None if at is None else format_time(at + timedelta(seconds=1 if at.microsecond else 0))
 
 
 def _place(cursor: str | None, order: str) -> tuple[str | int, str] | None:

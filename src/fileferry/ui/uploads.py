@@ -80,7 +80,7 @@ async def take_form(request: AnyRequest, engine: Engine, visitor: Visitor) -> Re
     form = Form(options.get("boundary", ""), _FIELDS)
 
     def told() -> NewFile:
-        fields = form.texts()
+        fields = form.filled()
         asked = NewUpload(
             form.file_name or "file",
             0,

@@ -88,6 +88,10 @@ class Form:
         """
         return {name: _text(name, value) for name, value in self._fields.items()}
 
+    def filled(self) -> dict[str, str]:
+        """Return the fields that say anything: a page's form sends those that were left empty, too."""
+        return {name: _text(name, value) for name, value in self._fields.items() if value}
+
     def _open_field(self, name: str) -> None:
         if name not in self._allowed:
             raise unknown_name(name, ["file", *self._allowed], "field")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import select
@@ -47,47 +46,6 @@ class Visitor:
                     if named["value"] not in {"", "[]"}:
                         missing.discard(named["name"])
 
-    def open(self, url: str) -> None:
-        """Open an address, and return once its page is there."""
-        self._ask("Page.enable")
-        self._send("Page.navigate", url=url)
-        self._until("Page.loadEventFired")
-
-    def evaluate(self, expression: str) -> Any:
-        """Return what an expression is in the page, awaited; raise AssertionError for what it throws."""
-        told = self._ask("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in told, told["exceptionDetails"]
-        return told["result"].get("value")
-
-    def wait_for(self, condition: str) -> None:
-        """Return once an expression is true in the page, whichever page that is by then; raise AssertionError if it never is."""
-        ends = time.monotonic() + _SECONDS
-        while True:
-            told = self._ask("Runtime.evaluate", expression=condition, returnByValue=True)
-            if told["result"].get("value") is True:
-                return
-            page = self._ask("Runtime.evaluate", expression="document.body.innerText", returnByValue=True)
-            assert time.monotonic() < ends, (condition, page["result"].get("value"))
-
-    def choose(self, selector: str, *files: Path) -> None:
-        """Choose files for a field of the page."""
-        root = self._ask("DOM.getDocument")["root"]["nodeId"]
-        field = self._ask("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self._ask("DOM.setFileInputFiles", nodeId=field, files=[str(file) for file in files])
-
-    def picture(self, *, width: int, dark: bool) -> bytes:
-        """Return what the page looks like, as PNG, in a window of this width."""
-        self._ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600
-        )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._ask("Emulation.setEmulatedMedia", features=[scheme])
-        return base64.b64decode(self._ask("Page.captureScreenshot", captureBeyondViewport=True)["data"])
-
-    def _until(self, event: str) -> None:
-        while self._next().get("method") != event:
-            pass
-
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         asked = self._send(method, **parameters)
         while True:
@@ -124,7 +82,7 @@ def visitor(folder: Path, kind: type[V] = Visitor) -> Iterator[V]:  # type: igno
     switches = [*SWITCHES, "--remote-debugging-pipe", f"--user-data-dir={folder / 'visitor'}", "about:blank"]
     command = ["bash", "-c", _START, "chromium", str(theirs_in), str(theirs_out), *switches]
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    browser = subprocess.Popen(command, pass_fds=(theirs_in, theirs_out), **quiet)
+    browser = subprocess.Popen(command, pass_fds=(theirs_in, theirs_out), **quiet)  # type: ignore[call-overload]
     for descriptor in (theirs_in, theirs_out):
         os.close(descriptor)
     try:

@@ -9,7 +9,8 @@ from support import postgresql
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the place of the PostgreSQL that all processes of this run share."""
-    postgresql.begin_run()
+    if not hasattr(config, "workerinput"):
+        postgresql.begin_run()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -118,9 +118,9 @@ def drop_database(url: str) -> None:
 
 def begin_run() -> None:
     """Name the place where this run's processes share a server. To be called by the process that starts the others."""
-    if _SHARED not in os.environ:
-        place = "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()
-        os.environ[_SHARED] = f"{place}/postgresql-of-{os.getpid()}-{secrets.token_hex(4)}"
+    # Never one that was named before: it is removed in the end.
+    place = "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()
+    os.environ[_SHARED] = f"{place}/postgresql-of-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def end_run() -> None:

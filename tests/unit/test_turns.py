@@ -17,6 +17,7 @@ import pytest
 from unit.service import Service
 
 MOST_SECONDS = 0.05
+"""Of a turn, where what ``pace`` computes takes a fifth of that, as on a quiet machine of 2026; in proportion elsewhere."""
 _JSON = ((b"content-type", b"application/json"),)
 _MOST_PARTS = 10_000
 
@@ -113,14 +114,23 @@ def joined_uploads(service: Service) -> Long:
 )
 def test_no_turn_of_the_loop_is_long(service: Service, turns: list[float], make: Callable[[Service], Long]) -> None:
     long = make(service)
-    longest = []
+    longest, paces = [], [pace()]
     # The better of two: the first may be the first at all.
     for _ in range(2):
         turns.clear()
         answer = service.ask_raw(long.method, long.target, long.headers, long.body)
         assert answer.status == long.status, answer
         longest.append(max(turns))
-    assert min(longest) < MOST_SECONDS
+        paces.append(pace())
+    assert min(longest) < max(MOST_SECONDS, 5 * max(paces))
+
+
+def pace() -> float:
+    """Return how long (seconds of computing) something takes that is the same always: to make objects and look some up."""
+    began = time.thread_time()
+    made = {str(number).encode(): number for number in range(60_000)}
+    assert sum(made.values())
+    return time.thread_time() - began
 
 
 def test_the_turns_of_a_loop_are_measured(turns: list[float]) -> None:

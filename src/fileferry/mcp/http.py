@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -82,7 +82,7 @@ class Mcp:
             await _answer(refusal, request, send)
             return
         scope[_API] = _Inside(self._application, scope, principal)
-        await manager.handle_request(scope, receive, _from_any_origin(send))  # type: ignore[arg-type]
+        await manager.handle_request(scope, receive, _from_any_origin(send))
 
     async def _started(self) -> StreamableHTTPSessionManager:
         async with self._lock:
@@ -194,7 +194,7 @@ def _made() -> StreamableHTTPSessionManager:
 
     from fileferry.mcp.server import build
 
-    server = build(lambda context: of(context.request.scope))
+    server = build(lambda context: of(cast(Any, context.request).scope))
     # Whoever calls has shown a key, which no page of another origin has: names of hosts need not be known.
     return StreamableHTTPSessionManager(server, json_response=True, stateless=True, max_request_body_size=LARGEST_BODY)
 

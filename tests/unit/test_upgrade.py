@@ -277,7 +277,7 @@ def test_a_newer_database_is_told_in_one_sentence(tmp_path: Path) -> None:
         database.execute("UPDATE alembic_version SET version_num = '0042'")
     database.close()
     with pytest.raises(
-        SettingsError, match=r"upgraded by a newer fileferry, to schema 0042; this one knows .* up to 0005"
+        SettingsError, match=r"upgraded by a newer fileferry, to schema 0042; this one knows .* up to 0160"
     ):
         Service(tmp_path)
 

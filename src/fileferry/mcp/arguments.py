@@ -85,6 +85,26 @@ class SearchFiles(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     cursor: Cursor = None
 
 
+class ShareFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Arguments of ``share_file``."""
+
+    file_ids: Annotated[list[str], Meta(min_length=1, max_length=20)]
+    name: Annotated[str | None, Meta(description="Title of the page.")] = None
+    expires_in: Annotated[str | None, Meta(description="Life of the page: 24h, 7d…")] = None
+    passphrase: Annotated[str | None, Meta(description="Asked of visitors; at least 6 characters.")] = None
+
+
+class RequestFiles(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Arguments of ``request_files``."""
+
+    title: Annotated[str, Meta(description="What people are asked for.")]
+    message: str = ""
+    folder: Annotated[str | None, Meta(description="Where the files go.")] = None
+    max_files: int | None = None
+    max_size: Annotated[str | None, Meta(description="Of one file: 10MiB…")] = None
+    expires_in: Annotated[str | None, Meta(description="Life of the page: 24h, 7d…")] = None
+
+
 class PutText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Arguments of ``put_text``."""
 
@@ -127,7 +147,7 @@ def _object(shape: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
 
 
 def _plain(member: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    if "items" in member:
+    if "$ref" in member.get("items", ()):
         name = member["items"]["$ref"].rpartition("/")[2]
         return {**member, "items": _object(definitions[name], definitions)}
     choices = [choice for choice in member.get("anyOf", ()) if choice.get("type") != "null"]

@@ -27,7 +27,9 @@ from fileferry.mcp.arguments import (
     ListFiles,
     PutBytes,
     PutText,
+    RequestFiles,
     SearchFiles,
+    ShareFile,
     UploadStatus,
     schema_of,
 )
@@ -121,6 +123,23 @@ async def upload_status(api: Api, asked: UploadStatus) -> Answer:
 async def get_file(api: Api, asked: GetFile) -> Answer:
     """Tell what a file is, with a URL to fetch it from."""
     return await _given(api, await api.ask("GET", _file_path(asked.file_id)), asked.url_expires_in)
+
+
+async def share_file(api: Api, asked: ShareFile) -> Answer:
+    """Make a page with files, for people."""
+    share = await api.ask("POST", "/api/shares", json=_members(asked))
+    return {"share_id": share["id"], "url": share["url"], "expires_at": share["expires_at"]}
+
+
+async def request_files(api: Api, asked: RequestFiles) -> Answer:
+    """Make a page to which people bring files."""
+    made = await api.ask("POST", "/api/requests", json=_members(asked))
+    return {
+        "request_id": made["id"],
+        "url": made["url"],
+        "folder": made["folder"],
+        "expires_at": made["expires_at"],
+    }
 
 
 async def list_files(api: Api, asked: ListFiles) -> Answer:
@@ -229,6 +248,24 @@ TOOLS: tuple[Tool, ...] = (
         is_repeatable=True,
     ),
     Tool(
+        name="share_file",
+        title="Share files with people",
+        description="Get the URL of a page where people see and download files.",
+        scope="read",
+        arguments=ShareFile,
+        run=share_file,
+        gives=("share_id", "url", "expires_at"),
+    ),
+    Tool(
+        name="request_files",
+        title="Ask people for files",
+        description="Get the URL of a page where people upload files for you. list_files with its folder shows what came.",
+        scope="upload",
+        arguments=RequestFiles,
+        run=request_files,
+        gives=("request_id", "url", "folder", "expires_at"),
+    ),
+    Tool(
         name="list_files",
         title="List files",
         description="List files by path.",
@@ -286,6 +323,11 @@ TOOLS: tuple[Tool, ...] = (
 def seen_with(scopes: frozenset[str]) -> list[Tool]:
     """Return the tools that a key with these scopes may use."""
     return [tool for tool in TOOLS if tool.scope in scopes or "admin" in scopes]
+
+
+def _members(asked: msgspec.Struct) -> Answer:
+    given: Answer = msgspec.to_builtins(asked)
+    return {name: value for name, value in given.items() if value is not None}
 
 
 async def _open(api: Api, asked: CreateUpload | PutText | PutBytes) -> Answer:

@@ -13,8 +13,9 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 
 from fileferry.errors import FerryError, InternalError, NotFound, Retry
+from fileferry.mcp.actions import Answer
 from fileferry.mcp.api import Api
-from fileferry.mcp.tools import TOOLS, Answer, Tool, seen_with
+from fileferry.mcp.tools import TOOLS, Tool, seen_with
 
 INSTRUCTIONS = (
     "Moves files by URL. Never send file bytes as arguments: create_upload gives a URL and a curl line, get_file a URL to"

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 
-from fileferry.errors import InvalidExpiry
-from fileferry.units import parse_duration, parse_size
+from fileferry.values import (
+    PREFIX,
+    AtLeastOne,
+    Bytes,
+    Duration,
+    Names,
+    Network,
+    NoneOrMore,
+    SettingsError,
+    convert,
+    networks,
+)
 
-PREFIX = "FILEFERRY_"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+__all__ = [
+    "CLIENT_NAMES",
+    "PREFIX",
+    "Bytes",
+    "Duration",
+    "Names",
+    "Network",
+    "Settings",
+    "SettingsError",
+    "load",
+    "networks",
+]
+
 CLIENT_NAMES = frozenset({"URL", "KEY", "KEY_FILE", "PROFILE", "END_USER"})
 """What the client reads of the same environment."""
 # Kubernetes tells every container of a service that is called fileferry, as FILEFERRY_PORT_8080_TCP_ADDR.
@@ -35,28 +54,6 @@ _ELSEWHERE = {
 }
 """Variables that many programs read, for settings whose own is not there."""
 _OWN_KEY = "FILEFERRY_S3_ACCESS_KEY_ID"
-
-
-class SettingsError(Exception):
-    """A setting that cannot be used; the message names the variable and says what it takes."""
-
-
-class Bytes(int):
-    """A size in bytes; written as ``64MiB``, ``5GB`` or a plain number."""
-
-
-class Duration(timedelta):
-    """A length of time; written as ``30s``, ``15m``, ``24h``, ``7d`` or plain seconds."""
-
-
-class Names(tuple[str, ...]):
-    """Several words; written with commas between them."""
-
-    __slots__ = ()
-
-
-AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
-NoneOrMore = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,7 +280,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             continue  # an empty variable is what a compose file makes of one that is not set
         if value == "" and field.type is Path:
             raise SettingsError(f"{where}: is empty; name a path, or leave it out.")
-        values[field.name] = _convert(where, value, kinds[field.name])
+        values[field.name] = convert(where, value, kinds[field.name])
     settings = Settings(**values)
     _judge(settings)
     return settings
@@ -369,43 +366,3 @@ def _judge_base_url(url: str) -> None:
         raise SettingsError(f"{PREFIX}BASE_URL: {url!r} is no address; write for example https://files.example.com.")
     if parts.query or parts.fragment or parts.username is not None or "?" in url or "#" in url:
         raise SettingsError(f"{PREFIX}BASE_URL: {url!r} may have a path, and no user, query or fragment.")
-
-
-def networks(name: str, named: Names) -> tuple[Network, ...]:
-    """Return the networks that the setting ``name`` names; raise SettingsError for what is none."""
-    try:
-        return tuple(ipaddress.ip_network(text, strict=False) for text in named)
-    except ValueError as error:
-        raise SettingsError(f"{PREFIX}{name.upper()}: {error}.") from error
-
-
-def _convert(variable: str, value: str, kind: Any) -> Any:
-    try:
-        return msgspec.convert(value, kind, strict=False, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{variable}: {error}{_hint(kind)}") from error
-
-
-def _hint(kind: Any) -> str:
-    """Return what a setting may be, where it is one of a few words, or how its unit is written."""
-    words = ("true", "false") if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
-    return f": use {' or '.join(words)}" if words else ""
-
-
-def _decode(kind: type[Any], value: Any) -> Any:
-    if kind is Bytes:
-        return Bytes(parse_size(value))
-    if kind is Duration:
-        return _decode_duration(value)
-    if kind is Names:
-        return Names(name.strip() for name in value.split(",") if name.strip())
-    if kind is Path:
-        return Path(value)
-    raise NotImplementedError(kind)
-
-
-def _decode_duration(value: str) -> Duration:
-    try:
-        return Duration(seconds=parse_duration(value).total_seconds())
-    except InvalidExpiry as error:
-        raise ValueError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 from unittest import mock
@@ -9,7 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fileferry.web import problems
 from fileferry.web.express import Express
+from fileferry.web.framework import Framework
 from unit.service import ROOT_KEY, Answer, Service
 
 # Ids, tokens, signatures, numbers of versions, and what of them is in an ETag.
@@ -140,3 +143,9 @@ def test_a_fault_of_ours_is_told_as_one(shared: Service) -> None:
         answer = ask(shared, asked("GET", b"/api/uploads/none", x_api_key=ROOT_KEY))
     assert answer.status == 500
     assert b"a fault" not in answer.body
+
+
+def test_no_other_librarys_errors_are_answered_even_where_it_is_loaded() -> None:
+    importlib.import_module("starlette.exceptions")
+    handlers = {Exception: problems.render}
+    assert Framework(route_handlers=[], exception_handlers=handlers).exception_handlers == {Exception: problems.render}

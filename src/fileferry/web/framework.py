@@ -18,8 +18,10 @@ class Framework(Litestar):
     """
 
     def __init__(self, **options: Any) -> None:
+        given = dict(options["exception_handlers"])
         with absent("starlette"):
             super().__init__(**options)
+        self.exception_handlers = given  # another library may have loaded it before
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:

@@ -35,7 +35,7 @@ class Host:
     def __init__(self) -> None:
         self.traffic = 0
 
-    async def tell(self, name: str, **arguments: Any) -> dict[str, Any]:
+    async def tell(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         result = await self.client.call_tool(name, arguments)
         assert not result.is_error, result.structured_content
         answer: dict[str, Any] = result.structured_content

@@ -17,6 +17,9 @@ WORKSPACE = "/file/v2/orgs/{organization_id}/workspaces/{workspace_id}/files"
 GROWS = {
     ("patch", "/api/files/{file_id}"),
     ("post", "/api/files/{file_id}/restore"),
+    ("post", "/api/files/{file_id}/versions/{version_id}/restore"),
+    ("post", "/api/batches"),
+    ("post", "/api/batches/{batch_id}/commit"),
     ("post", "/api/folders"),
     ("put", "/api/upload/{path}"),
     ("post", "/api/upload/{path}"),
@@ -50,6 +53,7 @@ FREES = {
     ("delete", "/api/files/{file_id}/versions/{version_id}"),
     ("delete", "/api/folders/{folder_id}"),
     ("delete", "/api/uploads/{upload_id}"),
+    ("delete", "/api/batches/{batch_id}"),
     ("delete", "/api/shares/{share_id}"),
     ("delete", "/api/requests/{request_id}"),
     ("delete", f"{WORKSPACE}/path/{{file_path}}"),

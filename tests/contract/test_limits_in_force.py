@@ -14,6 +14,7 @@ import pytest
 from contract.edge import first_words, head_of
 from fileferry.db import events
 from fileferry.db.database import SqliteDatabase
+from fileferry.model import EVENT_TYPES
 from support.live_server import LiveServer
 from unit.service import ROOT_KEY, Service
 
@@ -76,7 +77,7 @@ class Tenant:
         async def read() -> list[Any]:
             database = SqliteDatabase(self.service.settings.resolved_database_url())
             try:
-                return await database.read(events.list_after, self.organization, 0, 1000)
+                return await database.read(events.list_after, self.organization, 0, 1000, EVENT_TYPES)
             finally:
                 await database.close()
 

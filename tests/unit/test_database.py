@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -111,11 +112,17 @@ def upgrade(connection: Connection) -> None:
     command.upgrade(configuration, "head")
 
 
+def is_a_table_of_ours(name: str | None, _kind: str, _parents: Any) -> bool:
+    """Whether it is none of the tables that SQLite makes for the index of names."""
+    return name is None or not name.startswith("names_index")
+
+
 def test_the_migrations_make_the_schema(tmp_path: Path) -> None:
     engine = writer_engine(f"sqlite:///{tmp_path}/test.db")
     with engine.connect() as connection, connection.begin():
         upgrade(connection)
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        compared = {"compare_type": True, "compare_server_default": True, "include_name": is_a_table_of_ours}
+        context = MigrationContext.configure(connection, opts=compared)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
 

@@ -18,8 +18,8 @@ from unit.service import ROOT_KEY, Service
 BASE = "https://files.example.com"
 MODERN = "2026-07-28"
 ORDER = [
-    *("create_upload", "create_batch", "commit_batch", "upload_status", "get_file", "share_file", "request_files"),
-    *("list_files", "search_files", "put_text", "put_bytes", "delete_file"),
+    *("create_upload", "upload_status", "get_file", "share_file", "request_files", "list_files", "search_files"),
+    *("put_text", "put_bytes", "delete_file", "create_batch", "commit_batch"),
 ]
 WRITING = {
     *("create_upload", "create_batch", "commit_batch", "upload_status", "request_files", "put_text", "put_bytes"),
@@ -102,7 +102,7 @@ def test_the_tools_are_few_and_in_one_order(service: Service) -> None:
         assert tool["inputSchema"]["type"] == tool["outputSchema"]["type"] == "object"
         assert tool["inputSchema"]["additionalProperties"] is False
         assert tool["annotations"]["openWorldHint"] is False
-    assert [tool["name"] for tool in tools if tool["annotations"]["destructiveHint"]] == ["delete_file"]
+    assert [tool["name"] for tool in tools if tool["annotations"].get("destructiveHint")] == ["delete_file"]
 
 
 def test_their_descriptions_take_few_tokens(service: Service) -> None:

@@ -215,9 +215,12 @@ def test_a_database_of_before_is_upgraded_while_servers_of_before_go_on(tmp_path
     before = Service(tmp_path, database_url=url)
     before.upload(path="first-name")
     with psycopg.connect(url) as connection:
-        connection.execute("DROP TABLE names, names_progress, rates")
         connection.execute("DROP FUNCTION file_renamed, file_forgotten CASCADE")
-        connection.execute("UPDATE alembic_version SET version_num = '0005'")
+        connection.execute("DROP INDEX events_by_file")
+        connection.execute("ALTER TABLE uploads DROP COLUMN request_id")
+        later = "names, names_progress, rates, short_urls, batches, sessions, shares, share_files, file_requests, sent_files"
+        connection.execute(f"DROP TABLE {later}")
+        connection.execute("UPDATE alembic_version SET version_num = '0007'")
     after = Service(tmp_path, database_url=url)
     try:
         take_all_up(after)

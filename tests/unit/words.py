@@ -96,6 +96,9 @@ class Stage:
         self.webhook = _made(service, "POST", "/api/webhooks", {"url": "https://example.com/hook"})["id"]
         self.key = _made(service, "POST", "/api/keys", {"name": "k", "scopes": ["read"]})["id"]
         self.batch = _made(service, "POST", "/api/batches", {"files": [{"name": "b"}]})["id"]
+        self.share = _made(service, "POST", "/api/shares", {"file_ids": [self.file["id"]]})["id"]
+        self.request = _made(service, "POST", "/api/requests", {"title": "t"})["id"]
+        self.session = service.sign_in()
         self.ticket = self.new_ticket()
         self.tus = self.new_ticket()
         answer = self.ask(Sent("POST", self.tus, (_TUS, (b"Upload-Length", b"9"))))
@@ -155,6 +158,9 @@ class Stage:
             "id": self.file["id"],
             "folder_id": self.folder,
             "batch_id": self.batch,
+            "share_id": self.share,
+            "request_id": self.request,
+            "session_id": self.session,
             "upload_id": upload_id,
             "organization_id": self.file["organization_id"],
             "id_or_slug": "default",

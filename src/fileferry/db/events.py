@@ -63,7 +63,7 @@ def list_after(
     organization_id: str,
     after: int,
     limit: int,
-    types: Sequence[str] | None,
+    types: Sequence[str] | None = None,
     file_id: str | None = None,
 ) -> list[Event]:
     """Return an organization's events in order, those past the number ``after``: of some types and of one file, where given.

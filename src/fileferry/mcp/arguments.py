@@ -12,13 +12,13 @@ LONGEST_BASE64 = 10_000
 LONGEST_WAIT = 50
 SHORTEST_PAGE, LONGEST_PAGE = 5, 20
 
-Name = Annotated[str | None, Meta(description="File name; the file is found by its id.")]
-Path = Annotated[str | None, Meta(description="Instead of name: path in the tree, gets a new version.")]
-Expiry = Annotated[str | None, Meta(description="Keep the file for 30m, 24h, 7d…")]
-Type = Annotated[str | None, Meta(description="Media type.")]
-FileId = Annotated[str, Meta(description="Id of the file.")]
+Name = Annotated[str | None, Meta(description="File name.")]
+Path = Annotated[str | None, Meta(description="Instead of name: its path.")]
+Expiry = Annotated[str | None, Meta(description="Life: 24h, 7d…")]
+Type = str | None
+FileId = str
 PageLength = Annotated[int, Meta(ge=1, le=LONGEST_PAGE)]
-Cursor = Annotated[str | None, Meta(description="next_cursor of the page before.")]
+Cursor = Annotated[str | None, Meta(description="next_cursor.")]
 
 
 class CreateUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -26,8 +26,8 @@ class CreateUpload(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     name: Name = None
     path: Path = None
-    size: Annotated[int, Meta(ge=0, description="Exact size in bytes, if known.")] | None = None
-    sha256: Annotated[str | None, Meta(description="Hex digest that the file must have.")] = None
+    size: Annotated[int, Meta(ge=0)] | None = None
+    sha256: str | None = None
     content_type: Type = None
     expires_in: Expiry = None
 
@@ -66,7 +66,7 @@ class GetFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Arguments of ``get_file``."""
 
     file_id: FileId
-    url_expires_in: Annotated[str, Meta(description="Life of the URL, at most 7d.")] = "7d"
+    url_expires_in: Annotated[str, Meta(description="At most 7d.")] = "7d"
 
 
 class ListFiles(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -89,9 +89,9 @@ class ShareFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Arguments of ``share_file``."""
 
     file_ids: Annotated[list[str], Meta(min_length=1, max_length=20)]
-    name: Annotated[str | None, Meta(description="Title of the page.")] = None
-    expires_in: Annotated[str | None, Meta(description="Life of the page: 24h, 7d…")] = None
-    passphrase: Annotated[str | None, Meta(description="Asked of visitors; at least 6 characters.")] = None
+    name: Annotated[str | None, Meta(description="Title.")] = None
+    expires_in: Annotated[str | None, Meta(description="Life: 24h, 7d…")] = None
+    passphrase: Annotated[str | None, Meta(description="6 characters or more.")] = None
 
 
 class RequestFiles(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -102,7 +102,7 @@ class RequestFiles(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     folder: Annotated[str | None, Meta(description="Where the files go.")] = None
     max_files: int | None = None
     max_size: Annotated[str | None, Meta(description="Of one file: 10MiB…")] = None
-    expires_in: Annotated[str | None, Meta(description="Life of the page: 24h, 7d…")] = None
+    expires_in: Annotated[str | None, Meta(description="Life: 24h, 7d…")] = None
 
 
 class PutText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -63,12 +63,17 @@ def _shown(tool: Tool) -> types.Tool:
         description=tool.description,
         input_schema=tool.schema(),
         output_schema=tool.output(),
-        annotations=types.ToolAnnotations(
-            read_only_hint=tool.is_read_only,
-            destructive_hint=tool.is_destructive,
-            idempotent_hint=tool.is_repeatable,
-            open_world_hint=False,
-        ),
+        annotations=_hints(tool),
+    )
+
+
+def _hints(tool: Tool) -> types.ToolAnnotations:
+    """Return what hosts do not take for granted: every word of a tool costs a model something with each request."""
+    if tool.is_read_only:
+        return types.ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    is_repeatable = True if tool.is_repeatable else None
+    return types.ToolAnnotations(
+        destructive_hint=tool.is_destructive, idempotent_hint=is_repeatable, open_world_hint=False
     )
 
 

@@ -27,6 +27,11 @@ function prepare(part) {
   for (const button of part.querySelectorAll("[data-copy][hidden], [data-all][hidden]")) button.hidden = !navigator.clipboard && button.matches("[data-copy]");
 }
 
+// Whether somebody is at something there that a new copy of the part would undo.
+function isInUse() {
+  return !!document.querySelector("[data-live] input:checked, [data-live] dialog[open], [data-live] :focus");
+}
+
 // Each event of the organization has the part of the page that may have changed asked for anew, at most twice a second.
 function follow() {
   const live = document.querySelector("[data-live]");
@@ -36,8 +41,7 @@ function follow() {
   source.addEventListener("change", () => {
     waiting = waiting || setTimeout(() => {
       waiting = null;
-      const chosen = document.querySelector("[data-live] input:checked, [data-live] dialog[open], [data-live] :focus");
-      if (chosen || document.hidden) return later();
+      if (isInUse() || document.hidden) return later();
       htmx.ajax("GET", location.href, { source: "[data-live]", target: "[data-live]", select: "[data-live]", swap: "outerHTML" });
     }, 500);
   });
@@ -51,5 +55,6 @@ function follow() {
   addEventListener("pagehide", () => source.close());
 }
 
+document.addEventListener("htmx:before:swap", event => { if (isInUse()) event.preventDefault(); });
 document.addEventListener("htmx:after:swap", () => prepare(document));
 document.addEventListener("DOMContentLoaded", () => { prepare(document); follow(); });

@@ -199,7 +199,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/api/folders/{folder_id}"): lambda s: _shared(f"/api/folders/{s.folder}"),
     ("put", "/api/upload/{path}"): lambda s: _about(f"/api/upload/{OUTSIDE}/secret.txt", content=b"mine"),
     ("post", "/api/upload/{path}"): lambda s: _shared(f"/api/upload/{OUTSIDE}/mine.txt", content=b"mine"),
-    ("post", "/api/batches"): lambda s: _own("/api/batches", json={"files": [{"name": "mine.txt"}]}),
+    ("post", "/api/batches"): lambda s: _about("/api/batches", json={"files": [{"path": f"{OUTSIDE}/secret.txt"}]}),
     ("get", "/api/batches/{batch_id}"): lambda s: _about(f"/api/batches/{s.batch}"),
     ("delete", "/api/batches/{batch_id}"): lambda s: _about(f"/api/batches/{s.batch}"),
     ("post", "/api/batches/{batch_id}/commit"): lambda s: _about(f"/api/batches/{s.batch}/commit"),

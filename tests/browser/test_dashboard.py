@@ -184,6 +184,7 @@ def test_axe_finds_nothing(browser: Tab, server: LiveServer, furnished: str, scr
         if path == "/sign-in":
             browser.forget()
         browser.open(f"{server.url}/ui{path}")
+        assert "The server failed" not in browser.text(), path
         browser.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         browser.evaluate(f"{source}; true")
         found = browser.evaluate(

@@ -130,3 +130,12 @@ def test_the_lines_for_programs_have_the_address_of_the_server(person: Person) -
     page = person.get("/connect").text
     assert "http://service/api/upload/" in page
     assert page.count("<pre") == 5
+
+
+def test_the_page_of_events_tells_of_files_whatever_else_was_done(service: Service, person: Person) -> None:
+    service.request("POST", "/api/keys", json={"name": "k", "scopes": ["read"]})
+    service.upload(path="told.txt")
+    page = person.get("/events")
+    assert page.status_code == 200, page.text
+    assert "told.txt" in page.text
+    assert "key.created" not in page.text

@@ -8,7 +8,7 @@ from fileferry.db import events, files
 from fileferry.db.database import Database
 from fileferry.db.reach import is_in_tree
 from fileferry.engine.access import policy
-from fileferry.model import Event, Page, Principal, Scope
+from fileferry.model import EVENT_TYPES, Event, Page, Principal, Scope
 
 _NEWEST = 2**63 - 1
 _STRETCH = 200
@@ -32,12 +32,13 @@ class History:
         """Return a page of the organization's events that the principal may know of, those before the number ``before``."""
         policy.authorize(principal, Scope.READ)
         reach = policy.reach(principal)
+        size = max(limit, _STRETCH)
 
         def read(conn: Connection) -> Page[Event]:
             told: list[Event] = []
             last = _NEWEST if before is None else before
             for _ in range(_MOST_STRETCHES):
-                found = events.list_before(conn, principal.organization.id, last, max(limit, _STRETCH), types)
+                found = events.list_before(conn, principal.organization.id, last, size, types or EVENT_TYPES)
                 for event in found:
                     last = event.number
                     if not reach.has_path(event.data["path"]) or reach.end_user not in (None, event.data["end_user"]):
@@ -49,7 +50,7 @@ class History:
                     told.append(event)
                     if len(told) == limit:
                         return Page(told, str(last))
-                if len(found) < max(limit, _STRETCH):
+                if len(found) < size:
                     return Page(told, None)
             return Page(told, str(last))
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from fileferry import telemetry
 from fileferry.db import events
+from fileferry.engine.access import audit
 from fileferry.model import File, FileRequest, Share, Version
 
 _BROUGHT = ("file.ready", "file.rejected")
@@ -29,8 +30,7 @@ def announce_link(conn: Connection, type: str, link: Share | FileRequest, now: d
     """Append an event that is of a share or a request, and not of one file. It holds nothing that would open the link."""
     name, kind = (link.name, "share_id") if isinstance(link, Share) else (link.title, "request_id")
     told = {kind: link.id, "name": name, "path": "", "end_user": link.end_user, "key_id": link.key_id, **data}
-    row = {"organization_id": link.organization_id, "file_id": link.id, "version_id": None}
-    events.append_all(conn, [{**row, "type": type, "data": told, "actor": telemetry.actor(), "created_at": now}])
+    audit.record(conn, type, link.organization_id, link.id, now, **told)
 
 
 def event(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fileferry.web.requests import encode_cursor
 from ui.person import ORIGIN, Person, signed_in
 from unit.service import Service
 
@@ -320,3 +321,7 @@ def limited_token(page: str) -> str:
     found = re.search(r'data-token="([^"]*)"', page)
     assert found is not None
     return found[1]
+
+
+def test_a_place_beyond_every_number_is_refused(person: Person) -> None:
+    assert person.get(f"/files?cursor={encode_cursor(str(2**63), '0')}").status_code == 400

@@ -28,12 +28,10 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.receiving.promises import Promise
 from fileferry.errors import InvalidName, InvalidParameter
 from fileferry.model import Principal, Search, StoredFile, clean_path
-from fileferry.web.requests import AnyRequest, sent_path
+from fileferry.web.requests import AnyRequest, sent_path, whole_number
 from fileferry.web.waiting import settled, standing
 
 _PATH_PREFIX = re.compile(r"\A/+file/+v2/+orgs/+[^/]+/+workspaces/+[^/]+/+files/+path/?")
-_NUMBER = re.compile(r"[0-9]{1,19}")
-_LARGEST_NUMBER = 2**63 - 1
 VersionId = Annotated[str | None, Parameter(description="A version's id, which is a decimal number.")]
 
 
@@ -206,6 +204,7 @@ def _optional_number(version_id: str | None) -> int | None:
 
 
 def _number(version_id: str) -> int:
-    if not _NUMBER.fullmatch(version_id) or int(version_id) > _LARGEST_NUMBER:
+    number = whole_number(version_id)
+    if number is None:
         raise InvalidParameter("version_id must be the decimal number of a version.", parameter="version_id")
-    return int(version_id)
+    return number

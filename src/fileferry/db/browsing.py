@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Connection, String, and_, func, literal, not_, or_, select, tuple_, type_coerce
 
 from fileferry.db.file_rows import CURRENT, living, read_all, restorable
-from fileferry.db.letters import lowered
+from fileferry.db.letters import as_pattern, lowered
 from fileferry.db.reach import Reach, of_files, of_folders
 from fileferry.db.schema import events, files, folders, versions
+from fileferry.db.schema.columns import microseconds
 from fileferry.model import Folder, State, StoredFile
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _FAR = 2**62  # of what never ends: later than all that does
 _ORDERS: dict[str, tuple[Any, bool]] = {
     "newest": (type_coerce(files.c.modified_at, BigInteger), True),
@@ -90,8 +89,7 @@ def list_subfolders(conn: Connection, workspace_id: str, path: str, limit: int, 
     query = select(*folders.c).where(folders.c.workspace_id == workspace_id, *of_folders(reach))
     if path:
         query = query.where(folders.c.path > path + "/", folders.c.path < path + "0")
-    escaped = path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    deeper = f"{escaped}/%/%" if path else "%/%"
+    deeper = f"{as_pattern(path)}/%/%" if path else "%/%"
     query = query.where(not_(folders.c.path.like(deeper, escape="\\")))
     return [Folder(*row) for row in conn.execute(query.order_by(folders.c.path).limit(limit))]
 
@@ -131,4 +129,4 @@ def _place(stored: StoredFile, order: str) -> str | int:
     if order in ("largest", "smallest"):
         return stored.version.size
     at = stored.file.expires_at if order == "expiry" else stored.file.modified_at
-    return _FAR if at is None else (at - _EPOCH) // _MICROSECOND
+    return _FAR if at is None else microseconds(at)

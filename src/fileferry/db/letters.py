@@ -9,6 +9,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 
+def as_pattern(text: str) -> str:
+    """Return a text as LIKE has it match itself, with the backslash as its escape."""
+    return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+
+
 class lowered(GenericFunction[str]):  # noqa: N801 - a function of SQL
     """The text in small letters, as ``str.lower`` has them."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, column, func, insert, select, table, true, union_all, update
 
-from fileferry.db.letters import lowered
+from fileferry.db.letters import as_pattern, lowered
 from fileferry.db.schema import events, files, jobs, names, names_progress, versions
 from fileferry.db.statements import Kept
 
@@ -95,5 +95,4 @@ def _has(conn: Connection, part: str) -> Any:
     if conn.dialect.name == "sqlite":
         phrase = '"{}"'.format(part.replace('"', '""'))
         return names.c.number.in_(select(_INDEX.c.rowid).where(_INDEX.c.names_index.op("MATCH")(phrase)))
-    literal = part.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    return names.c.name.like(f"%{literal}%")
+    return names.c.name.like(f"%{as_pattern(part)}%")

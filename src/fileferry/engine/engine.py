@@ -113,7 +113,7 @@ class Engine:
         self.webhooks = Webhooks(database, clock)
         self.deliveries = Deliveries(database, minter, settings, clock)
         self.name_index = NameIndex(database)
-        self.sweeper = Sweeper(database, store, settings, clock)
+        self.sweeper = Sweeper(database, store, self.name_index, settings, clock)
 
     async def shortcomings(self) -> list[str]:
         """Return what does not work now while the rest does; raises Unavailable where not even reading does."""

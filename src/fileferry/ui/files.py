@@ -22,6 +22,7 @@ from fileferry.web.requests import (
     parse_expires_at,
     parse_expires_in,
     parse_limit,
+    whole_number,
 )
 
 EXPIRIES = (
@@ -224,9 +225,10 @@ def _place(cursor: str | None, order: str) -> tuple[str | int, str] | None:
         return None
     if order == "name":
         return found[0], found[1]
-    if not found[0].isascii() or not found[0].isdigit() or len(found[0]) > 19:
+    number = whole_number(found[0])
+    if number is None:
         raise InvalidParameter("cursor must be one that an earlier page returned.", parameter="cursor")
-    return int(found[0]), found[1]
+    return number, found[1]
 
 
 def _address(parameters: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from fileferry.errors import Forbidden
 from fileferry.model import EVENT_TYPES, DeliveryState, Scope
 from fileferry.ui import pages, words
 from fileferry.ui.visits import Visitor
-from fileferry.web.requests import AnyRequest, decode_cursor, encode_cursor
+from fileferry.web.requests import AnyRequest, decode_number, encode_cursor
 
 _PAGE = 50
 _DAYS = 30
@@ -100,9 +100,7 @@ async def show_usage(request: AnyRequest, engine: Engine, visitor: Visitor) -> R
 
 
 def _before(request: AnyRequest) -> int | None:
-    cursor = decode_cursor(request.query_params.get("cursor"), 1)
-    is_number = cursor is not None and cursor[0].isascii() and cursor[0].isdigit() and len(cursor[0]) < 19
-    return int(cursor[0]) if cursor is not None and is_number else None
+    return decode_number(request.query_params.get("cursor"))
 
 
 def _plot(name: str, days: list[Any], values: list[int], said: Any) -> dict[str, Any]:

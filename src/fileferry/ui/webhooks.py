@@ -11,7 +11,7 @@ from fileferry.errors import InvalidParameter
 from fileferry.model import EVENT_TYPES, DeliveryState, Webhook
 from fileferry.ui import pages, visits
 from fileferry.ui.visits import Visitor
-from fileferry.web.requests import AnyRequest, decode_cursor, encode_cursor, parse_expires_in
+from fileferry.web.requests import AnyRequest, decode_number, encode_cursor, parse_expires_in
 
 _PAGE = 50
 _STATES = {state.value: state for state in DeliveryState}
@@ -41,8 +41,7 @@ async def show_webhook(request: AnyRequest, engine: Engine, visitor: Visitor, we
     asked = request.query_params.get("state", "")
     if asked not in ("", *_STATES):
         raise InvalidParameter("A delivery is pending, delivered or failed.", parameter="state")
-    cursor = decode_cursor(request.query_params.get("cursor"), 1)
-    before = int(cursor[0]) if cursor and cursor[0].isascii() and cursor[0].isdigit() and len(cursor[0]) < 19 else None
+    before = decode_number(request.query_params.get("cursor"))
     log = await engine.webhooks.deliveries(visitor.principal, webhook_id, _STATES.get(asked), before, _PAGE)
     return await pages.page(
         request,

@@ -41,6 +41,7 @@ _CODING_PARAMETER = "contentEncoding"
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LONGEST_KEY = 255
 _LARGEST_JSON = 1024 * 1024
+_HIGHEST_NUMBER = 2**63 - 1
 _LONG_JSON = 64 * 1024  # 1 MiB of tiny objects takes a tenth of a second to look through
 _MOST_FETCHES = 1_000_000
 
@@ -232,6 +233,22 @@ def decode_cursor(value: str | None, parts: int) -> list[str] | None:
     if len(found) != parts:
         raise InvalidParameter("cursor must be one that an earlier page returned.", parameter="cursor")
     return found
+
+
+def decode_number(value: str | None) -> int | None:
+    """Return the number that a cursor is; None where there is none. Raises InvalidParameter as ``decode_cursor`` does."""
+    found = decode_cursor(value, 1)
+    number = None if found is None else whole_number(found[0])
+    if found is not None and number is None:
+        raise InvalidParameter("cursor must be one that an earlier page returned.", parameter="cursor")
+    return number
+
+
+def whole_number(text: str) -> int | None:
+    """Return the decimal number that a text is, as large as a database keeps one; None for any other text."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > _HIGHEST_NUMBER:
+        return None
+    return int(text)
 
 
 async def json_body(request: AnyRequest, engine: Engine, scope: Scope, kind: type[T]) -> T:

@@ -12,10 +12,9 @@ from litestar.params import Parameter
 from fileferry.engine.engine import Engine
 from fileferry.errors import InvalidParameter
 from fileferry.model import Event, Principal, format_time
-from fileferry.web.requests import Cursor, Limit, decode_cursor, encode_cursor, parse_limit
+from fileferry.web.requests import Cursor, Limit, decode_number, encode_cursor, parse_limit
 
 _LONGEST_TYPE = 32
-_HIGHEST_ID = 2**63 - 1
 
 Since = Annotated[str | None, Parameter(description="Only what was done from this RFC 3339 time on.")]
 Types = Annotated[str | None, Parameter(description="Only actions of these types, as key.created,file.deleted.")]
@@ -69,7 +68,9 @@ async def read_audit_log(
 
     It is kept for FILEFERRY_AUDIT_RETENTION.
     """
-    page = await engine.audit.page(principal, _number(cursor), _time(since), _types(types), parse_limit(limit))
+    page = await engine.audit.page(
+        principal, decode_number(cursor) or 0, _time(since), _types(types), parse_limit(limit)
+    )
     next_cursor = encode_cursor(page.next_cursor) if page.next_cursor else None
     return AuditPage([_record(event) for event in page.items], next_cursor)
 
@@ -87,16 +88,6 @@ def _record(event: Event) -> AuditRecord:
         actor=None if event.actor is None else msgspec.convert(event.actor, Actor),
         data=event.data,
     )
-
-
-def _number(cursor: str | None) -> int:
-    after = decode_cursor(cursor, 1)
-    if after is None:
-        return 0
-    text = after[0]
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > _HIGHEST_ID:
-        raise InvalidParameter("cursor must be one that an earlier page returned.", parameter="cursor")
-    return int(text)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -17,7 +17,7 @@ from fileferry.engine.events.outbox import Position, Wanted, check_types
 from fileferry.errors import FerryError, InvalidParameter
 from fileferry.model import Event, Principal, canonical_id, format_time
 from fileferry.telemetry import Message, Receive, Send
-from fileferry.web.requests import AnyRequest, Limit, base_url, parse_limit
+from fileferry.web.requests import AnyRequest, Limit, base_url, parse_limit, whole_number
 from fileferry.web.waiting import ringing_at_departure, settled
 
 HEARTBEAT = 15.0
@@ -26,7 +26,6 @@ RETRY = 2000
 """Milliseconds after which a client that was cut should come back."""
 _LONGEST_SEND = 30.0  # seconds that a client may take to make room for more
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_HIGHEST_ID = 2**63 - 1
 
 After = Annotated[str | None, Parameter(description="Go on after the event of this id; 0 begins with the oldest kept.")]
 Types = Annotated[str | None, Parameter(description="Only events of these types, as file.ready,file.rejected.")]
@@ -183,6 +182,7 @@ def _reset(number: int) -> str:
 def _known_number(text: str | None) -> int | None:
     if text is None or text == "":
         return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > _HIGHEST_ID:
+    number = whole_number(text)
+    if number is None:
         raise InvalidParameter("The id of an event is a decimal number.", parameter="after")
-    return int(text)
+    return number

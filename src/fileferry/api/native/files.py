@@ -32,11 +32,11 @@ from fileferry.web.requests import (
     parse_expires_in,
     parse_limit,
     sent_path,
+    whole_number,
 )
 from fileferry.web.waiting import settled, standing
 
 _PATH_PREFIX = re.compile(r"\A/+api/+files/+path/?")
-_HIGHEST_NUMBER = 2**63 - 1
 _LINK_LIFETIME = timedelta(hours=1)
 _LONGEST_LINK = timedelta(days=7)
 WorkspaceName = Annotated[str | None, Parameter(description="Id or name of another workspace than the default one.")]
@@ -214,12 +214,12 @@ def _number(version_id: str | None) -> int | None:
 
 
 def _decimal(version_id: str) -> int:
-    is_number = version_id.isascii() and version_id.isdigit() and len(version_id) <= 19
-    if not is_number or int(version_id) > _HIGHEST_NUMBER:
+    number = whole_number(version_id)
+    if number is None:
         raise InvalidParameter(
             "version_id must be a decimal number, as a file object shows it.", parameter="version_id"
         )
-    return int(version_id)
+    return number
 
 
 router = Router(

@@ -20,13 +20,13 @@ from fileferry.web.requests import (
     Limit,
     created,
     decode_cursor,
+    decode_number,
     encode_cursor,
     json_body,
     parse_expires_in,
     parse_limit,
+    whole_number,
 )
-
-_LARGEST_ID = 2**63 - 1
 
 InState = Annotated[
     str | None, QueryParameter(name="state", description="Only deliveries in this state: pending, delivered or failed.")
@@ -187,9 +187,8 @@ async def list_deliveries(
     limit: Limit = None,
 ) -> DeliveryPage:
     """List what was sent to a webhook and what waits, newest first."""
-    before = decode_cursor(cursor, 1)
     page = await engine.webhooks.deliveries(
-        principal, webhook_id, _parse_state(in_state), _before_id(before), parse_limit(limit)
+        principal, webhook_id, _parse_state(in_state), decode_number(cursor), parse_limit(limit)
     )
     objects = [_delivery_object(delivery) for delivery in page.items]
     return DeliveryPage(objects, encode_cursor(page.next_cursor) if page.next_cursor else None)
@@ -198,7 +197,7 @@ async def list_deliveries(
 @post("/webhooks/{webhook_id:str}/deliveries/{delivery_id:str}/replay", status_code=202)
 async def replay_delivery(engine: Engine, principal: Principal, webhook_id: str, delivery_id: str) -> DeliveryObject:
     """Send a delivery again, whatever became of it; 409 while the webhook is disabled."""
-    number = _number(delivery_id)
+    number = whole_number(delivery_id)
     if number is None:
         raise NotFound("The webhook has no delivery with this id.")
     return _delivery_object(await engine.webhooks.replay(principal, webhook_id, number))
@@ -233,22 +232,6 @@ def _parse_state(value: str | None) -> DeliveryState | None:
         return DeliveryState(value) if value else None
     except ValueError as error:
         raise InvalidParameter(f"state must be one of {', '.join(DeliveryState)}.", parameter="state") from error
-
-
-def _before_id(cursor: list[str] | None) -> int | None:
-    if cursor is None:
-        return None
-    number = _number(cursor[0])
-    if number is None:
-        raise InvalidParameter("cursor must be one that an earlier page returned.", parameter="cursor")
-    return number
-
-
-def _number(text: str) -> int | None:
-    """Return the id that ``text`` is; None for what cannot be one."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > _LARGEST_ID:
-        return None
-    return int(text)
 
 
 def _webhook_fields(webhook: Webhook) -> dict[str, Any]:

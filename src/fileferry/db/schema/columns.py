@@ -28,6 +28,11 @@ def where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition)}
 
 
+def microseconds(moment: datetime) -> int:
+    """Return a time as it is stored."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC time, stored as microseconds since 1970: exact, ordered, and the same on every database."""
 
@@ -36,7 +41,7 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
         """Turn a time into microseconds."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
         """Turn microseconds into a time."""

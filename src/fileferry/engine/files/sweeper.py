@@ -22,7 +22,6 @@ from fileferry.db import (
     events,
     files,
     jobs,
-    names,
     rates,
     requests,
     shares,
@@ -35,6 +34,7 @@ from fileferry.db import (
 )
 from fileferry.db.database import Database
 from fileferry.engine.files import lives, versions
+from fileferry.engine.files.name_index import NameIndex
 from fileferry.errors import InsufficientStorage
 from fileferry.logs import get_logger
 from fileferry.model import Clock, Extent, State, UploadState, Version
@@ -73,8 +73,11 @@ class Findings(msgspec.Struct):
 class Sweeper:
     """Sweeps when asked, or at intervals in one process at a time (a database lease)."""
 
-    def __init__(self, database: Database, store: BlobStore, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, store: BlobStore, names: NameIndex, settings: Settings, clock: Clock
+    ) -> None:
         self._database = database
+        self._names = names
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -129,8 +132,7 @@ class Sweeper:
         await self._enqueue_rescans()
         await self._measure()
         with contextlib.suppress(InsufficientStorage):  # events stay until their files' names are taken up
-            while await self._database.grow(names.take_up, _PAGE):
-                pass
+            await self._names.catch_up()
         await self._forget_events(now)
         await self._database.free(bookkeeping.forget_requests, now - self._settings.idempotency_retention)
 

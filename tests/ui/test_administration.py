@@ -134,8 +134,14 @@ def test_the_lines_for_programs_have_the_address_of_the_server(person: Person) -
 
 def test_the_page_of_events_tells_of_files_whatever_else_was_done(service: Service, person: Person) -> None:
     service.request("POST", "/api/keys", json={"name": "k", "scopes": ["read"]})
-    service.upload(path="told.txt")
+    file = service.upload(path="told.txt")
+    service.request("POST", "/api/shares", json={"file_ids": [file["id"]], "name": "Plans"})
+    service.request("PATCH", f"/api/files/{file['id']}", json={"name": "renamed.txt"})
     page = person.get("/events")
     assert page.status_code == 200, page.text
-    assert "told.txt" in page.text
+    for words in ("told.txt", "Plans", "Share made"):
+        assert words in page.text
     assert "key.created" not in page.text
+    for link in re.findall(r'href="/ui(/files/[^"]+)"', page.text):
+        assert person.get(link).status_code == 200
+    assert "Changed" in person.get(f"/files/{file['id']}").text

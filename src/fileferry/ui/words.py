@@ -33,6 +33,17 @@ _EVENTS = {
     "file.deleted": "Deleted",
     "file.restored": "Restored",
     "file.recalled": "Recalled: malware was found later",
+    "file.changed": "Changed",
+    "version.deleted": "Version deleted",
+    "share.created": "Share made",
+    "share.changed": "Share changed",
+    "share.downloaded": "Share downloaded",
+    "share.deleted": "Share ended",
+    "request.created": "Request made",
+    "request.changed": "Request changed",
+    "request.received": "Sent for a request",
+    "request.finished": "Request finished by who sent",
+    "request.deleted": "Request ended",
 }
 
 

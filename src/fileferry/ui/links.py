@@ -16,8 +16,9 @@ from litestar.datastructures import Cookie
 
 from fileferry.engine.access.passphrases import UNLOCKED_FOR
 from fileferry.engine.engine import Engine
-from fileferry.errors import BadRequest, FerryError, Forbidden, PassphraseRequired
+from fileferry.errors import BadRequest, FerryError, PassphraseRequired
 from fileferry.telemetry import client_of
+from fileferry.ui.visits import refuse_other_origins
 from fileferry.web import problems
 from fileferry.web.requests import AnyRequest, small_body_of
 
@@ -42,7 +43,7 @@ def path_of(engine: Engine, path: str) -> str:
     return ("" if base is None else urlsplit(base).path.rstrip("/")) + path
 
 
-async def shown(request: AnyRequest, engine: Engine, token: str, unlock: Unlock) -> str | None:
+async def shown(request: AnyRequest, token: str, unlock: Unlock) -> str | None:
     """Return what a request shows of a passphrase: by its cookie, or by the password of Basic authentication (RFC 7617).
 
     Raises what ``unlock`` does.
@@ -55,7 +56,7 @@ async def shown(request: AnyRequest, engine: Engine, token: str, unlock: Unlock)
 
 async def unlocked(request: AnyRequest, engine: Engine, token: str, path: str, unlock: Unlock) -> Response[Any]:
     """Take the form with the passphrase, and lead back to the page that it opens; raises Forbidden for a forged form."""
-    refuse_other_sites(request, engine)
+    refuse_other_origins(request, engine)
     body = await small_body_of(request, _LARGEST_FORM, engine.settings.body_idle_timeout)
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=4, errors="strict")
@@ -84,18 +85,6 @@ def cookie_of(request: AnyRequest, engine: Engine, name: str, value: str, path: 
         samesite="lax",
         max_age=seconds,
     )
-
-
-def refuse_other_sites(request: AnyRequest, engine: Engine) -> None:
-    """Raise Forbidden for what a page of another site had the browser send."""
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise Forbidden("This was sent by a page of another site.")
-    origin = request.headers.get("origin")
-    if origin is None:
-        return
-    own = {request.headers.get("host", "").lower(), urlsplit(engine.settings.base_url or "").netloc.lower()}
-    if urlsplit(origin).netloc.lower() not in own - {""}:
-        raise Forbidden("This was sent by a page of another site.")
 
 
 def render_error(request: AnyRequest, error: Exception) -> Response[Any]:

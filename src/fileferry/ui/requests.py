@@ -24,7 +24,7 @@ from fileferry.engine.receiving.requests import Arrival
 from fileferry.engine.receiving.visits import OpenRequest
 from fileferry.errors import BadRequest, MethodNotAllowed, MissingFile, UnsupportedType
 from fileferry.model import Upload, clean_name, format_optional_time
-from fileferry.ui import links
+from fileferry.ui import links, visits
 from fileferry.web import tus
 from fileferry.web.form_parts import file_name_of
 from fileferry.web.forms import Form
@@ -107,7 +107,7 @@ async def send_form(request: AnyRequest, engine: Engine, token: str) -> Response
     media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
     if media_type == "application/x-www-form-urlencoded":
         return await links.unlocked(request, engine, token, f"/r/{token}", engine.visits.unlock)
-    links.refuse_other_sites(request, engine)
+    visits.refuse_other_origins(request, engine)
     opened = await _open(request, engine, token)
     if media_type != "multipart/form-data":
         raise UnsupportedType("Send files as multipart/form-data, with PUT, or by tus.")
@@ -125,7 +125,7 @@ async def send_form(request: AnyRequest, engine: Engine, token: str) -> Response
 @post("/r/{token:str}/done", status_code=303)
 async def finish(request: AnyRequest, engine: Engine, token: str) -> Response[Any]:
     """Take the word of a sender that this was all, and tell whoever asked."""
-    links.refuse_other_sites(request, engine)
+    visits.refuse_other_origins(request, engine)
     opened = await _open(request, engine, token)
     await engine.visits.finish(opened, _visitor_of(request))
     return links.redirect(links.path_of(engine, f"/r/{token}") + "?done=1")
@@ -135,7 +135,7 @@ async def finish(request: AnyRequest, engine: Engine, token: str) -> Response[An
 async def send_file(request: AnyRequest, engine: Engine, token: str) -> Response[Any]:
     """Take one file as a body, by the name that the address ends with: ``curl -T report.pdf URL/``."""
     refuse_encoded(request)
-    links.refuse_other_sites(request, engine)
+    visits.refuse_other_origins(request, engine)
     opened = await _open(request, engine, token)
     name = clean_name(sent_path(request, _NAME))
     size = content_length(request)
@@ -152,7 +152,7 @@ async def create_upload(request: AnyRequest, engine: Engine, token: str) -> Resp
     tus.refuse_other_versions(request)
     if tus.method_of(request) != "POST":
         raise MethodNotAllowed(headers={"Allow": "POST, OPTIONS"})
-    links.refuse_other_sites(request, engine)
+    visits.refuse_other_origins(request, engine)
     opened = await _open(request, engine, token)
     asked = tus.creation_of(request, engine)
     if asked.concat is not None:
@@ -190,7 +190,7 @@ router = Router(
 
 
 async def _open(request: AnyRequest, engine: Engine, token: str) -> OpenRequest:
-    return await engine.visits.open(token, await links.shown(request, engine, token, engine.visits.unlock))
+    return await engine.visits.open(token, await links.shown(request, token, engine.visits.unlock))
 
 
 async def _take_form(

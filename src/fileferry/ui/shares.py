@@ -112,7 +112,7 @@ router = Router(
 
 
 async def _open(request: AnyRequest, engine: Engine, token: str) -> OpenShare:
-    return await engine.shared.open(token, await links.shown(request, engine, token, engine.shared.unlock))
+    return await engine.shared.open(token, await links.shown(request, token, engine.shared.unlock))
 
 
 def _shown(

@@ -124,15 +124,13 @@ def refuse_forged(sent: str, token: str) -> None:
 
 def refuse_other_origins(request: AnyRequest, engine: Engine) -> None:
     """Raise Forbidden for what a page of another site had the browser send."""
-    said = request.headers.get("origin")
-    if said is None:
-        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            raise Forbidden("This was sent by a page of another site.")
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise Forbidden("This was sent by a page of another site.")
+    origin = request.headers.get("origin")
+    if origin is None:
         return
-    own = {request.headers.get("host", "").lower()}
-    if engine.settings.base_url is not None:
-        own.add(urlsplit(engine.settings.base_url).netloc.lower())
-    if urlsplit(said).netloc.lower() not in own:
+    own = {request.headers.get("host", "").lower(), urlsplit(engine.settings.base_url or "").netloc.lower()}
+    if urlsplit(origin).netloc.lower() not in own - {""}:
         raise Forbidden("This was sent by a page of another site.")
 
 

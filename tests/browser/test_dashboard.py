@@ -172,6 +172,7 @@ def furnished(server: LiveServer) -> str:
         return id
 
 
+@pytest.mark.service("node")
 @pytest.mark.parametrize(
     "screen", [(1280, 800, False), (1280, 800, True), (390, 844, False)], ids=["light", "dark", "phone"]
 )

@@ -42,6 +42,7 @@ def look(browser: Tab, name: str) -> None:
             Path(folder, f"{name}-{width}.png").write_bytes(browser.picture())
 
 
+@pytest.mark.service("node")
 def test_an_outsider_sends_files_and_sees_what_arrived(quiet: LiveServer, browser: Tab, tmp_path: Path) -> None:
     files = {"report.txt": b"a report", "film.bin": LARGE, "too-large.bin": bytes(4 * 1024 * 1024 + 1)}
     for name, content in files.items():
@@ -105,6 +106,7 @@ def test_a_request_works_without_scripts(quiet: LiveServer, browser: Tab, tmp_pa
         assert client.download(sent) == b"by a form"
 
 
+@pytest.mark.service("node")
 def test_a_visitor_opens_a_share_with_its_passphrase(quiet: LiveServer, browser: Tab) -> None:
     with Client(quiet.url, quiet.root_key) as client:
         page = client.upload(b"<script>window.ran=1</script>", name=f"{MARKUP}.html")

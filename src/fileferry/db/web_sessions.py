@@ -56,10 +56,6 @@ def delete_session(conn: Connection, id: str) -> None:
     conn.execute(delete(sessions).where(sessions.c.id == id))
 
 
-def delete_of_key(conn: Connection, key_id: str) -> None:
-    """Remove every session of a key."""
-    conn.execute(delete(sessions).where(sessions.c.key_id == key_id))
-
 
 def delete_ended(conn: Connection, now: datetime, limit: int) -> int:
     """Remove sessions whose time is over; return how many."""

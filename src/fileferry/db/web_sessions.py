@@ -56,7 +56,6 @@ def delete_session(conn: Connection, id: str) -> None:
     conn.execute(delete(sessions).where(sessions.c.id == id))
 
 
-
 def delete_ended(conn: Connection, now: datetime, limit: int) -> int:
     """Remove sessions whose time is over; return how many."""
     ended = select(sessions.c.digest).where(sessions.c.ends_at <= now).limit(limit)

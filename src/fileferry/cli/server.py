@@ -64,8 +64,10 @@ def serve(
                 f"http://{host}:{port}/f/…; set it to the address by which others reach this server."
             )
         file_read = f", settings from {settings.settings}" if settings.settings else ""
-        note(f"fileferry: http://{host}:{port}, data in {settings.data.absolute()}{file_read}, documentation at /docs")
-        server.serve(host=host, port=port, workers=workers)
+        with contextlib.closing(server.bound(host, port)) as listener:
+            address = f"http://{host}:{listener.getsockname()[1]}"
+            note(f"fileferry: {address}, data in {settings.data.absolute()}{file_read}, documentation at /docs")
+            server.serve(listener, workers)
 
 
 def worker(data: Data = None, file: SettingsFile = None) -> None:

@@ -226,7 +226,7 @@ class Trial:
             sender._send = self._patient(sender)
             try:
                 self._go_through(sender, content, deadline)
-            except Later:
+            except httpx.TransportError:
                 self.repeated += 1
             found = self._again(lambda: http.get(f"/api/files/path/{path}"), but=(404,))
             if found.status_code == 200:

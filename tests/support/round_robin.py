@@ -30,6 +30,7 @@ class RoundRobin:
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._passing: set[asyncio.Task[None] | None] = set()  # the loop alone would let go of one that waits
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
@@ -53,6 +54,7 @@ class RoundRobin:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._passing.add(task := asyncio.current_task())
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             served = await self._connect()
@@ -71,6 +73,7 @@ class RoundRobin:
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
+            self._passing.discard(task)
             with suppress(Exception):
                 writer.close()
 

@@ -50,8 +50,11 @@ class DirectUploads(Protocol):
         """Begin the blob ``key``, which must be new; return the store's own name for its parts."""
         ...
 
-    def url(self, key: str, name: str, number: int, size: int, lifetime: timedelta) -> str:
-        """Return a URL that takes part ``number`` (from 1), of exactly ``size`` bytes, by PUT; a further time replaces it."""
+    async def urls(self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta) -> Sequence[str]:
+        """Return for each number (from 1) and size of a part a URL that takes it by PUT, of exactly so many bytes.
+
+        A further time replaces it.
+        """
         ...
 
     async def parts(self, key: str, name: str) -> Sequence[DirectPart] | None:

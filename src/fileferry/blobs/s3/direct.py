@@ -6,6 +6,7 @@ while one that puts an object would replace it until the URL ends.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -19,6 +20,7 @@ from fileferry.errors import Unavailable
 
 LEAST_PART = 5 * 1024 * 1024
 LARGEST_PART = 5 * 1024**3
+_SIGNED_HERE = 16  # at once; more of them in a thread
 _REMEMBERED = 1024  # blobs, of which it is known what object they are
 
 
@@ -37,10 +39,16 @@ class S3Uploads:
         """Begin a multipart upload."""
         return await self._objects.begin_parts(pieces.whole(key))
 
-    def url(self, key: str, name: str, number: int, size: int, lifetime: timedelta) -> str:
+    async def urls(self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta) -> Sequence[str]:
         """Sign UploadPart, with the length that the body must have."""
-        query = [("partNumber", str(number)), ("uploadId", name)]
-        return self._client.presigned("PUT", pieces.whole(key), query, {"content-length": str(size)}, lifetime)
+
+        def sign(number: int, size: int) -> str:
+            query = [("partNumber", str(number)), ("uploadId", name)]
+            return self._client.presigned("PUT", pieces.whole(key), query, {"content-length": str(size)}, lifetime)
+
+        if len(asked) <= _SIGNED_HERE:
+            return [sign(*one) for one in asked]
+        return await asyncio.to_thread(lambda: [sign(*one) for one in asked])
 
     async def parts(self, key: str, name: str) -> Sequence[DirectPart] | None:
         """Ask ListParts."""

@@ -22,6 +22,7 @@ from fileferry.blobs.s3.probe import Probe
 from fileferry.blobs.s3.writers import PART_SIZE, ObjectWriter
 from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
 from fileferry.errors import Unavailable
+from fileferry.model import Extent
 
 GRACE = timedelta(hours=1)
 """How long a process may take from a blob's commit until its owner is recorded: writers of other processes cannot be seen."""
@@ -139,6 +140,26 @@ class S3Store:
                 raise BlobMissing(key)
             size = known.size
         return BlobStat(key, size)
+
+    async def runs(self, key: str) -> list[Extent]:
+        """Return the object's, or those of the pieces that are there, joined where one begins at the end of another."""
+        size = await self._objects.size(pieces.whole(key))
+        if size is not None:
+            return [Extent(0, size)]
+        if await self._find_pieces(key) is None:
+            raise BlobMissing(key)
+        # Some that the manifest lists may have been given back since.
+        return _pieces_of([listed async for listed in self._objects.list(pieces.folder(key))]).runs()
+
+    async def is_begun(self, key: str) -> bool:
+        """Look for objects of the blob, and for one that is coming in parts."""
+        async with aclosing(self._objects.list(pieces.folder(key))) as found:
+            async for _listed in found:
+                return True
+        async with aclosing(self._objects.list_unfinished(pieces.folder(key))) as unfinished:
+            async for _name in unfinished:
+                return True
+        return False
 
     async def delete(self, key: str) -> None:
         """Remove every object of the blob, the list of pieces first. A reader under way finishes the object that it is at."""

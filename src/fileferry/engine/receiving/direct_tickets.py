@@ -150,14 +150,9 @@ class DirectTickets:
         assert direct is not None  # there is nothing told of otherwise
         asked = range(1, _count(upload) + 1) if numbers is None else numbers
         lifetime = min(self._settings.upload_url_lifetime, direct.longest)
-
-        def sign(number: int) -> DirectUrl:
-            size = _size(upload, number)
-            return DirectUrl(number, size, direct.url(told.blob_key, told.store_name, number, size, lifetime))
-
-        if len(asked) <= _AT_ONCE:
-            return [sign(number) for number in asked]
-        return await asyncio.to_thread(lambda: [sign(number) for number in asked])
+        sized = [(number, _size(upload, number)) for number in asked]
+        urls = await direct.urls(told.blob_key, told.store_name, sized, lifetime)
+        return [DirectUrl(number, size, url) for (number, size), url in zip(sized, urls, strict=True)]
 
     async def _begin(self, direct: DirectUploads, upload: Upload) -> DirectUpload:
         key = upload.blob_key or new_id(self._clock())

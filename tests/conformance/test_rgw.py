@@ -11,7 +11,7 @@ from fileferry.blobs.conformance import CHECKS
 from fileferry.blobs.s3 import Client, Credentials, S3Store, parse
 from support.rgw import Rgw
 
-NOT_FINE = {"checksums", "if_range", "copy", "cors_upload", "cors_download"}
+NOT_FINE = {"checksums", "pinned", "if_range", "copy", "cors_upload", "cors_download"}
 
 
 @pytest.mark.service("rgw")

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
 
-from fileferry.blobs.direct import DirectDownloads, DirectPart, DirectUploads, Presentation
+from fileferry.blobs.direct import DirectDownloads, DirectPart, DirectUploads, Pinned, Presentation
 from fileferry.errors import Unavailable
 
 _REMEMBERED = 4096  # names that were begun in the store that stays
@@ -19,6 +19,7 @@ class MovingUploads:
         self._staying = staying
         self._before = before
         self._begun: OrderedDict[str, None] = OrderedDict()
+        self.pins = staying.pins if staying else frozenset[str]()
         self.least_part = staying.least_part if staying else 0
         self.largest_part = staying.largest_part if staying else 0  # so that nothing new fits
         self.longest = min(staying.longest, before.longest) if staying else before.longest
@@ -33,9 +34,11 @@ class MovingUploads:
             self._begun.popitem(last=False)
         return name
 
-    async def urls(self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta) -> Sequence[str]:
+    async def urls(
+        self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta, pinned: Pinned | None = None
+    ) -> Sequence[str]:
         """Return URLs of the store in which it was begun."""
-        return await (await self._place(key, name)).urls(key, name, asked, lifetime)
+        return await (await self._place(key, name)).urls(key, name, asked, lifetime, pinned)
 
     async def parts(self, key: str, name: str) -> Sequence[DirectPart] | None:
         """Return what that store has."""

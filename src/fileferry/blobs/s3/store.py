@@ -15,10 +15,10 @@ from fileferry.blobs.direct import DirectDownloads, DirectUploads, Report
 from fileferry.blobs.s3 import pieces
 from fileferry.blobs.s3.budget import Budget
 from fileferry.blobs.s3.client import Client
-from fileferry.blobs.s3.direct import S3Downloads, S3Uploads
+from fileferry.blobs.s3.direct import PINNED, S3Downloads, S3Uploads
 from fileferry.blobs.s3.objects import Listed, Objects
 from fileferry.blobs.s3.pieces import Pieces
-from fileferry.blobs.s3.probe import Probe
+from fileferry.blobs.s3.probe import Probe, has_found
 from fileferry.blobs.s3.writers import PART_SIZE, ObjectWriter
 from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
 from fileferry.errors import Unavailable
@@ -67,7 +67,8 @@ class S3Store:
     async def probe(self) -> Report:
         """Try it with objects below ``probe/``."""
         report = await Probe(self._client, self._objects).run()
-        self.direct_uploads = S3Uploads(self._client, self._objects) if report.uploads else None
+        uploads = S3Uploads(self._client, self._objects, PINNED if has_found(report, "pinned") else frozenset())
+        self.direct_uploads = uploads if report.uploads else None
         self.direct_downloads = S3Downloads(self._client, self._find_object) if report.downloads else None
         return report
 

@@ -14,6 +14,8 @@ need() { # need PACKAGE PROBE...: the package is missing when the probe fails
 # The one list: a package and the command that succeeds where it is installed.
 need bindfs bindfs --version
 need btrfs-progs mkfs.btrfs --version
+need ceph-mon ceph-mon --version
+need ceph-osd ceph-osd --version
 need chromium chromium --version
 need clamav-daemon clamd --version
 need curl curl --version
@@ -23,6 +25,7 @@ need openssl openssl version
 need pgbouncer pgbouncer --version
 need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 need python3-venv python3 -c 'import ensurepip, venv'
+need radosgw radosgw --version
 need redis-server redis-server --version
 need systemd systemd-analyze --version
 need xfsprogs mkfs.xfs -V

@@ -13,7 +13,14 @@ import pytest
 from support.live_server import LiveServer, MakeServer
 from support.tls import share_one_context
 
-pytest_plugins = ["pytester", "support.clamd", "support.databases", "support.object_stores", "support.skips"]
+pytest_plugins = [
+    "pytester",
+    "support.clamd",
+    "support.databases",
+    "support.object_stores",
+    "support.rgw",
+    "support.skips",
+]
 
 
 def pytest_configure() -> None:

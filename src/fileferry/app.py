@@ -209,9 +209,12 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
 
 
 def _folders(settings: Settings) -> list[Path]:
-    """Return the folders whose disks fill: that of the store, where it has one, and that of the database, where it is a file."""
+    """Return the folders whose disks fill: those of the stores that have one, and that of the database, where it is a file."""
     file = settings.resolved_database_file()
+    before = settings.of_store_before()
     folders = [settings.resolved_store_folder(), file and file.parent]
+    if before is not None:
+        folders.append(before.resolved_store_folder())
     return list(dict.fromkeys(folder for folder in folders if folder is not None))
 
 

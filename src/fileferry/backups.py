@@ -73,6 +73,10 @@ async def back_up(settings: Settings, to: Path) -> Record:
 
 def _places(settings: Settings) -> tuple[Path, Path]:
     """Return the file of the database and the folder of the store; raises SettingsError where there are none to copy."""
+    if settings.store_before is not None:
+        raise SettingsError(
+            "Copies are made of one store: end 'fileferry migrate-store' first, and drop FILEFERRY_STORE_BEFORE."
+        )
     database, store = settings.resolved_database_file(), settings.resolved_store_folder()
     if database is None or store is None:
         raise SettingsError(

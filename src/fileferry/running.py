@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ from fileferry.app import at_work, examine, opened, prepare
 from fileferry.app import check as check
 from fileferry.blobs import opening
 from fileferry.db.opening import holders_of, need_driver
+from fileferry.engine.files.moving import Mover, Moving
 from fileferry.engine.files.sweeper import Findings
 from fileferry.errors import Unavailable
 from fileferry.logs import get_logger
+from fileferry.model import new_id, utc_now
 from fileferry.settings import Settings, SettingsError
 from fileferry.telemetry import configure_logging, shared_metrics
 from fileferry.web import admission
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from fileferry.db.copying import Copied
 
 _VERIFIED = "verified.json"
+_MOVED = "moved.json"
 _WRITTEN_EVERY = 5.0  # seconds
 _NOT_STARTED = 3  # as of uvicorn
 _log = get_logger(__name__)
@@ -252,6 +256,75 @@ def _so_far(place: Path) -> Verification:
         return msgspec.json.decode(place.read_bytes(), type=Verification)
     except (FileNotFoundError, msgspec.DecodeError):
         return Verification()
+
+
+class Move(Moving):
+    """How far ``migrate-store`` is, between which places; ``is_last`` says whether nothing new comes to the store before."""
+
+    source: str = ""
+    to: str = ""
+    is_last: bool = False
+
+
+async def migrate_store(*, to: str, rate: int | None, told: Callable[[Move], None]) -> Move:
+    """Copy what the store has to the one at ``to``, from where the last run was ended; ``told`` is called every few seconds.
+
+    It works beside servers of any setting; how far it is stands in the data folder. Raises SettingsError for a place that cannot
+    be used, and Unavailable as ``doctor``.
+    """
+    settings = _beside_server()
+    source_settings, target_settings = opening.sides(settings, to)
+    alone = msgspec.structs.replace(source_settings, direct="never", redirect="never")
+    place = settings.data / _MOVED
+    with _locked(place.with_suffix(".lock")):
+        await prepare(alone)
+        is_last = settings.store_before is not None and target_settings.store == settings.store
+        move = _move_so_far(place, opening.address(source_settings), opening.address(target_settings), is_last)
+        target = opening.open_store(target_settings)
+        try:
+            async with opened(alone) as engine:
+                # Before the last run servers may bring files faster than they are copied.
+                mover = Mover(engine.database, engine.store, target, rate, None if is_last else new_id(utc_now()))
+                await mover.claim()
+                written = time.monotonic()
+                async with contextlib.aclosing(mover.run(move)) as steps:
+                    async for _step in steps:
+                        _replace(place, msgspec.json.encode(move))
+                        if time.monotonic() - written > _WRITTEN_EVERY:
+                            told(move)
+                            written = time.monotonic()
+        finally:
+            await target.close()
+        if not move.under_way:
+            place.unlink()
+    return move
+
+
+def _move_so_far(place: Path, source: str, to: str, is_last: bool) -> Move:
+    begun = Move(source=source, to=to, is_last=is_last)
+    try:
+        found = msgspec.json.decode(place.read_bytes(), type=Move)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return begun
+    # While servers wrote to the store before, something could come behind what was passed.
+    return found if (found.source, found.to, found.is_last) == (source, to, is_last) else begun
+
+
+def _replace(place: Path, content: bytes) -> None:
+    """Write a file so that whoever is killed meanwhile leaves the old one."""
+    beside = place.with_suffix(".new")
+    beside.write_bytes(content)
+    beside.replace(place)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable("Another 'fileferry migrate-store' is at it.") from None
+        yield
 
 
 async def look_at_store() -> Report:

@@ -89,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None = None
     """Where blobs live: ``file:///folder``, or ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``, see the page on stores. Default:
     the data folder."""
+    store_before: str | None = None
+    """The store that ``fileferry migrate-store`` moves files from: what is not in ``store`` yet is read from it. Drop it when that
+    command says so; see the page on stores."""
     s3_access_key_id: str | None = None
     """The access key of an S3 store; default: ``AWS_ACCESS_KEY_ID``."""
     s3_secret_access_key: str | None = None
@@ -97,6 +100,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The token of a key that is good for a while only; default: ``AWS_SESSION_TOKEN``, with a key from there."""
     s3_region: str | None = None
     """The region of an S3 store whose URL names none; default: ``AWS_REGION``, ``AWS_DEFAULT_REGION``, else ``us-east-1``."""
+    s3_before_access_key_id: str | None = None
+    """The access key of an S3 store before; default: that of ``store``."""
+    s3_before_secret_access_key: str | None = None
+    """Its secret."""
+    s3_before_session_token: str | None = None
+    """Its token, if it is good for a while only."""
     direct: Literal["auto", "never"] = "auto"
     """Whether clients send to an S3 store themselves, by its presigned URLs: where it enforces what they were signed for, and its
     address is known to them (``public=``, or AWS itself); see the page on stores."""
@@ -265,6 +274,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("FILEFERRY_STORE: only file:///FOLDER and s3://BUCKET are supported by this release.")
         return Path(self.store.removeprefix("file://"))
 
+    def of_store_before(self) -> Settings | None:
+        """Return the settings of a server that has only the store before; None where there is none."""
+        if self.store_before is None:
+            return None
+        alone = msgspec.structs.replace(self, store=self.store_before, store_before=None)
+        if self.s3_before_access_key_id is None:
+            return alone
+        return msgspec.structs.replace(
+            alone,
+            s3_access_key_id=self.s3_before_access_key_id,
+            s3_secret_access_key=self.s3_before_secret_access_key,
+            s3_session_token=self.s3_before_session_token,
+        )
+
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read settings from ``environ`` and the file that it names; raise SettingsError naming the first that cannot be used."""
@@ -339,6 +362,10 @@ def _judge(settings: Settings) -> None:
     """Raise SettingsError for a value that has the right form and cannot be meant."""
     settings.resolved_database_url()
     settings.resolved_store_folder()
+    if settings.store_before and not settings.store_before.startswith(("file:///", "s3://")):
+        raise SettingsError(
+            "FILEFERRY_STORE_BEFORE: only file:///FOLDER and s3://BUCKET are supported by this release."
+        )
     networks("webhook_networks", settings.webhook_networks)
     networks("trusted_proxies", settings.trusted_proxies)
     if settings.base_url is not None:

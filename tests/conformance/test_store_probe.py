@@ -19,7 +19,7 @@ from support.object_stores import ObjectStore, SeaweedFS
 # What each does not hold to, of what is tried: by this they are told apart.
 CLASSES = {
     "seaweedfs": {"if_range"},
-    "rclone": {"checksums", "create_only", "range", "cors_upload", "resend"},
+    "rclone": {"checksums", "create_only", "range", "cors_upload", "resend", "pinned"},
 }
 SENT_THERE = {"seaweedfs": (True, True), "rclone": (False, False)}
 STORES = [pytest.param(name, marks=pytest.mark.service(name)) for name in CLASSES]

@@ -20,7 +20,7 @@ from fileferry.blobs.s3 import Client, Credentials, parse
 from support.live_server import LiveServer
 
 START_SECONDS = 120.0
-_KEY, _SECRET = "a-key-for-tests", "a-secret-for-tests"
+KEY, SECRET = "a-key-for-tests", "a-secret-for-tests"
 
 
 class ObjectStore:
@@ -33,13 +33,17 @@ class ObjectStore:
         self._reservations = [_reserved() for _ in range(ports)]
         self._ports = [reservation.getsockname()[1] for reservation in self._reservations]
         self.endpoint = f"http://127.0.0.1:{self._ports[0]}"
-        self.key_id, self.secret = _KEY, _SECRET
+        self.key_id, self.secret = KEY, SECRET
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, and give its ports back."""
         if self._process is not None:
             self.kill()
         for reservation in self._reservations:
@@ -65,7 +69,7 @@ class ObjectStore:
 
     def start(self) -> None:
         """Start it and return once it answers; raise RuntimeError with its log when that fails."""
-        environment = {"AWS_ACCESS_KEY_ID": _KEY, "AWS_SECRET_ACCESS_KEY": _SECRET}
+        environment = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.command, cwd=self._folder, env=os.environ | environment, stdout=log, stderr=log
@@ -77,6 +81,18 @@ class ObjectStore:
             time.sleep(0.05)
         self.kill()
         raise RuntimeError(f"The store did not start.\n{(self._folder / 'log').read_text(errors='replace')[-4000:]}")
+
+    def make_bucket(self) -> None:
+        """Make the bucket of all tests, if it is not there."""
+
+        async def run() -> None:
+            client = Client(parse(self.location("")), Credentials(self.key_id, self.secret))
+            try:
+                await client.ask("PUT", None, headers={"content-length": "0"}, accept=(409,))
+            finally:
+                await client.close()
+
+        asyncio.run(run())
 
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
@@ -110,14 +126,7 @@ class SeaweedFS(ObjectStore):
     def start(self) -> None:
         """Start it, with its bucket."""
         super().start()
-        asyncio.run(self._make_bucket())
-
-    async def _make_bucket(self) -> None:
-        client = Client(parse(self.location("")), Credentials(self.key_id, self.secret))
-        try:
-            await client.ask("PUT", None, headers={"content-length": "0"}, accept=(409,))
-        finally:
-            await client.close()
+        self.make_bucket()
 
 
 class Rclone(ObjectStore):
@@ -133,7 +142,7 @@ class Rclone(ObjectStore):
     @property
     def command(self) -> list[str]:
         """The command that runs it."""
-        own = ["--config", "", "--auth-key", f"{_KEY},{_SECRET}"]
+        own = ["--config", "", "--auth-key", f"{KEY},{SECRET}"]
         if self._certificate is not None:
             own += ["--cert", str(self._certificate[0]), "--key", str(self._certificate[1])]
         return [_program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{self._ports[0]}", *own, "served"]
@@ -141,7 +150,7 @@ class Rclone(ObjectStore):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--store seaweedfs`, by which every server in a process of its own keeps its blobs in a bucket."""
-    parser.addoption("--store", choices=["seaweedfs", "rclone"], help="keep the blobs of all live servers there")
+    parser.addoption("--store", choices=["seaweedfs", "rclone", "rgw"], help="keep the blobs of all live servers there")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,6 +27,7 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "postgresql": ("pg_ctlcluster",),
     "rclone": ("rclone", "openssl"),
     "redis": ("redis-server",),
+    "rgw": ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin"),
     "seaweedfs": ("weed",),
     "systemd": ("systemd-analyze",),
     "traefik": (_PROXIES / "traefik",),

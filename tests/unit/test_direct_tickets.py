@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import httpx
 import pytest
 
-from fileferry.blobs.s3 import Client, Credentials, parse
+from fileferry.blobs.s3 import Client, Credentials, S3Store, parse
 from fileferry.blobs.s3.objects import Objects
+from fileferry.engine.files.verification import Verified
 from fileferry.engine.receiving.completion import Completion
 from fileferry.errors import Unavailable
 from support.object_stores import SeaweedFS
@@ -74,6 +76,14 @@ def tickets(service: Service, folder: str, *files: dict[str, Any]) -> list[dict[
 
 def described(name: str = "a.bin", content: bytes = CONTENT, **more: str) -> dict[str, Any]:
     return {"name": name, "size": len(content), **more}
+
+
+def verified(service: Service) -> list[Verified]:
+    async def run() -> list[Verified]:
+        return [found async for found in service._engine.verifier.run()]
+
+    found: list[Verified] = service._run(run())
+    return found
 
 
 def confirm(service: Service, *ids: str) -> httpx.Response:
@@ -142,7 +152,7 @@ def test_a_large_file_goes_to_the_store_in_parts(service: Service, folder: str, 
 
 
 def test_other_bytes_than_were_promised_are_not_kept(service: Service, folder: str, web: httpx.Client) -> None:
-    (ticket,) = tickets(service, folder, described("wrong", checksum=hashlib.sha256(b"other").hexdigest()))
+    (ticket,) = tickets(service, folder, described("wrong", checksum=hashlib.md5(b"other").hexdigest()))
     web.put(ticket["url"], content=CONTENT).raise_for_status()
     refused = confirm(service, ticket["id"])
     assert refused.json()["error"]["code"] == "digest_mismatch", refused.text
@@ -151,6 +161,51 @@ def test_other_bytes_than_were_promised_are_not_kept(service: Service, folder: s
     before = in_bucket(service, names)
     service.sweep()
     assert len(in_bucket(service, names)) < len(before)
+
+
+@pytest.mark.parametrize("digest", [hashlib.sha256(CONTENT).hexdigest(), f"{google_crc32c.value(CONTENT):08x}"])
+def test_the_store_takes_no_other_bytes_than_the_digest_in_the_url_says(
+    service: Service, folder: str, web: httpx.Client, digest: str
+) -> None:
+    (ticket,) = tickets(service, folder, described("pinned", checksum=digest))
+    assert web.put(ticket["url"], content=bytes(len(CONTENT))).status_code == 400
+    assert confirm(service, ticket["id"]).status_code == 409
+    web.put(ticket["url"], content=CONTENT).raise_for_status()
+    (file,) = confirm(service, ticket["id"]).json()["files"]
+    assert service.request("GET", f"/{file['s3Key']}?redirect=0", key=None).content == CONTENT
+
+
+def test_what_the_store_has_verified_is_not_read_again(
+    seaweedfs: SeaweedFS, tmp_path: Path, web: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    whole = S3Store.read
+
+    def counted(self: S3Store, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
+        read.append(length)
+        return whole(self, key, start, length)
+
+    monkeypatch.setattr(S3Store, "read", counted)
+    crc32c = f"{google_crc32c.value(CONTENT):08x}"
+    service = Service(tmp_path, sha256_size="64KiB", **seaweedfs.settings(is_public=True))
+    try:
+        folder = service.request("POST", "/v1/folders", json={"name": "direct"}).json()["id"]
+        for name, digest, bytes_read in (
+            ("verified.txt", crc32c, 4096),
+            ("another.txt", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT)),
+            ("unknown.txt", None, len(CONTENT)),
+        ):
+            (ticket,) = tickets(service, folder, described(name, **({} if digest is None else {"checksum": digest})))
+            web.put(ticket["url"], content=CONTENT).raise_for_status()
+            read.clear()
+            assert confirm(service, ticket["id"]).status_code == 200
+            assert read == [bytes_read], name
+            service.process()
+            (found,) = [file for file in service.request("GET", "/api/files").json()["files"] if file["name"] == name]
+            assert found["crc32c"] == crc32c
+        assert [version.fault for version in verified(service)] == [None, None, None]
+    finally:
+        service.close()
 
 
 @pytest.mark.parametrize("asked", [{"direct": True, "auto_complete": True}, {"direct": True, "max_size": 10**6}, {}])

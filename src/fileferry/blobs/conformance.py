@@ -168,6 +168,33 @@ async def regions_make_a_blob_in_any_order(store: BlobStore) -> None:
     _hold(await _read(store, key, 0, _LARGE) == content, "regions are one blob")
 
 
+async def it_tells_where_a_blob_has_bytes(store: BlobStore) -> None:
+    """``runs`` tells where there are bytes, of an empty blob too; all of them can be read."""
+    for content in (b"", _SMALL):
+        key = await _kept(store, content)
+        _hold([(run.offset, run.length) for run in await store.runs(key)] == [(0, len(content))], "one run is the blob")
+    key, cut = _key(), 1000
+    for offset in (3 * cut, 0, cut):
+        await _region(store, key, offset, _SMALL[:cut])
+    await _raises(BlobMissing, store.runs(key), "runs of what is not put together raises BlobMissing")
+    await store.assemble(key)
+    runs = await store.runs(key)
+    read = b"".join([await _read(store, key, run.offset, run.length) for run in runs])
+    _hold(read.count(_SMALL[:cut]) == 3 and runs[-1].offset + runs[-1].length == 4 * cut, "runs hold all that came")
+
+
+async def what_was_begun_is_told(store: BlobStore) -> None:
+    """``is_begun`` tells of a blob from its first region on until it is deleted."""
+    key, whole = _key(), await _kept(store, _SMALL)
+    _hold(not await store.is_begun(key), "nothing was begun")
+    await _region(store, key, 7, _SMALL)
+    _hold(await store.is_begun(key), "a region begins a blob")
+    await store.assemble(key)
+    _hold(await store.is_begun(key) and await store.is_begun(whole), "a committed blob was begun")
+    await store.delete(key)
+    _hold(not await store.is_begun(key), "what is deleted is as what was never begun")
+
+
 async def an_assembled_blob_takes_no_more(store: BlobStore) -> None:
     """A region that comes after ``assemble`` raises BlobAssembled and changes nothing."""
     key = _key()
@@ -218,6 +245,8 @@ CHECKS: tuple[Check, ...] = (
     a_deleted_blob_is_gone_and_deleting_again_is_no_error,
     a_reader_under_way_finishes,
     regions_make_a_blob_in_any_order,
+    it_tells_where_a_blob_has_bytes,
+    what_was_begun_is_told,
     an_assembled_blob_takes_no_more,
     a_region_that_was_given_up_does_no_harm,
     an_identity_is_kept,

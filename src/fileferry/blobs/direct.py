@@ -17,6 +17,10 @@ class DirectPart(msgspec.Struct, frozen=True):
     tag: str
 
 
+Pinned = tuple[str, bytes]
+"""A digest that a body must have: its name (RFC 9530) and value."""
+
+
 class Presentation(msgspec.Struct, frozen=True):
     """What a store is to say of the bytes that it gives: values of Content-Type, Content-Disposition and Cache-Control."""
 
@@ -46,12 +50,22 @@ class DirectUploads(Protocol):
         """How long a URL may be good."""
         ...
 
+    @property
+    def pins(self) -> frozenset[str]:
+        """The names of digests (RFC 9530) that the store holds the body of a URL to: it refuses other bytes as they come."""
+        ...
+
     async def begin(self, key: str) -> str:
         """Begin the blob ``key``, which must be new; return the store's own name for its parts."""
         ...
 
-    def url(self, key: str, name: str, number: int, size: int, lifetime: timedelta) -> str:
-        """Return a URL that takes part ``number`` (from 1), of exactly ``size`` bytes, by PUT; a further time replaces it."""
+    async def urls(
+        self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta, pinned: Pinned | None = None
+    ) -> Sequence[str]:
+        """Return for each number (from 1) and size of a part a URL that takes it by PUT, of exactly so many bytes.
+
+        A further time replaces it. With ``pinned``, a digest of ``pins``, the store takes only bytes that have it.
+        """
         ...
 
     async def parts(self, key: str, name: str) -> Sequence[DirectPart] | None:

@@ -1,31 +1,43 @@
-"""Opens the store that the settings name. The one place that knows which stores there are."""
+"""Opens the stores that the settings name. The one place that knows which stores there are."""
 
 from __future__ import annotations
 
+import os.path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from fileferry.blobs.local import LocalStore
+from fileferry.blobs.moving import MovingStore
 from fileferry.blobs.store import BlobStore
 from fileferry.logs import get_logger
 from fileferry.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from fileferry.blobs.s3 import S3Store
+    from fileferry.blobs.s3 import Location, S3Store
 
 _log = get_logger(__name__)
 
 
 def open_store(settings: Settings) -> BlobStore:
-    """Return the store, whose folder is made where it is missing; raises SettingsError for one that cannot be used."""
-    folder = settings.resolved_store_folder()
-    return _bucket(settings) if folder is None else LocalStore(folder)
+    """Return the store, whose folder is made where it is missing; raises SettingsError for one that cannot be used.
+
+    Where there is a store before, it is one made of both.
+    """
+    before = settings.of_store_before()
+    store = _open(settings)
+    return store if before is None else MovingStore(store, _open(before))
 
 
 async def examine(store: BlobStore, settings: Settings) -> None:
     """Find out whether clients may be sent to the store, unless the settings rule it out; log why they are not."""
+    before = settings.of_store_before()
+    if isinstance(store, MovingStore) and before is not None:
+        await examine(store.before, before)
+        store = store.staying
     if settings.resolved_store_folder() is not None or (settings.direct == "never" and settings.redirect == "never"):
         return
-    if not _is_public(settings):
+    if _location(settings).public is None:
         _log.info("clients_not_sent_to_store", reason="its address is not known to them: say it as public=https://HOST")
         return
     report = await store.probe()
@@ -33,27 +45,69 @@ async def examine(store: BlobStore, settings: Settings) -> None:
         _log.warning("clients_not_sent_to_store", reason=reason)
 
 
-def _is_public(settings: Settings) -> bool:
-    from fileferry.blobs import s3
-
-    return s3.parse(settings.store or "", settings.s3_region).public is not None
-
-
 def check(settings: Settings) -> None:
-    """Raise SettingsError for a store that cannot be used by its words alone; nothing is made or asked."""
-    if settings.resolved_store_folder() is None:
-        _bucket(settings)
+    """Raise SettingsError for stores that cannot be used by their words alone; nothing is made or asked."""
+    before = settings.of_store_before()
+    for name, one in (("FILEFERRY_STORE", settings), ("FILEFERRY_STORE_BEFORE", before)):
+        if one is not None and one.resolved_store_folder() is None:
+            _bucket(one, name)
+    if before is not None and _place(before) == _place(settings):
+        raise SettingsError("FILEFERRY_STORE and FILEFERRY_STORE_BEFORE are the same store.")
 
 
-def _bucket(settings: Settings) -> S3Store:
+def sides(settings: Settings, to: str) -> tuple[Settings, Settings]:
+    """Return the settings of the store to copy from, and of the one to copy ``to``, each alone.
+
+    It is copied from the other one of the two that the settings name, or from their only one. Raises SettingsError.
+    """
+    if not to.startswith(("file:///", "s3://")):
+        raise SettingsError("TO: only file:///FOLDER and s3://BUCKET are supported by this release.")
+    staying, before = replace(settings, store_before=None), settings.of_store_before()
+    named = [staying] if before is None else [staying, before]
+    target = next((one for one in named if _place(one) == _place(replace(one, store=to))), None)
+    others = [one for one in named if one is not target]
+    if not others:
+        raise SettingsError("TO is FILEFERRY_STORE itself: name the store before it in FILEFERRY_STORE_BEFORE.")
+    if target is None and before is not None:
+        raise SettingsError("TO: name FILEFERRY_STORE or FILEFERRY_STORE_BEFORE, or drop the second.")
+    return others[0], target or replace(staying, store=to)
+
+
+def address(settings: Settings) -> str:
+    """Return what FILEFERRY_STORE says, or would say of a folder that is the default."""
+    folder = settings.resolved_store_folder()
+    return f"file://{folder}" if folder is not None else settings.store or ""
+
+
+def _open(settings: Settings) -> BlobStore:
+    folder = settings.resolved_store_folder()
+    return _bucket(settings) if folder is None else LocalStore(folder)
+
+
+def _place(settings: Settings) -> tuple[str, ...]:
+    """Return what two addresses of one store have in common."""
+    folder = settings.resolved_store_folder()
+    if folder is not None:
+        return (os.path.realpath(folder),)
+    location = _location(settings)
+    return location.origin, location.bucket, location.prefix
+
+
+def _location(settings: Settings, name: str = "FILEFERRY_STORE") -> Location:
     from fileferry.blobs import s3  # loaded where it is used only, as it speaks HTTP
 
-    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
     try:
-        location = s3.parse(settings.store or "", settings.s3_region)
+        return s3.parse(settings.store or "", settings.s3_region)
     except ValueError as error:
-        raise SettingsError(f"FILEFERRY_STORE: {error}.") from error
+        raise SettingsError(f"{name}: {error}.") from error
+
+
+def _bucket(settings: Settings, name: str = "FILEFERRY_STORE") -> S3Store:
+    from fileferry.blobs import s3
+
+    location = _location(settings, name)
+    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
     if not key_id or not secret:
-        raise SettingsError("FILEFERRY_STORE: a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+        raise SettingsError(f"{name}: a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
     credentials = s3.Credentials(key_id, secret, settings.s3_session_token or None)
     return s3.S3Store(s3.Client(location, credentials), location.prefix, budget=s3.Budget(settings.data))

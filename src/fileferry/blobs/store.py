@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from fileferry.blobs.direct import DirectDownloads, DirectUploads, Report
+from fileferry.model import Extent
 
 
 class BlobStat(msgspec.Struct, frozen=True):
@@ -119,6 +120,14 @@ class BlobStore(Protocol):
 
     async def stat(self, key: str) -> BlobStat:
         """Return the committed blob's size. Raises BlobMissing."""
+        ...
+
+    async def runs(self, key: str) -> Sequence[Extent]:
+        """Return where the committed blob has bytes, in order; what lies between was given back. Raises BlobMissing."""
+        ...
+
+    async def is_begun(self, key: str) -> bool:
+        """Whether anything durable has come of the blob, be it committed or not."""
         ...
 
     async def delete(self, key: str) -> None:

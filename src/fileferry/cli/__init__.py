@@ -43,6 +43,7 @@ _PLACES = {
     "backup": "server",
     "restore-backup": "server",
     "migrate-database": "server",
+    "migrate-store": "server",
     "folders": "folders",
     "workspaces": "workspaces",
     "keys": "keys",

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fileferry.cli.amounts import size
-from fileferry.cli.session import FAILED, MISUSED, Json, fail, note
+from fileferry.cli.session import FAILED, FAILED_FOR_NOW, MISUSED, Json, fail, note
 
 if TYPE_CHECKING:
     from fileferry.backups import Record
     from fileferry.blobs.direct import Report
+    from fileferry.running import Move
     from fileferry.settings import Settings
 
 Data = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Data folder. Default: FILEFERRY_DATA, or ./data.")]
@@ -242,6 +243,56 @@ def migrate_database(
         return
     print(f"Copied and verified: {_counted(sum(copied.rows.values()), f'row of {len(copied.rows)} tables')}.")
     print("Now set FILEFERRY_DATABASE_URL to the new address, and start the server with the same store.")
+
+
+def migrate_store(
+    to: Annotated[
+        str, typer.Argument(metavar="TO", help="Where files are to be: file:///FOLDER or s3://BUCKET/PREFIX.")
+    ],
+    data: Data = None,
+    file: SettingsFile = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(parser=size, metavar="SIZE", help="Bytes a second at most, as 50MiB. Default: any number."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Copy files to another store beside running servers, and read every byte of the copies again. Removes nothing.
+
+    They come from FILEFERRY_STORE, or where TO is that, from FILEFERRY_STORE_BEFORE. A run that was ended goes on where it was.
+
+    Exit status 75 while uploads go on in the store before: run it again later.
+    """
+    import asyncio
+
+    server = _server_code()
+    with _usable_settings(data, file) as settings:
+        _refuse_no_database(settings)
+        move = asyncio.run(server.migrate_store(to=to, rate=rate, told=_tell_move))
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(move).decode())
+    else:
+        print(f"Copied and verified: {_counted(move.blobs, 'blob of files')}, {move.bytes} bytes.")
+    for fault in move.faults.values():
+        note(fault)
+    if move.faults:
+        raise typer.Exit(FAILED)
+    if as_json:
+        raise typer.Exit(FAILED_FOR_NOW if move.is_last and move.under_way else 0)
+    if not move.is_last:
+        note(f"Now start every server and worker with FILEFERRY_STORE={to}")
+        note(f"and FILEFERRY_STORE_BEFORE={move.source}, and run this again with them.")
+    elif move.under_way:
+        note(f"{_counted(len(move.under_way), 'upload under way')} in the store before: run this again later.")
+        raise typer.Exit(FAILED_FOR_NOW)
+    else:
+        print("Everything is there. FILEFERRY_STORE_BEFORE can be dropped.")
+
+
+def _tell_move(move: Move) -> None:
+    note(f"{_counted(move.blobs, 'blob of files')}, {move.bytes} bytes")
 
 
 def _record_line(record: Record) -> str:

@@ -15,11 +15,15 @@ _ENDED = (UploadState.COMPLETED.value, UploadState.ABORTED.value, UploadState.EX
 
 
 class DirectUpload(msgspec.Struct, frozen=True):
-    """An upload that the store was told of. ``store_name`` is the store's own for the parts of the blob."""
+    """An upload that the store was told of. ``store_name`` is the store's own for the parts of the blob.
+
+    ``pinned`` is the name of the promised digest to which all its URLs hold the store; None for none.
+    """
 
     upload_id: str
     blob_key: str
     store_name: str
+    pinned: str | None = None
 
 
 def insert_all(conn: Connection, found: Sequence[DirectUpload]) -> None:

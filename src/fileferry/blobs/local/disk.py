@@ -233,6 +233,11 @@ def read_cached(descriptor: int, room: memoryview, start: int) -> bytes:
     return bytes(room[:size])
 
 
+def any_exists(paths: Sequence[str]) -> bool:
+    """Whether one of these files is there."""
+    return any(map(os.path.lexists, paths))
+
+
 def size_of(path: str) -> int:
     """Return how many bytes a blob has; raises BlobMissing."""
     try:

@@ -23,6 +23,7 @@ from fileferry.blobs.local.disk import (
     CopyBeside,
     ElsewhereError,
     T,
+    any_exists,
     claim_first,
     create_claimed,
     open_existing,
@@ -46,6 +47,7 @@ from fileferry.blobs.local.disk import (
 from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
 from fileferry.errors import FerryError
 from fileferry.groups import GroupThread, settled
+from fileferry.model import Extent
 
 # A blob up to this size stays in memory until commit and then costs one visit to the disk.
 _SMALL = 256 * 1024
@@ -133,6 +135,14 @@ class LocalStore:
     async def stat(self, key: str) -> BlobStat:
         """Return the size of the blob's file."""
         return BlobStat(key, await self.run(size_of, self.final_path(key)))
+
+    async def runs(self, key: str) -> list[Extent]:
+        """Return the whole file: a hole cannot be told from zeros that came."""
+        return [Extent(0, (await self.stat(key)).size)]
+
+    async def is_begun(self, key: str) -> bool:
+        """Look for the blob's file in both places."""
+        return await self.run(any_exists, [self.incoming_path(key), self.final_path(key)])
 
     async def delete(self, key: str) -> None:
         """Unlink the blob, committed or not."""

@@ -6,11 +6,13 @@ while one that puts an object would replace it until the URL ends.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
-from fileferry.blobs.direct import DirectPart, Presentation
+from fileferry.blobs.direct import DirectPart, Pinned, Presentation
 from fileferry.blobs.s3 import pieces
 from fileferry.blobs.s3.client import Client
 from fileferry.blobs.s3.objects import Objects
@@ -19,7 +21,16 @@ from fileferry.errors import Unavailable
 
 LEAST_PART = 5 * 1024 * 1024
 LARGEST_PART = 5 * 1024**3
+_CHECKSUMS = {"sha-256": "x-amz-checksum-sha256", "crc32c": "x-amz-checksum-crc32c"}
+PINNED = frozenset(_CHECKSUMS)
+"""The names of digests that a URL can hold a body to."""
+_SIGNED_HERE = 16  # at once; more of them in a thread
 _REMEMBERED = 1024  # blobs, of which it is known what object they are
+
+
+def pin(pinned: Pinned | None) -> list[tuple[str, str]]:
+    """Return what of a URL's query says which digest the body must have."""
+    return [] if pinned is None else [(_CHECKSUMS[pinned[0]], base64.b64encode(pinned[1]).decode())]
 
 
 class S3Uploads:
@@ -29,7 +40,8 @@ class S3Uploads:
     largest_part = LARGEST_PART
     longest = LONGEST
 
-    def __init__(self, client: Client, objects: Objects) -> None:
+    def __init__(self, client: Client, objects: Objects, pins: frozenset[str] = frozenset()) -> None:
+        self.pins = pins
         self._client = client
         self._objects = objects
 
@@ -37,10 +49,18 @@ class S3Uploads:
         """Begin a multipart upload."""
         return await self._objects.begin_parts(pieces.whole(key))
 
-    def url(self, key: str, name: str, number: int, size: int, lifetime: timedelta) -> str:
-        """Sign UploadPart, with the length that the body must have."""
-        query = [("partNumber", str(number)), ("uploadId", name)]
-        return self._client.presigned("PUT", pieces.whole(key), query, {"content-length": str(size)}, lifetime)
+    async def urls(
+        self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta, pinned: Pinned | None = None
+    ) -> Sequence[str]:
+        """Sign UploadPart, with the length that the body must have, and in the query its digest: clients send no header for it."""
+
+        def sign(number: int, size: int) -> str:
+            query = [("partNumber", str(number)), ("uploadId", name), *pin(pinned)]
+            return self._client.presigned("PUT", pieces.whole(key), query, {"content-length": str(size)}, lifetime)
+
+        if len(asked) <= _SIGNED_HERE:
+            return [sign(*one) for one in asked]
+        return await asyncio.to_thread(lambda: [sign(*one) for one in asked])
 
     async def parts(self, key: str, name: str) -> Sequence[DirectPart] | None:
         """Ask ListParts."""

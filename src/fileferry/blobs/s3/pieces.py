@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from fileferry.blobs.store import BlobMissing
+from fileferry.model import Extent
 
 BLOBS = "blobs/"
 _KEY = re.compile(r"blobs/([^/]+)/[^/]+")
@@ -78,6 +79,15 @@ class Pieces:
 
     def __len__(self) -> int:
         return len(self._starts)
+
+    def runs(self) -> list[Extent]:
+        """Return where there are bytes, in order and apart from each other; a blob without any is one run of none."""
+        runs: list[Extent] = []
+        for start, end in zip(self._starts, self._ends, strict=True):
+            if runs and runs[-1].offset + runs[-1].length == start:
+                start = runs.pop().offset
+            runs.append(Extent(start, end - start))
+        return runs or [Extent(0, 0)]
 
     def encode(self) -> bytes:
         """Return the content of a manifest."""

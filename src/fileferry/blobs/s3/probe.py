@@ -16,13 +16,15 @@ from typing import Any
 
 import msgspec
 
-from fileferry.blobs.direct import Observation, Report
+from fileferry.blobs.direct import Observation, Pinned, Report
 from fileferry.blobs.s3.client import BROKEN, Answer, Client, parsed, text_of
+from fileferry.blobs.s3.direct import pin
 from fileferry.blobs.s3.objects import Objects
 from fileferry.errors import FerryError
 
 _TEXT = b"fileferry"
 _OTHER = b"ferryfile"
+_CRC32C_OF_TEXT = bytes.fromhex("3bdd450d")
 _LIFE = timedelta(minutes=5)
 _SKEW = timedelta(minutes=5)
 _ANY_ORIGIN = "https://a-page.example"
@@ -180,11 +182,23 @@ class Probe:
         again = [await self._follow("PUT", url, body=_OTHER), await self._follow("PUT", url, body=body)]
         are_taken = all(answer.is_success for answer in again)
         yield Observation("resend", "send the part again", " and ".join(map(_told, again)), "", are_taken)
+        yield await self._pinned(upload_id)
         yield await self._complete(upload_id, again[-1])
         late = await self._follow("PUT", url, body=_OTHER)
         kept = await self._try("GET", name)
         yield _seen("sealed", "send the part after completion", late, _is_refusal(late) and kept.body == body)
         yield await self._small_parts()
+
+    async def _pinned(self, upload_id: str) -> Observation:
+        """Send a part by URLs whose queries have a digest, with other bytes and with those."""
+        answers = []
+        for pinned in (("sha-256", hashlib.sha256(_TEXT).digest()), ("crc32c", _CRC32C_OF_TEXT)):
+            url = self._part_url(upload_id, pinned=pinned)
+            answers += [await self._follow("PUT", url, body=body) for body in (_OTHER, _TEXT)]
+        is_fine = all(map(_is_refusal, answers[::2])) and all(answer.is_success for answer in answers[1::2])
+        follows = "" if is_fine else "what has come is read to know its digest, as always"
+        came = " and ".join(map(_told, answers))
+        return Observation("pinned", "put other bytes than a digest in a URL says, and those", came, follows, is_fine)
 
     async def _complete(self, upload_id: str, sent: Answer) -> Observation:
         tried = "complete the multipart upload"
@@ -266,8 +280,8 @@ class Probe:
             return Observation("public", tried, _told(came), "not reached from here; clients may", True)
         return _seen("public", tried, came, came.body == _TEXT)
 
-    def _part_url(self, upload_id: str, size: int = len(_TEXT)) -> str:
-        query = [("partNumber", "1"), ("uploadId", upload_id)]
+    def _part_url(self, upload_id: str, size: int = len(_TEXT), pinned: Pinned | None = None) -> str:
+        query = [("partNumber", "1"), ("uploadId", upload_id), *pin(pinned)]
         signed = {"content-length": str(size)}
         return self._client.presigned("PUT", self._in_parts, query, signed, _LIFE, from_here=True)
 
@@ -284,6 +298,11 @@ class Probe:
             return await self._client.send_as_told(method, url, headers or {}, body)
         except BROKEN as error:
             return _no_answer(error)
+
+
+def has_found(report: Report, name: str) -> bool:
+    """Whether what was tried under a name is as it should be."""
+    return any(seen.name == name and seen.is_fine for seen in report.observations)
 
 
 def _judged(store: str, seen: list[Observation]) -> Report:

@@ -15,13 +15,14 @@ from fileferry.blobs.direct import DirectDownloads, DirectUploads, Report
 from fileferry.blobs.s3 import pieces
 from fileferry.blobs.s3.budget import Budget
 from fileferry.blobs.s3.client import Client
-from fileferry.blobs.s3.direct import S3Downloads, S3Uploads
+from fileferry.blobs.s3.direct import PINNED, S3Downloads, S3Uploads
 from fileferry.blobs.s3.objects import Listed, Objects
 from fileferry.blobs.s3.pieces import Pieces
-from fileferry.blobs.s3.probe import Probe
+from fileferry.blobs.s3.probe import Probe, has_found
 from fileferry.blobs.s3.writers import PART_SIZE, ObjectWriter
 from fileferry.blobs.store import BlobAssembled, BlobMissing, BlobStat, BlobWriter, Capabilities
 from fileferry.errors import Unavailable
+from fileferry.model import Extent
 
 GRACE = timedelta(hours=1)
 """How long a process may take from a blob's commit until its owner is recorded: writers of other processes cannot be seen."""
@@ -66,7 +67,8 @@ class S3Store:
     async def probe(self) -> Report:
         """Try it with objects below ``probe/``."""
         report = await Probe(self._client, self._objects).run()
-        self.direct_uploads = S3Uploads(self._client, self._objects) if report.uploads else None
+        uploads = S3Uploads(self._client, self._objects, PINNED if has_found(report, "pinned") else frozenset())
+        self.direct_uploads = uploads if report.uploads else None
         self.direct_downloads = S3Downloads(self._client, self._find_object) if report.downloads else None
         return report
 
@@ -139,6 +141,26 @@ class S3Store:
                 raise BlobMissing(key)
             size = known.size
         return BlobStat(key, size)
+
+    async def runs(self, key: str) -> list[Extent]:
+        """Return the object's, or those of the pieces that are there, joined where one begins at the end of another."""
+        size = await self._objects.size(pieces.whole(key))
+        if size is not None:
+            return [Extent(0, size)]
+        if await self._find_pieces(key) is None:
+            raise BlobMissing(key)
+        # Some that the manifest lists may have been given back since.
+        return _pieces_of([listed async for listed in self._objects.list(pieces.folder(key))]).runs()
+
+    async def is_begun(self, key: str) -> bool:
+        """Look for objects of the blob, and for one that is coming in parts."""
+        async with aclosing(self._objects.list(pieces.folder(key))) as found:
+            async for _listed in found:
+                return True
+        async with aclosing(self._objects.list_unfinished(pieces.folder(key))) as unfinished:
+            async for _name in unfinished:
+                return True
+        return False
 
     async def delete(self, key: str) -> None:
         """Remove every object of the blob, the list of pieces first. A reader under way finishes the object that it is at."""

@@ -14,7 +14,7 @@ from fileferry.db.database import Database
 from fileferry.engine.files.catalogue import Files
 from fileferry.engine.inspection.digests import Algorithm, Hasher
 from fileferry.errors import FerryError, Gone, InternalError
-from fileferry.model import StoredFile
+from fileferry.model import StoredFile, Version
 
 _PAGE = 200
 
@@ -39,7 +39,7 @@ class Verifier:
 
         Raises Unavailable while the store is away.
         """
-        pace = _Pace(rate)
+        pace = Pace(rate)
         while page := await self._database.read(upkeep.list_ready, after, _PAGE):
             for ready in page:
                 after = ready.id
@@ -55,10 +55,9 @@ class Verifier:
                     continue
                 yield Verified(ready.id, ready.size, None if is_whole else "changed")
 
-    async def _is_as_it_came(self, stored: StoredFile, pace: _Pace) -> bool:
+    async def _is_as_it_came(self, stored: StoredFile, pace: Pace) -> bool:
         version = stored.version
-        known = {Algorithm.SHA256: version.digests.sha256, Algorithm.MD5: version.digests.md5}
-        expected = {name: bytes.fromhex(digest) for name, digest in known.items() if digest is not None}
+        expected = known_digests(version)
         hasher = Hasher(expected)
         size = 0
         async with aclosing(self._files.read(stored, 0, version.size)) as blocks:
@@ -66,7 +65,6 @@ class Verifier:
                 size += len(block)
                 await asyncio.to_thread(hasher.update, [bytes(block)])
                 await pace.keep(len(block))
-        expected[Algorithm.CRC32C] = bytes.fromhex(version.digests.crc32c)
         try:
             hasher.verify(expected)
         except FerryError:
@@ -74,7 +72,14 @@ class Verifier:
         return size == version.size
 
 
-class _Pace:
+def known_digests(version: Version) -> dict[Algorithm, bytes]:
+    """Return the digests that were computed of a version when it came."""
+    kept = version.digests
+    known = {Algorithm.CRC32C: kept.crc32c, Algorithm.SHA256: kept.sha256, Algorithm.MD5: kept.md5}
+    return {name: bytes.fromhex(digest) for name, digest in known.items() if digest is not None}
+
+
+class Pace:
     """Holds a reader to a rate, in bytes a second."""
 
     def __init__(self, rate: int | None) -> None:

@@ -22,14 +22,15 @@ from fileferry.db.writer import brief
 from fileferry.engine.access.rates import Rates
 from fileferry.engine.files.placement import Content
 from fileferry.engine.inspection import signatures
-from fileferry.engine.inspection.digests import Hasher
+from fileferry.engine.inspection.digests import Algorithm, Hasher
 from fileferry.engine.receiving.completion import Completion, promised_digests, reload
 from fileferry.engine.receiving.parts import choose_parts, part_count, part_length
 from fileferry.errors import DigestMismatch, FerryError, SizeMismatch
 from fileferry.logs import get_logger
-from fileferry.model import Clock, Part, Principal, Upload, UploadState, new_id
+from fileferry.model import Clock, Digests, Part, Principal, Upload, UploadState, new_id
 from fileferry.settings import Settings
 
+_PINNED = (Algorithm.SHA256, Algorithm.CRC32C)  # the stronger one first; a URL holds one
 _AT_ONCE = 16  # requests to the store for one of ours
 _log = get_logger(__name__)
 
@@ -120,7 +121,7 @@ class DirectTickets:
             parts = [DirectPart(part.number, part.size, part.md5) for part in chosen]
             await direct.complete(told.blob_key, told.store_name, parts)
         try:
-            content = await self._examine(upload, told.blob_key)
+            content = await self._examine(upload, told)
         except BlobMissing:
             return upload
         return await self._database.write(self._received, upload.id, content)
@@ -150,18 +151,14 @@ class DirectTickets:
         assert direct is not None  # there is nothing told of otherwise
         asked = range(1, _count(upload) + 1) if numbers is None else numbers
         lifetime = min(self._settings.upload_url_lifetime, direct.longest)
-
-        def sign(number: int) -> DirectUrl:
-            size = _size(upload, number)
-            return DirectUrl(number, size, direct.url(told.blob_key, told.store_name, number, size, lifetime))
-
-        if len(asked) <= _AT_ONCE:
-            return [sign(number) for number in asked]
-        return await asyncio.to_thread(lambda: [sign(number) for number in asked])
+        sized = [(number, _size(upload, number)) for number in asked]
+        pinned = told.pinned and (told.pinned, promised_digests(upload)[Algorithm(told.pinned)])
+        urls = await direct.urls(told.blob_key, told.store_name, sized, lifetime, pinned or None)
+        return [DirectUrl(number, size, url) for (number, size), url in zip(sized, urls, strict=True)]
 
     async def _begin(self, direct: DirectUploads, upload: Upload) -> DirectUpload:
         key = upload.blob_key or new_id(self._clock())
-        return DirectUpload(upload.id, key, await direct.begin(key))
+        return DirectUpload(upload.id, key, await direct.begin(key), _pinned(direct, upload))
 
     def _fits(self, direct: DirectUploads, upload: Upload) -> bool:
         size, part_size = upload.promised_size, upload.part_size
@@ -186,13 +183,20 @@ class DirectTickets:
         offset = (part.number - 1) * (upload.part_size or 0)
         return Part(part.number, offset, part.size, part.tag.lower(), "", self._clock())
 
-    async def _examine(self, upload: Upload, blob_key: str) -> Content:
-        """Read all that came: what a store says of it is not believed. Raises BlobMissing, and DigestMismatch."""
-        size = upload.promised_size or 0
+    async def _examine(self, upload: Upload, told: DirectUpload) -> Content:
+        """Read all that came: what a store says of it is not believed. Raises BlobMissing, and DigestMismatch.
+
+        Where all that is to be known is a CRC32C, and the store took no bytes without it, just the first are read, for the type.
+        """
+        blob_key, size = told.blob_key, upload.promised_size or 0
         promised = promised_digests(upload)
+        if told.pinned == Algorithm.CRC32C and len(promised) == 1 and size > self._settings.sha256_size:
+            async with aclosing(self._read(blob_key, size, signatures.SNIFFED_BYTES)) as blocks:
+                head = b"".join([block async for block in blocks])
+            return _content(upload, blob_key, head, Digests(promised[Algorithm.CRC32C].hex()))
         hasher = Hasher(promised, self._settings.sha256_size)
         head = b""
-        async with aclosing(self._read(blob_key, size)) as blocks:
+        async with aclosing(self._read(blob_key, size, size)) as blocks:
             async for block in blocks:
                 head += block[: signatures.SNIFFED_BYTES - len(head)]
                 if hasher.is_light:
@@ -204,19 +208,12 @@ class DirectTickets:
         except DigestMismatch:
             await self._database.write(_abort, upload.id)
             raise
-        content_type, detected_type = signatures.judge_types(head, upload.content_type, upload.name)
-        return Content(
-            blob_key=blob_key,
-            size=size,
-            content_type=content_type,
-            detected_type=detected_type,
-            digests=hasher.digests(),
-        )
+        return _content(upload, blob_key, head, hasher.digests())
 
-    async def _read(self, blob_key: str, size: int) -> AsyncGenerator[bytes]:
+    async def _read(self, blob_key: str, size: int, wanted: int) -> AsyncGenerator[bytes]:
         if (await self._store.stat(blob_key)).size != size:
             raise BlobMissing(blob_key)
-        async with aclosing(self._store.read(blob_key, 0, size)) as blocks:
+        async with aclosing(self._store.read(blob_key, 0, min(wanted, size))) as blocks:
             async for block in blocks:
                 yield block
 
@@ -230,6 +227,23 @@ class DirectTickets:
         ):
             return current
         return self._completion.receive(conn, current, content)
+
+
+def _content(upload: Upload, blob_key: str, head: bytes, digests: Digests) -> Content:
+    content_type, detected_type = signatures.judge_types(head, upload.content_type, upload.name)
+    return Content(
+        blob_key=blob_key,
+        size=upload.promised_size or 0,
+        content_type=content_type,
+        detected_type=detected_type,
+        digests=digests,
+    )
+
+
+def _pinned(direct: DirectUploads, upload: Upload) -> str | None:
+    """Return to which promised digest the store can hold the bytes of an upload that is one part of it."""
+    promised = promised_digests(upload) if _count(upload) == 1 else {}
+    return next((name.value for name in _PINNED if name in promised and name.value in direct.pins), None)
 
 
 @brief

@@ -186,6 +186,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("head", "/api/files/{file_id}/content"): lambda s: _about(f"/api/files/{s.file['id']}/content"),
     ("post", "/api/files/{file_id}/restore"): lambda s: _about(f"/api/files/{s.deleted['id']}/restore"),
     ("post", "/api/files/{file_id}/links"): lambda s: _about(f"/api/files/{s.file['id']}/links", json={}),
+    ("post", "/api/files/{file_id}/preflight"): lambda s: _about(f"/api/files/{s.file['id']}/preflight", json={}),
     ("get", "/api/files/{file_id}/versions"): lambda s: _about(f"/api/files/{s.file['id']}/versions"),
     ("post", "/api/files/{file_id}/versions/{version_id}/restore"): lambda s: _about(
         f"/api/files/{s.file['id']}/versions/{s.version}/restore"

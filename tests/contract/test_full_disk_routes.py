@@ -74,6 +74,7 @@ FREES = {
 """What ends things, or narrows what may be done."""
 FINISHES = {
     ("post", "/api/files/{file_id}/links"),
+    ("post", "/api/files/{file_id}/preflight"),
     ("post", "/api/uploads/{upload_id}/complete"),
     ("post", "/api/uploads/{upload_id}/stream"),
     ("post", "/api/uploads/{upload_id}/urls"),

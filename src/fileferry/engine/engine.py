@@ -37,6 +37,7 @@ from fileferry.engine.files.shared import Shared
 from fileferry.engine.files.shares import Shares
 from fileferry.engine.files.sweeper import Sweeper
 from fileferry.engine.files.verification import Verifier
+from fileferry.engine.preflight.preflights import Preflights
 from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
 from fileferry.engine.receiving.batches import Batches
@@ -112,6 +113,7 @@ class Engine:
         self.processing = Processing(database, self.files, scanner, settings, clock)
         self.webhooks = Webhooks(database, clock)
         self.deliveries = Deliveries(database, minter, settings, clock)
+        self.preflights = Preflights(settings, clock)
         self.name_index = NameIndex(database)
         self.sweeper = Sweeper(database, store, self.name_index, settings, clock)
 

@@ -192,6 +192,7 @@ ROWS: dict[tuple[str, str], Row] = {
         f"/api/files/{s.file['id']}/versions/{s.version}/restore"
     ),
     ("get", "/api/sessions"): lambda s: _own("/api/sessions"),
+    ("get", "/api/grants"): lambda s: _own("/api/grants"),
     ("delete", "/api/files/{file_id}/versions/{version_id}"): lambda s: _about(
         f"/api/files/{s.file['id']}/versions/{s.version}"
     ),

@@ -20,6 +20,8 @@ from fileferry.engine.access.rates import Rates
 from fileferry.engine.access.sessions import Sessions
 from fileferry.engine.access.short_urls import ShortUrls
 from fileferry.engine.access.workspaces import Workspaces
+from fileferry.engine.authorization.clients import Clients
+from fileferry.engine.authorization.lending import Lending
 from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.events.history import History
 from fileferry.engine.events.outbox import Events
@@ -93,6 +95,7 @@ class Engine:
         self.requests = Requests(database, passphrases, clock)
         self.visits = Visits(database, passphrases, self.rates, settings, clock)
         self.sessions = Sessions(database, self.keys, self.rates, settings, clock)
+        self.lending = Lending(database, Clients(minter, settings, clock), clock)
         self.under_way = UnderWay(database, settings)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)

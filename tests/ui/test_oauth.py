@@ -169,6 +169,11 @@ def test_the_session_of_the_dashboard_can_be_lent_and_taken_back_there(service: 
     assert person.post(f"/programs/{lent['id']}/revoke").status_code == 303
     assert listed(service, given["access_token"]).status_code == 401
     assert refreshed(service, given["refresh_token"]).status_code == 400
+    recorded = service.request("GET", "/api/audit?types=grant.created,grant.revoked&limit=1000").json()["records"]
+    assert [(one["type"], one["data"]["name"]) for one in recorded[-2:]] == [
+        ("grant.created", "A chat"),
+        ("grant.revoked", "A chat"),
+    ]
 
 
 def test_a_revoked_key_ends_its_tokens_at_once(service: Service) -> None:
@@ -389,6 +394,8 @@ def test_only_an_address_of_a_document_is_fetched(address: str) -> None:
         ("//host.example/cb", False),
         ("JAVASCRIPT:alert(1)", False),
         ("view-source:https://x", False),
+        ("https://host.example;frame-ancestors/cb", False),
+        ("https://host.example,x/cb", False),
         ("https://host.example/\n", False),
     ],
 )

@@ -37,6 +37,7 @@ _LONGEST_NAME = 80
 _LONGEST_ID = 2048
 _MOST_KEPT = 100
 _KEPT_FOR = timedelta(minutes=5)
+_HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]*")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,63}")
 # What a browser would run or show by itself.
 _NO_PROGRAMS = frozenset(
@@ -197,7 +198,8 @@ def is_redirect_uri(uri: str) -> bool:
         is_whole = not parts.fragment and "#" not in uri and parts.username is None and parts.port != 0
     except ValueError:
         return False
-    if not is_whole:
+    # The page's policy names the host: nothing may end a word there.
+    if not is_whole or not _HOST.fullmatch(parts.netloc):
         return False
     if parts.scheme == "https":
         return bool(parts.hostname)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from fileferry.db import lent_keys
 from fileferry.db.database import Database
-from fileferry.engine.access import policy
+from fileferry.engine.access import audit, policy
 from fileferry.engine.authorization.clients import SCOPES, Client, Clients
 from fileferry.errors import Forbidden, InvalidParameter, NotFound, Unauthorized
 from fileferry.model import Clock, LentKey, Principal, Scope
@@ -75,6 +75,7 @@ class Lending:
             _examined(protocol, server, request)
             grant = server.get_consent_grant(request, lender)
             answer: Answer = server.create_authorization_response(request, lender, grant)
+            self._record(conn, "grant.created", lender.organization.id, key.id, client.name, " ".join(key.scopes))
             return answer
 
         status, body, headers = await self._database.grow(write)
@@ -110,9 +111,18 @@ class Lending:
 
     async def revoke(self, principal: Principal, lent_id: str) -> None:
         """End one that ``list`` shows, with its tokens; raises NotFound."""
-        if lent_id not in {lent.id for lent in await self.list(principal)}:
+        lent = next((lent for lent in await self.list(principal) if lent.id == lent_id), None)
+        if lent is None:
             raise NotFound("There is no such program.")
-        await self._database.free(lent_keys.delete_lent, lent_id)
+
+        def store(conn: Connection) -> None:
+            lent_keys.delete_lent(conn, lent.id)
+            self._record(conn, "grant.revoked", lent.organization_id, lent.key_id, lent.client_name, lent.scopes)
+
+        await self._database.free(store)
+
+    def _record(self, conn: Connection, type: str, organization_id: str, key_id: str, name: str, scopes: str) -> None:
+        audit.record(conn, type, organization_id, key_id, self._clock(), name=name, scopes=scopes.split())
 
     async def _client(self, fields: Fields) -> Client:
         client_id = next((value for name, value in fields if name == "client_id"), "")

@@ -1,4 +1,4 @@
-"""Calls around files that move no bytes: looking at one, at its ticket, confirming it, and asking for tickets from many sides."""
+"""Calls around files that move no bytes: looking at one, at its ticket, confirming and listing them, and asking for tickets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ TITLES = {
     "confirm": "Confirming an uploaded file, one connection",
     "get": "Looking at a file, 16 connections",
     "status": "Looking at an open ticket, 16 connections",
+    "list": "Listing five files, 16 connections",
+    "tool": "Listing five files by the tool list_files at /mcp, 16 connections",
     MANY_TICKETS: "Tickets, 1 a request, 16 connections",
 }
 
 _BYTES = 10 * 1024
+_TOOL = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+_LIST_FILES = json.dumps(
+    {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_files", "arguments": {}}}
+).encode()
 
 
 def calls(trial: Trial) -> Iterator[Measurement]:
@@ -49,6 +55,10 @@ def calls(trial: Trial) -> Iterator[Measurement]:
     files, uploads = [f"/api/files/{id}" for id in ids], [f"/api/uploads/{id}" for id in tickets]
     yield measure(trial, "get", "GET /api/files/{id}", lambda: flood(trial, "GET", files, key, None))
     yield measure(trial, "status", "GET /api/uploads/{id}", lambda: flood(trial, "GET", uploads, key, None))
+    yield measure(
+        trial, "list", "GET /api/files?limit=5", lambda: flood(trial, "GET", ["/api/files?limit=5"], key, None)
+    )
+    yield measure(trial, "tool", "POST /mcp", lambda: flood(trial, "POST", ["/mcp"], with_json | _TOOL, _LIST_FILES))
     one = json.dumps({"filesMetadata": [{"name": "report.bin", "size": 1000}]}).encode()
     target = f"/v1/files/{folder}"
     yield measure(

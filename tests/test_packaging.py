@@ -40,6 +40,8 @@ def test_the_wheel_tells_type_checkers_that_it_has_types(built: tuple[Path, Path
     }
     assert shipped
     assert shipped <= set(names)
+    rules = Path(fileferry.__file__).parent / "engine/preflight/consumers"
+    assert {f"fileferry/engine/preflight/consumers/{file.name}" for file in rules.glob("*.toml")} <= set(names)
     assert not [name for name in names if not name.startswith(("fileferry/", "fileferry-"))]
     with tarfile.open(built[1]) as source:
         inside = {"/".join(name.split("/")[1:]) for name in source.getnames()}

@@ -30,6 +30,7 @@ from fileferry.api import (
     health,
     meeting,
     native,
+    oauth,
     organizations,
     presigned,
     presigned_parts,
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             delivery.router,
             short.router,
             agents.router,
+            oauth.router,
             shares.router,
             requests.router,
             door if settings.dashboard else Router("/ui", route_handlers=[get_asset]),
@@ -133,7 +135,11 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
     async def agent(request: AnyRequest) -> Principal:
         return await auth.known(request, application.state.engine)
 
-    answering = Mcp(BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate)))), agent)
+    def challenge(request: AnyRequest) -> str | None:
+        return oauth.challenge(request, application.state.engine)
+
+    inner = BoundedTarget(RateHeaders(HeadRequests(Express(application, auth.authenticate))))
+    answering = Mcp(inner, agent, challenge)
     served = Telemetry(
         Dated(Lingering(answering), clock), configuration.networks("trusted_proxies", settings.trusted_proxies)
     )

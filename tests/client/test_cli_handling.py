@@ -140,6 +140,14 @@ def test_stat_update_and_link_of_a_file(shell: Shell) -> None:
     assert shell.refused("update", file["file_id"])[0] == 2
 
 
+def test_preflight_prints_a_line_for_each_check_and_fails_where_one_does(shell: Shell) -> None:
+    file = put(shell, "--path", f"{shell.folder.name}/a.txt")
+    result = shell.run("preflight", file["file_id"], "--for", "slack")
+    assert (result.returncode, result.stderr) == (1, b"Slack, an image block (image_url): failed\n")
+    assert b"media_type\tfailed\t" in result.stdout
+    assert "slack" in shell.refused("preflight", f"default:/{shell.folder.name}/a.txt", "--for", "?")[1]
+
+
 def test_rm_takes_one_version(shell: Shell) -> None:
     path = f"{shell.folder.name}/a.txt"
     first, second = (put(shell, "--path", path, content=content) for content in (b"1", b"2"))

@@ -186,11 +186,13 @@ ROWS: dict[tuple[str, str], Row] = {
     ("head", "/api/files/{file_id}/content"): lambda s: _about(f"/api/files/{s.file['id']}/content"),
     ("post", "/api/files/{file_id}/restore"): lambda s: _about(f"/api/files/{s.deleted['id']}/restore"),
     ("post", "/api/files/{file_id}/links"): lambda s: _about(f"/api/files/{s.file['id']}/links", json={}),
+    ("post", "/api/files/{file_id}/preflight"): lambda s: _about(f"/api/files/{s.file['id']}/preflight", json={}),
     ("get", "/api/files/{file_id}/versions"): lambda s: _about(f"/api/files/{s.file['id']}/versions"),
     ("post", "/api/files/{file_id}/versions/{version_id}/restore"): lambda s: _about(
         f"/api/files/{s.file['id']}/versions/{s.version}/restore"
     ),
     ("get", "/api/sessions"): lambda s: _own("/api/sessions"),
+    ("get", "/api/grants"): lambda s: _own("/api/grants"),
     ("delete", "/api/files/{file_id}/versions/{version_id}"): lambda s: _about(
         f"/api/files/{s.file['id']}/versions/{s.version}"
     ),

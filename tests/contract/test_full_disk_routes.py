@@ -19,7 +19,6 @@ GROWS = {
     ("post", "/api/files/{file_id}/restore"),
     ("post", "/api/files/{file_id}/versions/{version_id}/restore"),
     ("post", "/api/batches"),
-    ("post", "/api/batches/{batch_id}/commit"),
     ("post", "/api/folders"),
     ("put", "/api/upload/{path}"),
     ("post", "/api/upload/{path}"),
@@ -73,7 +72,9 @@ FREES = {
 }
 """What ends things, or narrows what may be done."""
 FINISHES = {
+    ("post", "/api/batches/{batch_id}/commit"),
     ("post", "/api/files/{file_id}/links"),
+    ("post", "/api/files/{file_id}/preflight"),
     ("post", "/api/uploads/{upload_id}/complete"),
     ("post", "/api/uploads/{upload_id}/stream"),
     ("post", "/api/uploads/{upload_id}/urls"),
@@ -163,6 +164,18 @@ def test_an_end_can_be_set_and_a_webhook_be_disabled_on_a_full_disk(service: Ser
     assert scene.asks("PATCH", file, json={"name": "b"}).status_code == 507
     assert scene.admin_asks("PATCH", scene.webhook, json={"enabled": False}).is_success
     assert scene.admin_asks("PATCH", scene.webhook, json={"enabled": True}).status_code == 507
+
+
+def test_a_batch_is_committed_on_a_full_disk_and_its_manifest_had_again_where_there_is_room(
+    service: Service, disk: Disk
+) -> None:
+    scene = Scene(service)
+    disk.fill()
+    done = scene.asks("POST", f"/api/batches/{scene.batch}/commit")
+    assert done.status_code == 200, done.text
+    service.process()
+    assert service.fetch(done.json()["manifest_url"]).status_code == 200
+    assert scene.asks("POST", f"/api/batches/{scene.batch}/commit").status_code == 507
 
 
 @pytest.mark.parametrize(

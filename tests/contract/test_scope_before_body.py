@@ -10,7 +10,12 @@ from contract.every_route import ADMINISTRATION, FOLDERS, ROWS, Scene
 from unit.service import Service
 
 EVERY = {**ROWS, **FOLDERS, **ADMINISTRATION}
-READ = {("post", "/api/shares"), ("patch", "/api/shares/{share_id}"), ("post", "/api/files/{file_id}/links")}
+READ = {
+    ("post", "/api/shares"),
+    ("patch", "/api/shares/{share_id}"),
+    ("post", "/api/files/{file_id}/links"),
+    ("post", "/api/files/{file_id}/preflight"),
+}
 """What takes a body and yet no more than the scope read."""
 RAW = {("post", "/api/upload/{path}"), ("put", "/api/upload/{path}"), ("post", "/api/upload"), ("put", "/api/upload")}
 

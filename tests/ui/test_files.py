@@ -325,3 +325,13 @@ def limited_token(page: str) -> str:
 
 def test_a_place_beyond_every_number_is_refused(person: Person) -> None:
     assert person.get(f"/files?cursor={encode_cursor(str(2**63), '0')}").status_code == 400
+
+
+def test_a_file_is_checked_for_a_service_by_a_form(service: Service, person: Person) -> None:
+    file = service.upload(b"abc", "preflight/a.txt")
+    answer = person.post(f"/files/{file['id']}/preflight", {"for": "slack", "job": "1h"})
+    assert answer.status_code == 200
+    assert "Its media type is none of those that are taken." in answer.text
+    assert "docs.slack.dev" in answer.text
+    assert person.post(f"/files/{file['id']}/preflight", {"for": "nobody"}).status_code == 400
+    assert person.post(f"/files/{file['id']}/preflight", {"for": "slack"}, token="forged").status_code == 403

@@ -8,11 +8,12 @@ from typing import Any
 from litestar import Request
 
 from fileferry import telemetry
+from fileferry.engine.authorization.clients import PREFIX
 from fileferry.engine.engine import Engine
-from fileferry.errors import BadRequest, ConflictingCredentials, InvalidParameter, Unauthorized
+from fileferry.errors import BadRequest, ConflictingCredentials, Forbidden, InvalidParameter, Unauthorized
 from fileferry.model import Principal, canonical_id
 from fileferry.web.parameters import refuse_unknown_query
-from fileferry.web.standing import begin_standing
+from fileferry.web.standing import LENT, begin_standing
 
 _ORGANIZATION = "organization"
 _LONGEST_END_USER = 255
@@ -31,8 +32,15 @@ async def authenticate(request: Request[Any, Any, Any], engine: Engine) -> Princ
 
 
 async def known(request: Request[Any, Any, Any], engine: Engine) -> Principal:
-    """Return whose key the request carries, and count the request; what is asked with the key then are others. Raises as above."""
-    principal = await engine.keys.authenticate(secret_of(request), None, end_user_of(request))
+    """Return whose key the request carries, or whose access token, and count it; what is asked with it then are other requests.
+
+    Raises as above.
+    """
+    secret = secret_of(request)
+    if secret.startswith(PREFIX):
+        principal = await _holder_of(request, engine, secret)
+    else:
+        principal = await engine.keys.authenticate(secret, None, end_user_of(request))
     telemetry.tell(key=principal.key.id, organization=principal.organization.id, end_user=principal.end_user)
     await engine.rates.spend_request(principal)
     return principal
@@ -83,11 +91,22 @@ def end_user_of(request: Request[Any, Any, Any]) -> str | None:
 
 async def _principal_of(request: Request[Any, Any, Any], engine: Engine, organization: str | None) -> Principal:
     named = None if organization is None else canonical_id(organization)
-    principal = await engine.keys.authenticate(secret_of(request), named, end_user_of(request))
+    if LENT in request.scope:
+        principal = await _holder_of(request, engine, secret_of(request))
+    else:
+        principal = await engine.keys.authenticate(secret_of(request), named, end_user_of(request))
     telemetry.tell(key=principal.key.id, organization=principal.organization.id, end_user=principal.end_user)
     await engine.rates.spend_request(principal)
     request.state.principal = principal  # whom signed URLs in the answer are for, and whose words its body brings
     begin_standing(request, partial(engine.keys.renew, principal), engine.clock)
+    return principal
+
+
+async def _holder_of(request: Request[Any, Any, Any], engine: Engine, token: str) -> Principal:
+    """Return who acts with an access token; raises Unauthorized, and Forbidden for another end user than the token is for."""
+    principal = await engine.lending.authenticate(token)
+    if end_user_of(request) not in (None, principal.end_user):
+        raise Forbidden("This access token is for another end user.")
     return principal
 
 

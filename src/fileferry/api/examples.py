@@ -28,6 +28,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "UploadCompletion": {"parts": [{"part_number": 1, "etag": _PART}]},
     "FileChanges": {"name": "annual report.pdf", "metadata": {"order": 17}, "expires_in": "30d"},
     "NewLink": {"expires_in": "1h"},
+    "NewPreflight": {"for": "openai-file", "job": "30m"},
     "NewFolder": {"path": "reports/2027"},
     "NewKey": {"name": "worker", "scopes": ["upload", "read"], "expires_in": "90d"},
     "KeyChanges": {"name": "worker", "limits": {"max_size": "100MiB"}},

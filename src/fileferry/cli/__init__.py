@@ -27,6 +27,7 @@ _PLACES = {
     "ls": "files",
     "stat": "files",
     "link": "files",
+    "preflight": "preflights",
     "update": "files",
     "rm": "files",
     "mv": "versions",

@@ -30,6 +30,7 @@ from fileferry.client.nouns.keys import ApiKey
 from fileferry.client.nouns.limits import Usage
 from fileferry.client.nouns.links import Link
 from fileferry.client.nouns.organizations import Organization
+from fileferry.client.nouns.preflights import Check, Preflight
 from fileferry.client.nouns.requests import FileRequest, SentFile
 from fileferry.client.nouns.shares import Share
 from fileferry.client.nouns.uploads import Ticket
@@ -51,6 +52,7 @@ __all__ = [
     "AsyncWorkspaceFiles",
     "AuditRecord",
     "Batch",
+    "Check",
     "Client",
     "ConnectionFailed",
     "Delivery",
@@ -64,6 +66,7 @@ __all__ = [
     "Link",
     "NotConfigured",
     "Organization",
+    "Preflight",
     "Progress",
     "Readable",
     "RetryPolicy",

@@ -20,6 +20,8 @@ from fileferry.engine.access.rates import Rates
 from fileferry.engine.access.sessions import Sessions
 from fileferry.engine.access.short_urls import ShortUrls
 from fileferry.engine.access.workspaces import Workspaces
+from fileferry.engine.authorization.clients import Clients
+from fileferry.engine.authorization.lending import Lending
 from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.events.history import History
 from fileferry.engine.events.outbox import Events
@@ -37,6 +39,7 @@ from fileferry.engine.files.shared import Shared
 from fileferry.engine.files.shares import Shares
 from fileferry.engine.files.sweeper import Sweeper
 from fileferry.engine.files.verification import Verifier
+from fileferry.engine.preflight.preflights import Preflights
 from fileferry.engine.processing.queue import Processing
 from fileferry.engine.receiving.arrivals import Arrivals
 from fileferry.engine.receiving.batches import Batches
@@ -92,6 +95,7 @@ class Engine:
         self.requests = Requests(database, passphrases, clock)
         self.visits = Visits(database, passphrases, self.rates, settings, clock)
         self.sessions = Sessions(database, self.keys, self.rates, settings, clock)
+        self.lending = Lending(database, Clients(minter, settings, clock), clock)
         self.under_way = UnderWay(database, settings)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
@@ -112,6 +116,7 @@ class Engine:
         self.processing = Processing(database, self.files, scanner, settings, clock)
         self.webhooks = Webhooks(database, clock)
         self.deliveries = Deliveries(database, minter, settings, clock)
+        self.preflights = Preflights(settings, clock)
         self.name_index = NameIndex(database)
         self.sweeper = Sweeper(database, store, self.name_index, settings, clock)
 

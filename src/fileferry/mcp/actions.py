@@ -24,6 +24,7 @@ from fileferry.mcp.arguments import (
     DeleteFile,
     GetFile,
     ListFiles,
+    PreflightFile,
     PutBytes,
     PutText,
     RequestFiles,
@@ -90,6 +91,20 @@ async def upload_status(api: Api, asked: UploadStatus) -> Answer:
 async def get_file(api: Api, asked: GetFile) -> Answer:
     """Tell what a file is, with a URL to fetch it from."""
     return await _given(api, await api.ask("GET", _file_path(asked.file_id)), asked.url_expires_in)
+
+
+async def preflight_file(api: Api, asked: PreflightFile) -> Answer:
+    """Tell what stands in the way of a service that is to fetch a file: what failed with advice, the rest by name."""
+    body = {"for": asked.service} | ({} if asked.job is None else {"job": asked.job})
+    found = await api.ask("POST", f"{_file_path(asked.file_id)}/preflight", json=body)
+    failed = [check for check in found["checks"] if check["outcome"] == "failed"]
+    return {
+        "for": found["for"],
+        "outcome": found["outcome"],
+        "failed": [{name: check[name] for name in ("check", "said", "advice", "found")} for check in failed],
+        "unknown": [check["check"] for check in found["checks"] if check["outcome"] == "unknown"],
+        "passed": [check["check"] for check in found["checks"] if check["outcome"] == "passed"],
+    }
 
 
 async def share_file(api: Api, asked: ShareFile) -> Answer:

@@ -45,7 +45,7 @@ class CreateBatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Arguments of ``create_batch``."""
 
     files: Annotated[list[BatchFile], Meta(min_length=1, max_length=20, description="Each with a name or a path.")]
-    expires_in: Expiry = None
+    expires_in: str | None = None
 
 
 class CommitBatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -67,6 +67,14 @@ class GetFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     file_id: FileId
     url_expires_in: Annotated[str, Meta(description="At most 7d.")] = "7d"
+
+
+class PreflightFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Arguments of ``preflight_file``."""
+
+    file_id: FileId
+    service: Annotated[str, Meta(description="slack, openai-file…")] = msgspec.field(name="for", default="generic")
+    job: str | None = None
 
 
 class ListFiles(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -112,7 +120,7 @@ class PutText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     name: Name = None
     path: Path = None
     content_type: Type = None
-    expires_in: Expiry = None
+    expires_in: str | None = None
 
 
 class PutBytes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -122,7 +130,7 @@ class PutBytes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     name: Name = None
     path: Path = None
     content_type: Type = None
-    expires_in: Expiry = None
+    expires_in: str | None = None
 
 
 class DeleteFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

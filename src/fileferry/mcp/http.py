@@ -21,12 +21,14 @@ from fileferry.errors import (
     InternalError,
     MethodNotAllowed,
     NotFound,
+    Unauthorized,
 )
 from fileferry.mcp.api import Api
 from fileferry.model import Principal
 from fileferry.telemetry import Application, Message, Receive, Send
 from fileferry.web import cors, problems
 from fileferry.web.caching import PRIVATE
+from fileferry.web.standing import LENT
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -41,14 +43,17 @@ _PASSED_ON = (b"authorization", b"x-api-key", b"api-key", b"user-id", b"host", b
 _METHODS = "POST, OPTIONS"
 
 Authenticate = Callable[[Request[Any, Any, Any]], Awaitable[Principal]]
+Challenge = Callable[[Request[Any, Any, Any]], str | None]
+"""Returns what a request without a key is told of how to get one (``WWW-Authenticate``)."""
 
 
 class Mcp:
     """ASGI application around the service: answers ``/mcp``, and passes everything else on."""
 
-    def __init__(self, application: Application, authenticate: Authenticate) -> None:
+    def __init__(self, application: Application, authenticate: Authenticate, challenge: Challenge) -> None:
         self._application = application
         self._authenticate = authenticate
+        self._challenge = challenge
         self._manager: StreamableHTTPSessionManager | None = None
         self._lock = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -79,6 +84,9 @@ class Mcp:
         except Exception as error:
             refusal = problems.render(request, error)
             refusal.headers.update({**PRIVATE, **cors.ANY_ORIGIN})
+            if isinstance(error, Unauthorized) and (challenge := self._challenge(request)) is not None:
+                refusal.headers["WWW-Authenticate"] = challenge
+                refusal.headers["Access-Control-Expose-Headers"] += ", WWW-Authenticate"
             await _answer(refusal, request, send)
             return
         scope[_API] = _Inside(self._application, scope, principal)
@@ -148,6 +156,8 @@ class _Inside(Api):
             "headers": headers,
             "extensions": {},
         }
+        if self._principal.lent is not None:
+            scope[LENT] = True
         return _read(*await _exchange(self._application, scope, body))
 
 

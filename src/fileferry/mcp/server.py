@@ -62,7 +62,7 @@ def _shown(tool: Tool) -> types.Tool:
         title=tool.title,
         description=tool.description,
         input_schema=tool.schema(),
-        output_schema=tool.output(),
+        output_schema={"type": "object"},
         annotations=_hints(tool),
     )
 

@@ -18,6 +18,7 @@ from fileferry.mcp.arguments import (
     DeleteFile,
     GetFile,
     ListFiles,
+    PreflightFile,
     PutBytes,
     PutText,
     RequestFiles,
@@ -37,7 +38,6 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     arguments: type[msgspec.Struct]
     run: Callable[[Api, Any], Awaitable[Answer]]
-    gives: tuple[str, ...]
     is_read_only: bool = False
     is_destructive: bool = False
     is_repeatable: bool = False
@@ -45,10 +45,6 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of its arguments."""
         return schema_of(self.arguments)
-
-    def output(self) -> dict[str, Any]:
-        """Return the JSON Schema of its answer: what is always in it."""
-        return {"type": "object", "required": list(self.gives)}
 
     async def call(self, api: Api, arguments: Mapping[str, Any] | None) -> Answer:
         """Return the answer; raises FerryError, InvalidParameter for arguments that cannot be used."""
@@ -70,7 +66,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="upload",
         arguments=CreateUpload,
         run=actions.create_upload,
-        gives=("upload_id", "file_id", "upload", "curl"),
     ),
     Tool(
         name="upload_status",
@@ -79,7 +74,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="upload",
         arguments=UploadStatus,
         run=actions.upload_status,
-        gives=("upload_id", "file_id", "state"),
         is_read_only=True,
         is_repeatable=True,
     ),
@@ -90,7 +84,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="read",
         arguments=GetFile,
         run=actions.get_file,
-        gives=("file", "status"),
         is_read_only=True,
         is_repeatable=True,
     ),
@@ -101,7 +94,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="read",
         arguments=ShareFile,
         run=actions.share_file,
-        gives=("share_id", "url", "expires_at"),
     ),
     Tool(
         name="request_files",
@@ -110,7 +102,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="upload",
         arguments=RequestFiles,
         run=actions.request_files,
-        gives=("request_id", "url", "folder", "expires_at"),
     ),
     Tool(
         name="list_files",
@@ -119,7 +110,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="read",
         arguments=ListFiles,
         run=actions.list_files,
-        gives=("files", "next_cursor"),
         is_read_only=True,
         is_repeatable=True,
     ),
@@ -130,7 +120,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="read",
         arguments=SearchFiles,
         run=actions.search_files,
-        gives=("files", "next_cursor"),
         is_read_only=True,
         is_repeatable=True,
     ),
@@ -141,7 +130,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="upload",
         arguments=PutText,
         run=actions.put_text,
-        gives=("file", "status"),
     ),
     Tool(
         name="put_bytes",
@@ -150,7 +138,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="upload",
         arguments=PutBytes,
         run=actions.put_bytes,
-        gives=("file", "status"),
     ),
     Tool(
         name="delete_file",
@@ -159,7 +146,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="delete",
         arguments=DeleteFile,
         run=actions.delete_file,
-        gives=("file_id", "deleted"),
         is_destructive=True,
         is_repeatable=True,
     ),
@@ -170,7 +156,6 @@ TOOLS: tuple[Tool, ...] = (
         scope="upload",
         arguments=CreateBatch,
         run=actions.create_batch,
-        gives=("batch_id", "curl", "uploads"),
     ),
     Tool(
         name="commit_batch",
@@ -179,7 +164,16 @@ TOOLS: tuple[Tool, ...] = (
         scope="upload",
         arguments=CommitBatch,
         run=actions.commit_batch,
-        gives=("batch_id", "manifest_url", "file_ids"),
+        is_repeatable=True,
+    ),
+    Tool(
+        name="preflight_file",
+        title="Check a file for a service",
+        description="Ask whether a service can fetch a file, before you give it the URL.",
+        scope="read",
+        arguments=PreflightFile,
+        run=actions.preflight_file,
+        is_read_only=True,
         is_repeatable=True,
     ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fileferry.model.access import (
     NO_LIMITS,
     Key,
+    LentKey,
     Limits,
     Organization,
     Principal,
@@ -54,6 +55,7 @@ __all__ = [
     "FileRequest",
     "Folder",
     "Key",
+    "LentKey",
     "Limits",
     "Organization",
     "Page",

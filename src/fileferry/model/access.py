@@ -131,12 +131,40 @@ class Session(msgspec.Struct, frozen=True):
     ends_at: datetime
 
 
+class LentKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that somebody has lent to a program by OAuth: what of its scopes, to whom, and until when it lasts.
+
+    ``secret`` is the digest of the key's secret. ``code``, ``access``, ``refresh`` and ``spent``, the refresh token before, are
+    digests too.
+    """
+
+    id: str
+    key_id: str
+    secret: str
+    organization_id: str
+    end_user: str | None
+    client_id: str
+    client_name: str
+    redirect_uri: str
+    scopes: str
+    code: str
+    code_challenge: str
+    code_ends_at: datetime
+    access: str | None = None
+    access_ends_at: datetime | None = None
+    refresh: str | None = None
+    spent: str | None = None
+    created_at: datetime
+    used_at: datetime
+    ends_at: datetime
+
+
 class Principal(msgspec.Struct, frozen=True):
     """Who acts: a key, the organization it acts in for this request, and the end user on whose behalf, if any.
 
     With an end user only that user's files are there. ``judged_at`` is when these rights were looked up; a request that goes on for
     longer is judged once more. ``secret`` is the digest of the secret that it authenticated with; without one it cannot
-    be renewed.
+    be renewed. ``lent`` are the scopes that a program has which the key is lent to, None for the key's holder.
     """
 
     key: Key
@@ -144,6 +172,7 @@ class Principal(msgspec.Struct, frozen=True):
     end_user: str | None = None
     judged_at: datetime | None = None
     secret: str | None = None
+    lent: tuple[Scope, ...] | None = None
 
     @property
     def user_id(self) -> str:

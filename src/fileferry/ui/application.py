@@ -10,6 +10,7 @@ from litestar.di import Provide
 from fileferry.errors import FerryError
 from fileferry.ui import (
     assets,
+    authorize,
     connect,
     exchanges,
     file,
@@ -44,6 +45,7 @@ def make() -> Framework:
             go_to_files,
             assets.get_asset,
             *sign_in.handlers,
+            *authorize.handlers,
             *files.handlers,
             *file.handlers,
             *live.handlers,

@@ -15,6 +15,8 @@ from markupsafe import Markup
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes
 from fileferry.engine.inspection.media_types import SHOWN_TYPES, TEXT_TYPE, bare
+from fileferry.engine.preflight.preflights import Preflight
+from fileferry.engine.preflight.rules import consumers
 from fileferry.errors import FerryError, InvalidParameter, NotFound
 from fileferry.model import Event, State, StoredFile, clean_path
 from fileferry.ui import files, pages, visits, words
@@ -132,8 +134,23 @@ async def make_link(request: AnyRequest, engine: Engine, visitor: Visitor, file_
     return await _show(request, engine, visitor, file_id, made=(url, words.span(lifetime)))
 
 
+@post("/files/{file_id:str}/preflight", status_code=200)
+async def preflight(request: AnyRequest, engine: Engine, visitor: Visitor, file_id: str) -> Response[str]:
+    """Ask the file's public URL as a service would, and show what stands in its way."""
+    form = await visits.form_of(request, engine, visitor.form_token)
+    stored = await engine.files.get(visitor.principal, file_id)
+    url, job = public_url(request, engine, stored), parse_expires_in(form.optional("job"))
+    found = await engine.preflights.run(stored, url, form.get("for", "generic"), job)
+    return await _show(request, engine, visitor, file_id, checked=found)
+
+
 async def _show(
-    request: AnyRequest, engine: Engine, visitor: Visitor, file_id: str, made: tuple[str, str] | None = None
+    request: AnyRequest,
+    engine: Engine,
+    visitor: Visitor,
+    file_id: str,
+    made: tuple[str, str] | None = None,
+    checked: Preflight | None = None,
 ) -> Response[str]:
     principal = visitor.principal
     stored = await engine.files.get(principal, file_id, deleted=True)
@@ -160,6 +177,8 @@ async def _show(
         url=url,
         qr=_qr(url),
         made=made,
+        checked=checked,
+        services=[(name, consumer.title) for name, consumer in consumers().items()],
         kind=kind,
         text=await _text(engine, stored) if kind == "text" else None,
         metadata=msgspec.json.format(msgspec.json.encode(file.metadata), indent=2).decode() if file.metadata else None,
@@ -246,4 +265,5 @@ handlers = [
     restore_version,
     delete_version,
     make_link,
+    preflight,
 ]

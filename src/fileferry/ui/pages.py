@@ -21,7 +21,7 @@ from fileferry.web.requests import AnyRequest
 MEDIA_TYPE = "text/html"
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; form-action 'self' {form_action}; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "Cache-Control": "private, no-store",
@@ -55,8 +55,10 @@ def root_of(engine: Engine) -> str:
     return ("" if base is None else urlsplit(base).path.rstrip("/")) + "/ui"
 
 
-def render(request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[str]:
-    """Return a page that needs nobody to be signed in."""
+def render(
+    request: AnyRequest, template: str, *, status: int = 200, form_action: str = "", **context: Any
+) -> Response[str]:
+    """Return a page that needs nobody to be signed in; its forms may lead on to ``form_action``, beside here."""
     engine, nonce = engine_of(request), secrets.token_urlsafe(16)
     root = root_of(engine)
     given = {
@@ -67,7 +69,7 @@ def render(request: AnyRequest, template: str, *, status: int = 200, **context: 
         **context,
     }
     text = _environment().get_template(template).render(given)
-    headers = {**_HEADERS, "Content-Security-Policy": _POLICY.format(nonce=nonce)}
+    headers = {**_HEADERS, "Content-Security-Policy": _POLICY.format(nonce=nonce, form_action=form_action)}
     return Response(text, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 

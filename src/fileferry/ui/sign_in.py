@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Response, get, post
+from litestar.datastructures import Cookie
 
 from fileferry.engine.access.sessions import form_token
 from fileferry.engine.engine import Engine
@@ -17,8 +18,9 @@ from fileferry.ui import pages, visits
 from fileferry.ui.visits import Visitor
 from fileferry.web.requests import AnyRequest
 
-_FORM_COOKIE = "fileferry-form"
-_WRONG = "This key opens nothing: it may be mistyped, revoked or expired."
+FORM_COOKIE = "fileferry-form"
+"""What ties a form to the browser that it is for, while nobody is signed in."""
+WRONG = "This key opens nothing: it may be mistyped, revoked or expired."
 
 
 @get("/sign-in")
@@ -37,8 +39,8 @@ async def show_sign_in(request: AnyRequest, engine: Engine) -> Response[Any]:
 @post("/sign-in", status_code=200)
 async def sign_in(request: AnyRequest, engine: Engine) -> Response[Any]:
     """Begin a session, always a new one: nobody can have prepared it."""
-    form = await visits.form_of(request, engine, form_token(request.cookies.get(_FORM_COOKIE, "")))
-    if not request.cookies.get(_FORM_COOKIE):
+    form = await visits.form_of(request, engine, form_token(request.cookies.get(FORM_COOKIE, "")))
+    if not request.cookies.get(FORM_COOKIE):
         raise Forbidden("Your browser kept no cookie of this page: allow cookies, reload the page and try again.")
     onward = _onward(form.get("next"))
     organization = form.optional("organization")
@@ -51,7 +53,7 @@ async def sign_in(request: AnyRequest, engine: Engine) -> Response[Any]:
             user_agent=request.headers.get("user-agent", ""),
         )
     except FerryError as error:
-        said = _WRONG if isinstance(error, Unauthorized) else error.detail
+        said = WRONG if isinstance(error, Unauthorized) else error.detail
         return _form(request, engine, onward, said, error.status)
     await _end_present(request, engine)
     answer = pages.redirect(request, onward)
@@ -73,6 +75,7 @@ async def sign_out(request: AnyRequest, engine: Engine, visitor: Visitor) -> Res
 async def list_sessions(request: AnyRequest, engine: Engine, visitor: Visitor) -> Response[str]:
     """Show who is signed in by the same key, or to an administrator by any key of the organization."""
     found = await engine.sessions.list(visitor.principal)
+    programs = await engine.lending.list(visitor.principal)
     organizations = []
     if visitor.principal.key.organization_id is None:
         organizations = (await engine.organizations.list(visitor.principal, "", 1000)).items
@@ -83,6 +86,7 @@ async def list_sessions(request: AnyRequest, engine: Engine, visitor: Visitor) -
         "Sessions",
         "/sessions",
         found=found,
+        programs=programs,
         own=visitor.visit.session.id,
         organizations=organizations,
     )
@@ -95,6 +99,15 @@ async def revoke_session(request: AnyRequest, engine: Engine, visitor: Visitor, 
     await engine.sessions.revoke(visitor.principal, session_id)
     if session_id != visitor.visit.session.id:
         await visitor.leave_notice("The session has ended.")
+    return pages.redirect(request, "/sessions")
+
+
+@post("/programs/{lent_id:str}/revoke", status_code=200)
+async def revoke_program(request: AnyRequest, engine: Engine, visitor: Visitor, lent_id: str) -> Response[str]:
+    """End what a program may do by a key."""
+    await visits.form_of(request, engine, visitor.form_token)
+    await engine.lending.revoke(visitor.principal, lent_id)
+    await visitor.leave_notice("The program has no access any more.")
     return pages.redirect(request, "/sessions")
 
 
@@ -115,14 +128,24 @@ def to_sign_in(request: AnyRequest) -> Response[str]:
 
 
 def _form(request: AnyRequest, engine: Engine, onward: str, error: str | None, status: int) -> Response[str]:
-    known = request.cookies.get(_FORM_COOKIE) or secrets.token_urlsafe(16)
+    known = known_form(request)
     answer = pages.render(
         request, "sign_in.html", status=status, form_token=form_token(known), onward=onward, error=error
     )
-    cookie = visits.cookie_of(request, engine, known, pages.root_of(engine))
-    cookie.key, cookie.path = _FORM_COOKIE, pages.root_of(engine)
-    answer.cookies.append(cookie)
+    answer.cookies.append(form_cookie(request, engine, known))
     return answer
+
+
+def known_form(request: AnyRequest) -> str:
+    """Return what the browser's cookie for forms holds, or a new one."""
+    return request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(16)
+
+
+def form_cookie(request: AnyRequest, engine: Engine, known: str) -> Cookie:
+    """Return the cookie that ties a form to this browser."""
+    cookie = visits.cookie_of(request, engine, known, pages.root_of(engine))
+    cookie.key, cookie.path = FORM_COOKIE, pages.root_of(engine)
+    return cookie
 
 
 async def _end_present(request: AnyRequest, engine: Engine) -> None:
@@ -143,4 +166,4 @@ def _onward(asked: str) -> str:
     return asked
 
 
-handlers = [show_sign_in, sign_in, sign_out, list_sessions, revoke_session, act_in]
+handlers = [show_sign_in, sign_in, sign_out, list_sessions, revoke_session, revoke_program, act_in]

@@ -47,6 +47,11 @@ class Form:
     def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
         self._fields = fields
 
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """Every field as it was sent, in order."""
+        return self._fields
+
     def get(self, name: str, default: str = "") -> str:
         """Return a field without the blanks around it; the last one of that name."""
         return next((value.strip() for key, value in reversed(self._fields) if key == name), default)

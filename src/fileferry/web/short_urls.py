@@ -41,10 +41,12 @@ async def for_version(request: AnyRequest, engine: Engine, stored: StoredFile, l
     return made
 
 
-async def for_batch(request: AnyRequest, engine: Engine, batch: Batch, lifetime: timedelta) -> ShortUrl:
-    """Return a new short URL of the manifest of a committed batch, good for ``lifetime``."""
+async def for_batch(
+    request: AnyRequest, engine: Engine, batch: Batch, lifetime: timedelta, *, has_room: bool
+) -> ShortUrl:
+    """Return a new short URL of the manifest of a committed batch, good for ``lifetime``; see ``ShortUrls.make``."""
     target = Target(Kind.BATCH, batch.id, _right(request), engine.clock() + lifetime)
-    (made,) = await _made(request, engine, FILES, [target])
+    (made,) = await _made(request, engine, FILES, [target], has_room=has_room)
     return made
 
 
@@ -62,9 +64,11 @@ async def found(request: AnyRequest, engine: Engine, prefix: str, *kinds: Kind) 
     return target
 
 
-async def _made(request: AnyRequest, engine: Engine, prefix: str, targets: Sequence[Target]) -> list[ShortUrl]:
+async def _made(
+    request: AnyRequest, engine: Engine, prefix: str, targets: Sequence[Target], *, has_room: bool = False
+) -> list[ShortUrl]:
     base = base_url(request, engine)
-    tokens = await engine.short_urls.make(targets)
+    tokens = await engine.short_urls.make(targets, has_room=has_room)
     return [ShortUrl(f"{base}{prefix}/{token}", target.ends_at) for token, target in zip(tokens, targets, strict=True)]
 
 

@@ -11,6 +11,9 @@ from litestar import Request
 from fileferry.engine.access import policy
 from fileferry.model import Clock
 
+LENT = "fileferry.lent"
+"""What a request's scope has that a tool makes for a program with an access token: elsewhere such a token opens nothing."""
+
 
 class _Standing:
     def __init__(self, look: Callable[[], Awaitable[object]], clock: Clock) -> None:

@@ -80,8 +80,9 @@ async def get_batch(request: AnyRequest, engine: Engine, principal: Principal, b
 @post("/batches/{batch_id:str}/commit", status_code=200)
 async def commit_batch(request: AnyRequest, engine: Engine, principal: Principal, batch_id: str) -> CommittedBatch:
     """Make all uploads of a batch files, or none of them while one is missing; again it gives a fresh manifest URL."""
-    batch, stored = await engine.batches.commit(principal, batch_id)
-    manifest = await short_urls.for_batch(request, engine, batch, _MANIFEST_LIFETIME)
+    batch, stored, is_first = await engine.batches.commit(principal, batch_id)
+    # A batch asked for room when it was opened; what comes again asks anew.
+    manifest = await short_urls.for_batch(request, engine, batch, _MANIFEST_LIFETIME, has_room=is_first)
     return CommittedBatch(
         id=batch.id,
         files=[file_object(request, engine, each) for each in stored],

@@ -10,6 +10,7 @@ from fileferry.client.blocking.files import Files
 from fileferry.client.blocking.folders import Folders
 from fileferry.client.blocking.keys import Keys
 from fileferry.client.blocking.organizations import Organizations
+from fileferry.client.blocking.preflights import Preflights
 from fileferry.client.blocking.requests import FileRequests
 from fileferry.client.blocking.shares import Shares
 from fileferry.client.blocking.tickets import Tickets
@@ -24,7 +25,7 @@ from fileferry.client.nouns.workspaces import Workspace
 from fileferry.client.retrying import PATIENT, RetryPolicy
 
 
-class Client(Files, Batches, Folders, Workspaces, Keys, Organizations):
+class Client(Files, Batches, Preflights, Folders, Workspaces, Keys, Organizations):
     """A connection to one fileferry server; use it as a context manager, from any number of threads.
 
     >>> from fileferry import Client
@@ -33,10 +34,10 @@ class Client(Files, Batches, Folders, Workspaces, Keys, Organizations):
     ...     client.download(file)
     b'Hello'
 
-    Files: ``upload``, ``upload_batch``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``, ``wait``,
-    ``events``, ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``. Pages for people:
-    ``shares``, ``requests``. Who may do what: ``create_key``, ``update_key``, ``whoami``, and who did what: ``audit``. Who is
-    told: ``webhooks``. Where an id is asked for, the object with that id does too.
+    Files: ``upload``, ``upload_batch``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``,
+    ``preflight``, ``wait``, ``events``, ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``.
+    Pages for people: ``shares``, ``requests``. Who may do what: ``create_key``, ``update_key``, ``whoami``, and who did what:
+    ``audit``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does too.
 
     ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
     file FILEFERRY_KEY_FILE holds. With an end user all is done

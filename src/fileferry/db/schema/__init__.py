@@ -12,6 +12,7 @@ from fileferry.db.schema.direct import direct_uploads
 from fileferry.db.schema.events import deliveries, events, webhooks
 from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
 from fileferry.db.schema.housekeeping import leases, stores
+from fileferry.db.schema.lent_keys import lent_keys
 from fileferry.db.schema.names import names, names_progress
 from fileferry.db.schema.rates import rates
 from fileferry.db.schema.sessions import sessions
@@ -34,6 +35,7 @@ __all__ = [
     "key_secrets",
     "keys",
     "leases",
+    "lent_keys",
     "metadata",
     "names",
     "names_progress",

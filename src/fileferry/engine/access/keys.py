@@ -344,7 +344,7 @@ def renewed(conn: Connection, principal: Principal, now: datetime) -> Principal:
     found = None if principal.secret is None else stored.find_by_digest(conn, principal.secret, now)
     if found is None:
         raise Unauthorized()
-    key, owner = found
+    key, owner = policy.lent_to(found[0], principal.lent), found[1]
     organization = owner
     if key.organization_id is None:  # it acts in any
         organization = organizations.find_organization(conn, principal.organization.id)
@@ -352,7 +352,7 @@ def renewed(conn: Connection, principal: Principal, now: datetime) -> Principal:
         raise Unauthorized()
     if not policy.may_act_for(key, principal.end_user):
         raise Forbidden("This API key may not act for this end user any more.")
-    return Principal(key, organization, principal.end_user, now, principal.secret)
+    return Principal(key, organization, principal.end_user, now, principal.secret, principal.lent)
 
 
 def _rights(principal: Principal) -> list[object]:

@@ -187,6 +187,19 @@ class Links:
         expected = self._sign(secret_id, _text("unlocked", link_id, passphrase, until))
         return hmac.compare_digest(expected, mac)
 
+    def seal(self, purpose: str, text: str) -> str:
+        """Return what shows that this server has given out a text for a purpose."""
+        return _encode(bytes([self._newest]) + self._mac(self._newest, purpose, text))
+
+    def is_sealed(self, purpose: str, text: str, shown: str) -> bool:
+        """Whether ``seal`` has made what is shown with a text."""
+        try:
+            raw = _decode(shown)
+        except ValueError:
+            return False
+        is_known = len(raw) == 1 + _MAC_BYTES and raw[0] in self._macs
+        return is_known and hmac.compare_digest(self._mac(raw[0], purpose, text), raw[1:])
+
     def verify_download(
         self, query: Mapping[str, str], stored: StoredFile, secrets: Sequence[str], now: datetime
     ) -> bool:

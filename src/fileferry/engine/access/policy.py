@@ -135,3 +135,14 @@ def _inside(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []
+
+
+def lent_to(key: Key, scopes: tuple[Scope, ...] | None) -> Key:
+    """Return a key as a program has it that it is lent to: with those of the scopes that it has, and to administer nothing.
+
+    With None it is the key as its holder has it.
+    """
+    if scopes is None:
+        return key
+    held = [scope for scope in scopes if scope in key.scopes or Scope.ADMIN in key.scopes]
+    return msgspec.structs.replace(key, scopes=tuple(scope for scope in held if scope is not Scope.ADMIN))

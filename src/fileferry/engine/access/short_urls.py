@@ -52,8 +52,11 @@ class ShortUrls:
         self._rates = rates
         self._clock = clock
 
-    async def make(self, targets: Sequence[Target]) -> list[str]:
-        """Return a new token for each target, in their order; nothing keeps the token itself. Those made before stay good."""
+    async def make(self, targets: Sequence[Target], *, has_room: bool = False) -> list[str]:
+        """Return a new token for each target, in their order; nothing keeps the token itself. Those made before stay good.
+
+        Raises InsufficientStorage on a full disk, unless whoever asks had room before for what these finish.
+        """
         tokens = [new_token() for _ in targets]
         rows = [
             {
@@ -67,7 +70,7 @@ class ShortUrls:
             for token, target in zip(tokens, targets, strict=True)
         ]
         if rows:
-            await self._database.grow(short_urls.insert_many, rows)
+            await (self._database.write if has_room else self._database.grow)(short_urls.insert_many, rows)
         return tokens
 
     async def find(self, token: str, client: str) -> Target:

@@ -47,6 +47,18 @@ class AddressRefused(EgressError):
     """The host has no address that requests may go to."""
 
 
+class CertificateRefused(EgressError):
+    """The host has shown no certificate that is trusted."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """An answer: its status, its headers by their names in lower case, and the beginning of its body as far as was asked for."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What is kept of an answer: its status, and its Retry-After as it was sent."""
 
@@ -94,6 +106,14 @@ class Egress:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post ``body`` and return the answer, a redirect too; raises EgressError where none comes within ``SECONDS``."""
+        page = await self.ask("POST", url, headers, body)
+        return Answer(page.status, page.headers.get("retry-after"))
+
+    async def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, most: int = 0) -> Page:
+        """Return the answer, a redirect too, with ``most`` bytes of its body and one more where there are any.
+
+        Raises EgressError where none comes within ``SECONDS``, or no such body where one is wanted.
+        """
         pool = await self._opened()
         import httpcore  # the pool has loaded these two
 
@@ -105,16 +125,17 @@ class Egress:
             "content": body,
             "extensions": {"timeout": {"connect": CONNECT_SECONDS}},
         }
-        answer: Answer | None = None
+        answer: Page | None = None
         try:
-            async with asyncio.timeout(SECONDS), pool.stream("POST", target_of(url), **options) as response:
-                answer = Answer(response.status, _header(response, b"retry-after"))
-                await _drain(response)
+            async with asyncio.timeout(SECONDS), pool.stream(method, target_of(url), **options) as response:
+                answer = None if most else Page(response.status, _headers(response))
+                answer = Page(response.status, _headers(response), await _begun(response, most))
         except TimeoutError:
             if answer is None:
                 raise EgressError(f"No answer within {SECONDS:.0f} seconds.") from None
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            raise EgressError(f"No connection: {str(error).rstrip('.') or 'no answer'}.") from error
+            kind = CertificateRefused if "CERTIFICATE_VERIFY_FAILED" in str(error) else EgressError
+            raise kind(f"No connection: {str(error).rstrip('.') or 'no answer'}.") from error
         except (httpcore.NetworkError, OSError) as error:
             if answer is None:
                 raise EgressError("The connection broke.") from error
@@ -173,14 +194,20 @@ def _is_public(address: Address) -> bool:
     return address in _GLOBAL_V6 and address not in _DOCUMENTATION_V6
 
 
-def _header(response: httpcore.Response, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in response.headers if key.lower() == name), None)
+def _headers(response: httpcore.Response) -> dict[str, str]:
+    """Return the first header of each name."""
+    found: dict[str, str] = {}
+    for name, value in response.headers:
+        found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return found
 
 
-async def _drain(response: httpcore.Response) -> None:
-    """Read a short body, so that the connection can be used again; a longer one ends it."""
-    size = 0
+async def _begun(response: httpcore.Response, most: int) -> bytes:
+    """Read a short body, so that the connection can be used again; a longer one ends it. Return ``most`` bytes and one more."""
+    kept, size = bytearray(), 0
     async for chunk in response.aiter_stream():
         size += len(chunk)
-        if size > _LARGEST_ANSWER:
-            return
+        kept += chunk[: max(0, most + 1 - len(kept))]
+        if size > max(_LARGEST_ANSWER, most):
+            break
+    return bytes(kept)

@@ -22,6 +22,7 @@ from fileferry.db import (
     events,
     files,
     jobs,
+    lent_keys,
     rates,
     requests,
     shares,
@@ -129,6 +130,7 @@ class Sweeper:
         await self._repeat(shares.delete_expired, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(requests.delete_expired, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(web_sessions.delete_ended, now, _PAGE)
+        await self._repeat(lent_keys.delete_ended, now, _PAGE)
         await self._enqueue_rescans()
         await self._measure()
         with contextlib.suppress(InsufficientStorage):  # events stay until their files' names are taken up

@@ -57,15 +57,19 @@ class Batches:
             raise LinkRefused()
         return [found[id].version_id for id in batch.upload_ids]
 
-    async def commit(self, principal: Principal, batch_id: str) -> tuple[Batch, list[StoredFile]]:
-        """Make the uploads of a batch files, all or none; repeating it is no error. Raises NotUploaded, naming ids, and Gone."""
+    async def commit(self, principal: Principal, batch_id: str) -> tuple[Batch, list[StoredFile], bool]:
+        """Make the uploads of a batch files, all or none; return them, and whether this has done it: repeating is no error.
+
+        Raises NotUploaded, naming ids, and Gone.
+        """
         batch, found = await self.get(principal, batch_id)
         stored = await self._tickets.finish(found)
-        if batch.committed_at is None:
+        is_first = batch.committed_at is None
+        if is_first:
             now = self._clock()
             await self._database.write(batches.commit, batch.id, now)
             batch = msgspec.structs.replace(batch, committed_at=now)
-        return batch, stored
+        return batch, stored, is_first
 
     async def abort(self, principal: Principal, batch_id: str) -> None:
         """Give up a batch, and free the bytes of all its uploads; raises Conflict for one that was committed."""

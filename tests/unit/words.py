@@ -98,6 +98,9 @@ class Stage:
         self.batch = _made(service, "POST", "/api/batches", {"files": [{"name": "b"}]})["id"]
         self.share = _made(service, "POST", "/api/shares", {"file_ids": [self.file["id"]]})["id"]
         self.request = _made(service, "POST", "/api/requests", {"title": "t"})["id"]
+        self.user = _made(
+            service, "POST", "/api/users", {"name": "u", "password": "a long password", "scopes": ["read"]}
+        )["id"]
         self.session = service.sign_in()
         self.ticket = self.new_ticket()
         self.tus = self.new_ticket()
@@ -170,6 +173,7 @@ class Stage:
             "path": "folder/a.svg",
             "name": "n",
             "key_id": self.key,
+            "user_id": self.user,
             "webhook_id": self.webhook,
             "delivery_id": "1",
             "version_id": self.file["version_id"],

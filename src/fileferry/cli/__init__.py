@@ -46,6 +46,7 @@ _PLACES = {
     "folders": "folders",
     "workspaces": "workspaces",
     "keys": "keys",
+    "users": "users",
     "orgs": "organizations",
     "webhooks": "webhooks",
     "share": "shares",

@@ -11,7 +11,8 @@ from fileferry.blobs.store import BlobStore
 from fileferry.db import bookkeeping, upkeep
 from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
-from fileferry.engine.access import keys, links, organizations
+from fileferry.engine.access import keys, links, openid, organizations, roles
+from fileferry.engine.access.accounts import Accounts
 from fileferry.engine.access.audit import Audit
 from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
@@ -91,7 +92,10 @@ class Engine:
         self.shared = Shared(database, passphrases, clock)
         self.requests = Requests(database, passphrases, clock)
         self.visits = Visits(database, passphrases, self.rates, settings, clock)
-        self.sessions = Sessions(database, self.keys, self.rates, settings, clock)
+        self.accounts = Accounts(database, clock)
+        self.roles = roles.read(settings)
+        self.provider = None if settings.oidc_issuer is None else openid.Provider(settings, self.roles, clock)
+        self.sessions = Sessions(database, self.keys, self.accounts, self.rates, settings, clock)
         self.under_way = UnderWay(database, settings)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)

@@ -17,6 +17,7 @@ from fileferry.api.native import (
     sessions,
     shares,
     uploads,
+    users,
     webhooks,
     workspaces,
 )
@@ -29,6 +30,7 @@ routers = [
     events.router,
     audit.router,
     keys.router,
+    users.router,
     sessions.router,
     organizations.router,
     workspaces.router,

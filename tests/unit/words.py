@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import functools
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -98,9 +99,8 @@ class Stage:
         self.batch = _made(service, "POST", "/api/batches", {"files": [{"name": "b"}]})["id"]
         self.share = _made(service, "POST", "/api/shares", {"file_ids": [self.file["id"]]})["id"]
         self.request = _made(service, "POST", "/api/requests", {"title": "t"})["id"]
-        self.user = _made(
-            service, "POST", "/api/users", {"name": "u", "password": "a long password", "scopes": ["read"]}
-        )["id"]
+        user = {"name": str(uuid.uuid4()), "password": "a long password", "scopes": ["read"]}
+        self.user = _made(service, "POST", "/api/users", user)["id"]
         self.session = service.sign_in()
         self.ticket = self.new_ticket()
         self.tus = self.new_ticket()

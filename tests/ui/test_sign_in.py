@@ -15,7 +15,7 @@ from unit.service import ROOT_KEY, Service
 
 PAGES = [
     "/files", "/upload", "/uploads", "/problems", "/events", "/usage", "/keys", "/webhooks", "/organizations", "/connect",
-    "/sessions", "/people", "/password",
+    "/sessions", "/people", "/password", "/audit", "/server",
 ]  # fmt: skip
 FORMS = [
     "/sign-out", "/files/act", "/undo", "/folders", "/keys", "/webhooks", "/organizations", "/workspaces", "/organization",

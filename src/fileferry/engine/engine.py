@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import aclosing
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -118,6 +119,14 @@ class Engine:
         self.deliveries = Deliveries(database, minter, settings, clock)
         self.name_index = NameIndex(database)
         self.sweeper = Sweeper(database, store, self.name_index, settings, clock)
+
+    async def leases(self) -> list[tuple[str, str, datetime]]:
+        """Return what one process at a time does for all: its name, the process that does it, and until when that has it."""
+        return await self.database.read(bookkeeping.list_leases, self.clock())
+
+    def free_space(self) -> list[tuple[str, int]]:
+        """Return the folders that this process writes to, and how many bytes are free on the disk of each."""
+        return self._room.free()
 
     async def shortcomings(self) -> list[str]:
         """Return what does not work now while the rest does; raises Unavailable where not even reading does."""

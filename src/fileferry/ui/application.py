@@ -21,6 +21,7 @@ from fileferry.ui import (
     pages,
     people,
     reports,
+    server,
     sign_in,
     uploads,
     visits,
@@ -57,6 +58,7 @@ def make() -> Framework:
             *webhooks.handlers,
             *organizations.handlers,
             *reports.handlers,
+            *server.handlers,
             *connect.handlers,
         ],
         dependencies={

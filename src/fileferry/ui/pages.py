@@ -47,6 +47,7 @@ _SECTIONS = (
     ("/people", "People", Scope.ADMIN),
     ("/webhooks", "Webhooks", Scope.ADMIN),
     ("/organizations", "Organizations", Scope.ADMIN),
+    ("/audit", "Audit log", Scope.ADMIN),
     ("/connect", "Connect", None),
     ("/sessions", "Sessions", None),
 )
@@ -88,6 +89,8 @@ async def page(
     principal = visitor.principal
     can = {scope: may(principal, scope) for scope in Scope}
     sections = [{"path": path, "name": name} for path, name, scope in _SECTIONS if scope is None or can[scope]]
+    if principal.key.organization_id is None:
+        sections.append({"path": "/server", "name": "Server"})
     return render(
         request,
         template,

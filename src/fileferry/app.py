@@ -44,7 +44,7 @@ from fileferry.db.clocks import shared_clock
 from fileferry.db.opening import bring_up_to_date, open_database
 from fileferry.disks import kinds, trial
 from fileferry.disks.spare import Spare
-from fileferry.engine.access import rates
+from fileferry.engine.access import rates, roles
 from fileferry.engine.engine import Engine, claim_store, install, open_engine
 from fileferry.engine.receiving.room import Room
 from fileferry.logs import get_logger
@@ -262,6 +262,7 @@ def examine(settings: Settings) -> list[str]:
 def check(settings: Settings) -> None:
     """Raise SettingsError for what only its users can read, before anything is made or shown."""
     rates.check(settings)
+    roles.read(settings)
     admission.check(settings)
     _scanner(settings)
     opening.check(settings)

@@ -15,7 +15,7 @@ import msgspec
 
 from fileferry.api.native.bounds import LimitChanges, changes_of
 from fileferry.db.organizations import find_default_organization
-from fileferry.engine.access.keys import KeyBounds
+from fileferry.engine.access.key_bounds import KeyBounds
 from fileferry.engine.engine import Engine
 from fileferry.errors import FerryError, NotFound
 from fileferry.model import Key, Organization, Principal, Scope, Webhook, utc_now

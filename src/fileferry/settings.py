@@ -231,6 +231,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long somebody stays signed in to the dashboard who asks for no page."""
     session_lifetime: Duration = Duration(days=7)
     """How long somebody stays signed in to the dashboard at most."""
+    roles: Path | None = None
+    """A TOML file of what groups may do whose people a proxy or an OpenID provider vouches for; see the page on the dashboard."""
+    proxy_user_header: str | None = None
+    """The header by which a proxy of ``trusted_proxies`` says who comes to the dashboard, as ``Remote-User``. Needs ``roles``."""
+    proxy_groups_header: str = "Remote-Groups"
+    """The header by which it says their groups, with commas between them."""
+    oidc_issuer: str | None = None
+    """The OpenID provider by which people sign in to the dashboard: the address that its discovery says. Needs ``base_url``,
+    ``oidc_client_id`` and ``roles``."""
+    oidc_client_id: str | None = None
+    """What this server is called there."""
+    oidc_client_secret: str | None = None
+    """Its secret there; a client without one is public."""
+    oidc_scopes: str = "openid profile email"
+    """What is asked of the provider, with blanks between; some tell groups only when asked for ``groups``."""
+    oidc_groups_claim: str = "groups"
+    """The claim of the ID token that has the groups."""
     dashboard: bool = True
     """Whether the dashboard is served, at ``/ui/``."""
     redis_url: str | None = None

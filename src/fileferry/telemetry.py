@@ -128,6 +128,11 @@ def client_of(scope: Mapping[str, Any]) -> str:
     return found
 
 
+def comes_from(scope: Mapping[str, Any], proxies: Sequence[Network]) -> bool:
+    """Whether the other end of a request's connection itself is in one of these networks, whoever it was forwarded for."""
+    return _is_proxy(str((scope.get("client") or ("",))[0]), tuple(proxies))
+
+
 def redact(text: str) -> str:
     """Return ``text`` without API keys, signatures and link tokens."""
     return _SECRETS.sub(REDACTED, text)

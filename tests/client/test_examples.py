@@ -72,6 +72,10 @@ def prepared(told: dict[str, Any], face: type, name: str) -> dict[str, Any]:
             ready["request"] = ready["requests"].create("Photos of the site")
     if "key" in name:
         ready["key"] = client.create_key("clerk", scopes=["upload", "read"])
+    if "user" in name or name == "set_password":
+        ready["user"] = (
+            None if name == "create_user" else client.create_user("ada", "a password of hers", scopes=["read"])
+        )
     if "folder" in name:
         ready["folder"] = client.create_folder("invoices")
     for content in (b"first", b"second"):

@@ -15,7 +15,7 @@ from unit.service import ROOT_KEY, Service
 
 PAGES = [
     "/files", "/upload", "/uploads", "/problems", "/events", "/usage", "/keys", "/webhooks", "/organizations", "/connect",
-    "/sessions",
+    "/sessions", "/people", "/password", "/audit", "/server",
 ]  # fmt: skip
 FORMS = [
     "/sign-out", "/files/act", "/undo", "/folders", "/keys", "/webhooks", "/organizations", "/workspaces", "/organization",
@@ -23,6 +23,7 @@ FORMS = [
     "/files/1/versions/1/delete", "/folders/1/delete", "/uploads/1/cancel", "/sessions/1/revoke", "/keys/1", "/keys/1/revoke",
     "/keys/1/rotate", "/webhooks/1", "/webhooks/1/test", "/webhooks/1/rotate", "/webhooks/1/replay", "/webhooks/1/delete",
     "/webhooks/1/deliveries/1", "/organizations/1", "/workspaces/1/delete",
+    "/people", "/people/1", "/people/1/password", "/people/1/remove", "/password",
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ _OTHER = """
 import asyncio, sys
 from datetime import timedelta
 from fileferry.app import opened
-from fileferry.engine.access.keys import KeyBounds
+from fileferry.engine.access.key_bounds import KeyBounds
 from fileferry.settings import load
 
 async def main(folder, root, key_id):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import functools
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -98,6 +99,8 @@ class Stage:
         self.batch = _made(service, "POST", "/api/batches", {"files": [{"name": "b"}]})["id"]
         self.share = _made(service, "POST", "/api/shares", {"file_ids": [self.file["id"]]})["id"]
         self.request = _made(service, "POST", "/api/requests", {"title": "t"})["id"]
+        user = {"name": str(uuid.uuid4()), "password": "a long password", "scopes": ["read"]}
+        self.user = _made(service, "POST", "/api/users", user)["id"]
         self.session = service.sign_in()
         self.ticket = self.new_ticket()
         self.tus = self.new_ticket()
@@ -170,6 +173,7 @@ class Stage:
             "path": "folder/a.svg",
             "name": "n",
             "key_id": self.key,
+            "user_id": self.user,
             "webhook_id": self.webhook,
             "delivery_id": "1",
             "version_id": self.file["version_id"],

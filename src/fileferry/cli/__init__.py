@@ -48,6 +48,7 @@ _PLACES = {
     "folders": "folders",
     "workspaces": "workspaces",
     "keys": "keys",
+    "users": "users",
     "orgs": "organizations",
     "webhooks": "webhooks",
     "share": "shares",

@@ -34,6 +34,7 @@ from fileferry.client.nouns.preflights import Check, Preflight
 from fileferry.client.nouns.requests import FileRequest, SentFile
 from fileferry.client.nouns.shares import Share
 from fileferry.client.nouns.uploads import Ticket
+from fileferry.client.nouns.users import User
 from fileferry.client.nouns.versions import Version
 from fileferry.client.nouns.webhooks import Delivery, Webhook
 from fileferry.client.nouns.workspaces import Workspace
@@ -80,6 +81,7 @@ __all__ = [
     "TimedOut",
     "UnexpectedAnswer",
     "Usage",
+    "User",
     "Version",
     "Webhook",
     "Webhooks",

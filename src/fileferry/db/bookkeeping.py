@@ -41,6 +41,12 @@ def take_lease(conn: Connection, name: str, holder: str, now: datetime, until: d
     return True
 
 
+def list_leases(conn: Connection, now: datetime) -> list[tuple[str, str, datetime]]:
+    """Return the leases that are held: their name, who holds them, and until when."""
+    query = select(leases.c.name, leases.c.holder, leases.c.until).where(leases.c.until > now).order_by(leases.c.name)
+    return [(name, holder, until) for name, holder, until in conn.execute(query)]
+
+
 def find_store(conn: Connection) -> str | None:
     """Return the id of the store that the blobs are in."""
     return conn.execute(select(stores.c.id)).scalar_one_or_none()

@@ -78,11 +78,13 @@ def list_after(
     return [Event(*row) for row in conn.execute(query.order_by(events.c.number).limit(limit))]
 
 
-def list_before(conn: Connection, organization_id: str, before: int, limit: int, types: Sequence[str]) -> list[Event]:
-    """Return an organization's events of some types, newest first, those before the number ``before``."""
-    query = _EVENT.where(
-        events.c.organization_id == organization_id, events.c.number < before, events.c.type.in_(types)
-    )
+def list_before(
+    conn: Connection, organization_id: str, before: int, limit: int, types: Sequence[str] | None, *, past: int = 0
+) -> list[Event]:
+    """Return an organization's events of some types or all, newest first: before the number ``before``, past ``past``."""
+    query = _EVENT.where(events.c.organization_id == organization_id, events.c.number < before, events.c.number > past)
+    if types is not None:
+        query = query.where(events.c.type.in_(types))
     return [Event(*row) for row in conn.execute(query.order_by(events.c.number.desc()).limit(limit))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import aclosing
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,8 @@ from fileferry.blobs.store import BlobStore
 from fileferry.db import bookkeeping, upkeep
 from fileferry.db.database import Database
 from fileferry.db.organizations import find_default_organization
-from fileferry.engine.access import keys, links, organizations
+from fileferry.engine.access import keys, links, openid, organizations, roles
+from fileferry.engine.access.accounts import Accounts
 from fileferry.engine.access.audit import Audit
 from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
@@ -94,7 +96,10 @@ class Engine:
         self.shared = Shared(database, passphrases, clock)
         self.requests = Requests(database, passphrases, clock)
         self.visits = Visits(database, passphrases, self.rates, settings, clock)
-        self.sessions = Sessions(database, self.keys, self.rates, settings, clock)
+        self.accounts = Accounts(database, clock)
+        self.roles = roles.read(settings)
+        self.provider = None if settings.oidc_issuer is None else openid.Provider(settings, self.roles, clock)
+        self.sessions = Sessions(database, self.keys, self.accounts, self.rates, settings, clock)
         self.lending = Lending(database, Clients(minter, settings, clock), clock)
         self.under_way = UnderWay(database, settings)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
@@ -119,6 +124,14 @@ class Engine:
         self.preflights = Preflights(settings, clock)
         self.name_index = NameIndex(database)
         self.sweeper = Sweeper(database, store, self.name_index, settings, clock)
+
+    async def leases(self) -> list[tuple[str, str, datetime]]:
+        """Return what one process at a time does for all: its name, the process that does it, and until when that has it."""
+        return await self.database.read(bookkeeping.list_leases, self.clock())
+
+    def free_space(self) -> list[tuple[str, int]]:
+        """Return the folders that this process writes to, and how many bytes are free on the disk of each."""
+        return self._room.free()
 
     async def shortcomings(self) -> list[str]:
         """Return what does not work now while the rest does; raises Unavailable where not even reading does."""

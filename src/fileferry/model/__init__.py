@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fileferry.model.access import (
     NO_LIMITS,
+    Account,
     Key,
     LentKey,
     Limits,
@@ -43,6 +44,7 @@ __all__ = [
     "MAX_NAME_BYTES",
     "MAX_PATH_BYTES",
     "NO_LIMITS",
+    "Account",
     "Batch",
     "Bound",
     "Clock",

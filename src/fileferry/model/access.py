@@ -112,6 +112,19 @@ class Key(msgspec.Struct, frozen=True):
     on_behalf_of: tuple[str, ...] | None = None
 
 
+class Account(msgspec.Struct, frozen=True):
+    """A person who signs in. Their rights are those of ``key``, which has no secret that anybody knows.
+
+    ``issuer`` says who vouches for them: nobody else where it is empty, then they have a password; ``proxy``; or an OpenID
+    provider by its address. ``subject`` is what it calls them, for a password the name that they sign in with.
+    """
+
+    key: Key
+    issuer: str
+    subject: str
+    signed_in_at: datetime | None = None
+
+
 class Session(msgspec.Struct, frozen=True):
     """Somebody who is signed in to the dashboard by a key; the browser's token is not stored, and ``id`` opens nothing.
 

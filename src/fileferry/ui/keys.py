@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from litestar import Response, get, post
 
-from fileferry.engine.access.keys import KeyBounds
+from fileferry.engine.access.key_bounds import KeyBounds
 from fileferry.engine.engine import Engine
 from fileferry.errors import InvalidParameter
 from fileferry.model import Key, Scope
@@ -52,7 +52,7 @@ async def make_key(request: AnyRequest, engine: Engine, visitor: Visitor) -> Res
     key, secret = await engine.keys.create(
         visitor.principal,
         form.needed("name", "Name"),
-        _scopes(form),
+        scopes_of(form),
         parse_expires_in(form.optional("expires")),
         bounds=bounds,
     )
@@ -85,7 +85,9 @@ async def change_key(request: AnyRequest, engine: Engine, visitor: Visitor, key_
     form = await visits.form_of(request, engine, visitor.form_token)
     before = await engine.keys.get(visitor.principal, key_id)
     bounds = KeyBounds(limits=limits.changes_of(form, before=before.limits), path_prefix=form.optional("path_prefix"))
-    await engine.keys.change(visitor.principal, key_id, bounds, name=form.needed("name", "Name"), scopes=_scopes(form))
+    await engine.keys.change(
+        visitor.principal, key_id, bounds, name=form.needed("name", "Name"), scopes=scopes_of(form)
+    )
     await visitor.leave_notice("Changed. It holds from the key's next request on.")
     return pages.redirect(request, f"/keys/{key_id}")
 
@@ -111,7 +113,8 @@ async def rotate_key(request: AnyRequest, engine: Engine, visitor: Visitor, key_
     return await _once(request, engine, visitor, key, secret)
 
 
-def _scopes(form: Form) -> tuple[Scope, ...]:
+def scopes_of(form: Form) -> tuple[Scope, ...]:
+    """Return the rights that a form has chosen; raises InvalidParameter for what is none."""
     try:
         return tuple(Scope(scope) for scope in form.all("scope"))
     except ValueError as error:

@@ -11,8 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 from markupsafe import Markup
 
+from fileferry.engine.access import policy
 from fileferry.engine.engine import Engine
-from fileferry.model import Scope
+from fileferry.errors import Forbidden
+from fileferry.model import Principal, Scope
 from fileferry.ui import assets, words
 from fileferry.ui.engines import engine_of
 from fileferry.ui.visits import Visitor
@@ -42,8 +44,10 @@ _SECTIONS = (
     ("/events", "Events", Scope.READ),
     ("/usage", "Usage", Scope.READ),
     ("/keys", "Keys", Scope.ADMIN),
+    ("/people", "People", Scope.ADMIN),
     ("/webhooks", "Webhooks", Scope.ADMIN),
     ("/organizations", "Organizations", Scope.ADMIN),
+    ("/audit", "Audit log", Scope.ADMIN),
     ("/connect", "Connect", None),
     ("/sessions", "Sessions", None),
 )
@@ -85,12 +89,10 @@ async def page(
 ) -> Response[str]:
     """Return a page for somebody who is signed in; ``current`` is its place in the list of pages."""
     principal = visitor.principal
-    held = set(principal.key.scopes)
-    sections = [
-        {"path": path, "name": name}
-        for path, name, scope in _SECTIONS
-        if scope is None or scope in held or Scope.ADMIN in held
-    ]
+    can = {scope: may(principal, scope) for scope in Scope}
+    sections = [{"path": path, "name": name} for path, name, scope in _SECTIONS if scope is None or can[scope]]
+    if principal.key.organization_id is None:
+        sections.append({"path": "/server", "name": "Server"})
     return render(
         request,
         template,
@@ -99,12 +101,21 @@ async def page(
         current=current,
         sections=sections,
         principal=principal,
-        can={scope.value: scope in held or Scope.ADMIN in held for scope in Scope},
+        can={scope.value: is_allowed for scope, is_allowed in can.items()},
         notice=await visitor.take_notice(),
         token=lambda: Markup('<input type="hidden" name="form_token" value="{}">').format(visitor.form_token),
         form_token=visitor.form_token,
         **context,
     )
+
+
+def may(principal: Principal, scope: Scope) -> bool:
+    """Whether somebody may open the pages that need a scope."""
+    try:
+        policy.authorize(principal, scope)
+    except Forbidden:
+        return False
+    return True
 
 
 def redirect(request: AnyRequest, path: str) -> Response[str]:

@@ -17,13 +17,14 @@ from fileferry.web.requests import AnyRequest, decode_number, encode_cursor
 _PAGE = 50
 _DAYS = 30
 _TROUBLES = ("file.rejected", "file.recalled")
-_SHORTCOMINGS = {
+SHORTCOMINGS = {
     "insufficient_storage": "The disk is nearly full: uploads are refused.",
     "unavailable": "The store of files does not answer.",
     "scanner_away": "The scanner does not answer: files wait to be checked.",
     "processing_behind": "Files wait long to be checked.",
     "rates_not_shared": "Redis is away: each process counts rates by itself.",
 }
+"""What a server that lacks something says of it, by code."""
 
 
 @get("/events")
@@ -70,7 +71,7 @@ async def list_problems(request: AnyRequest, engine: Engine, visitor: Visitor) -
         rejected=rejected.items,
         cursor=encode_cursor(rejected.next_cursor) if rejected.next_cursor else None,
         failed=sorted(failed, key=lambda one: one[1].created_at, reverse=True),
-        shortcomings=[_SHORTCOMINGS.get(code, code) for code in found],
+        shortcomings=[SHORTCOMINGS.get(code, code) for code in found],
         reasons=words.reason,
     )
 

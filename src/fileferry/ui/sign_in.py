@@ -1,4 +1,4 @@
-"""Signing in with a key, and out; the sessions that there are, and in which organization one acts."""
+"""Signing in with a key or a password, and out; the sessions that there are, and in which organization one acts."""
 
 from __future__ import annotations
 
@@ -9,31 +9,39 @@ from urllib.parse import urlsplit
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
+from fileferry.engine.access.accounts import HERE
+from fileferry.engine.access.passwords import SHORTEST
 from fileferry.engine.access.sessions import form_token
 from fileferry.engine.engine import Engine
 from fileferry.errors import FerryError, Forbidden, Unauthorized
 from fileferry.model import canonical_id
 from fileferry.telemetry import client_of
-from fileferry.ui import pages, visits
-from fileferry.ui.visits import Visitor
+from fileferry.ui import pages, proxied, visits
+from fileferry.ui.visits import Form, Visitor
 from fileferry.web.requests import AnyRequest
 
 FORM_COOKIE = "fileferry-form"
 """What ties a form to the browser that it is for, while nobody is signed in."""
 WRONG = "This key opens nothing: it may be mistyped, revoked or expired."
+_UNKNOWN = "This name and password open nothing: one of them may be mistyped."
 
 
 @get("/sign-in")
 async def show_sign_in(request: AnyRequest, engine: Engine) -> Response[Any]:
-    """Show the form for a key; somebody who is signed in goes on."""
-    onward = _onward(request.query_params.get("next", ""))
+    """Show the form; somebody who is signed in goes on, and so does who the proxy in front vouches for."""
+    onward = onward_of(request.query_params.get("next", ""))
     if (token := visits.token_of(request)) is not None:
         try:
-            await engine.sessions.visit(token)
+            await visits.known(request, engine, token)
             return pages.redirect(request, onward)
         except FerryError:
             pass
-    return _form(request, engine, onward, None, 200)
+    said = None if "stay" in request.query_params else proxied.vouched(request, engine)
+    if said is not None:
+        token = await engine.sessions.open_vouched(said, **whence(request))
+        await end_present(request, engine)
+        return entered(request, engine, token, onward)
+    return form_page(request, engine, onward, None, 200)
 
 
 @post("/sign-in", status_code=200)
@@ -42,23 +50,17 @@ async def sign_in(request: AnyRequest, engine: Engine) -> Response[Any]:
     form = await visits.form_of(request, engine, form_token(request.cookies.get(FORM_COOKIE, "")))
     if not request.cookies.get(FORM_COOKIE):
         raise Forbidden("Your browser kept no cookie of this page: allow cookies, reload the page and try again.")
-    onward = _onward(form.get("next"))
-    organization = form.optional("organization")
+    onward = onward_of(form.get("next"))
+    name = form.optional("name")
     try:
-        token = await engine.sessions.open(
-            form.needed("key", "Key"),
-            None if organization is None else canonical_id(organization),
-            form.optional("end_user"),
-            address=client_of(request.scope),
-            user_agent=request.headers.get("user-agent", ""),
-        )
+        token = await _open(request, engine, form, name)
     except FerryError as error:
-        said = WRONG if isinstance(error, Unauthorized) else error.detail
-        return _form(request, engine, onward, said, error.status)
-    await _end_present(request, engine)
-    answer = pages.redirect(request, onward)
-    answer.cookies.append(visits.cookie_of(request, engine, token, pages.root_of(engine)))
-    return answer
+        said = error.detail
+        if isinstance(error, Unauthorized):
+            said = WRONG if name is None else _UNKNOWN
+        return form_page(request, engine, onward, said, error.status)
+    await end_present(request, engine)
+    return entered(request, engine, token, onward)
 
 
 @post("/sign-out", status_code=200)
@@ -66,7 +68,9 @@ async def sign_out(request: AnyRequest, engine: Engine, visitor: Visitor) -> Res
     """End the session, here and at the server."""
     await visits.form_of(request, engine, visitor.form_token)
     await engine.sessions.close(visitor.visit.session)
-    answer = pages.redirect(request, "/sign-in")
+    # Who the proxy in front vouches for would be signed in again at once.
+    is_proxied = engine.settings.proxy_user_header is not None
+    answer = pages.redirect(request, "/sign-in?stay=1" if is_proxied else "/sign-in")
     answer.cookies.append(visits.cookie_of(request, engine, "", pages.root_of(engine)))
     return answer
 
@@ -119,6 +123,47 @@ async def act_in(request: AnyRequest, engine: Engine, visitor: Visitor) -> Respo
     return pages.redirect(request, "/files")
 
 
+@get("/password")
+async def show_password(request: AnyRequest, engine: Engine, visitor: Visitor) -> Response[str]:
+    """Show the form to change one's own password."""
+    account = await engine.accounts.find(visitor.principal.key.id)
+    has_one = account is not None and account.issuer == HERE
+    return await pages.page(
+        request, visitor, "password.html", "Password", "/sessions", has_one=has_one, shortest=SHORTEST
+    )
+
+
+@post("/password", status_code=200)
+async def change_password(request: AnyRequest, engine: Engine, visitor: Visitor) -> Response[str]:
+    """Change one's own password: all one's sessions end, and this browser has a new one."""
+    form = await visits.form_of(request, engine, visitor.form_token)
+    try:
+        token = await engine.sessions.change_password(visitor.visit, form.secret("present"), form.secret("password"))
+    except Unauthorized as error:
+        raise Forbidden(error.detail) from error  # who is signed in stays so
+    return entered(request, engine, token, "/sessions")
+
+
+def whence(request: AnyRequest) -> dict[str, str]:
+    """Return what a session says of where it was begun."""
+    return {"address": client_of(request.scope), "user_agent": request.headers.get("user-agent", "")}
+
+
+def entered(request: AnyRequest, engine: Engine, token: str, onward: str) -> Response[str]:
+    """Return an answer that leads on, with the cookie of a new session."""
+    answer = pages.redirect(request, onward)
+    answer.cookies.append(visits.cookie_of(request, engine, token, pages.root_of(engine)))
+    return answer
+
+
+async def _open(request: AnyRequest, engine: Engine, form: Form, name: str | None) -> str:
+    organization = form.optional("organization")
+    known = None if organization is None else canonical_id(organization)
+    if name is not None:
+        return await engine.sessions.open_by_password(name, form.secret("password"), known, **whence(request))
+    return await engine.sessions.open(form.needed("key", "Key"), known, form.optional("end_user"), **whence(request))
+
+
 def to_sign_in(request: AnyRequest) -> Response[str]:
     """Return an answer that leads to the form, and back here afterwards."""
     scope: Any = request.scope
@@ -127,10 +172,18 @@ def to_sign_in(request: AnyRequest) -> Response[str]:
     return pages.redirect(request, pages.with_query("/sign-in", next=here if request.method == "GET" else None))
 
 
-def _form(request: AnyRequest, engine: Engine, onward: str, error: str | None, status: int) -> Response[str]:
+def form_page(request: AnyRequest, engine: Engine, onward: str, error: str | None, status: int) -> Response[str]:
+    """Return the page with the forms to sign in, and what went wrong."""
     known = known_form(request)
     answer = pages.render(
-        request, "sign_in.html", status=status, form_token=form_token(known), onward=onward, error=error
+        request,
+        "sign_in.html",
+        status=status,
+        form_token=form_token(known),
+        onward=onward,
+        error=error,
+        provider=engine.settings.oidc_issuer,
+        proxied=engine.settings.proxy_user_header is not None,
     )
     answer.cookies.append(form_cookie(request, engine, known))
     return answer
@@ -148,7 +201,7 @@ def form_cookie(request: AnyRequest, engine: Engine, known: str) -> Cookie:
     return cookie
 
 
-async def _end_present(request: AnyRequest, engine: Engine) -> None:
+async def end_present(request: AnyRequest, engine: Engine) -> None:
     """End the session that the browser has, if any: the new one takes its place."""
     token = visits.token_of(request)
     if token is None:
@@ -159,11 +212,21 @@ async def _end_present(request: AnyRequest, engine: Engine) -> None:
         return
 
 
-def _onward(asked: str) -> str:
+def onward_of(asked: str) -> str:
     """Return a path of ours to go on to; anything that could lead elsewhere leads to the files."""
     if not visits.is_own_path(asked) or urlsplit(asked).path in ("/", "/sign-in"):
         return "/files"
     return asked
 
 
-handlers = [show_sign_in, sign_in, sign_out, list_sessions, revoke_session, revoke_program, act_in]
+handlers = [
+    show_sign_in,
+    sign_in,
+    sign_out,
+    list_sessions,
+    revoke_session,
+    revoke_program,
+    act_in,
+    show_password,
+    change_password,
+]

@@ -14,6 +14,7 @@ from fileferry.engine.access.sessions import Visit, form_token
 from fileferry.engine.engine import Engine
 from fileferry.errors import BadRequest, Forbidden, InvalidParameter, Unauthorized
 from fileferry.model import Principal
+from fileferry.ui import proxied
 from fileferry.web.requests import AnyRequest, small_body_of
 
 _SECURE_NAME = "__Host-fileferry"
@@ -60,6 +61,10 @@ class Form:
         """Return a field that says something, or None."""
         return self.get(name) or None
 
+    def secret(self, name: str) -> str:
+        """Return a field as it was typed, blanks and all."""
+        return next((value for key, value in reversed(self._fields) if key == name), "")
+
     def all(self, name: str) -> list[str]:
         """Return every field of a name."""
         return [value for key, value in self._fields if key == name]
@@ -76,12 +81,21 @@ async def visitor_of(request: AnyRequest, engine: Engine) -> Visitor:
     token = token_of(request)
     if token is None:
         raise Unauthorized("You are not signed in.")
-    visit = await engine.sessions.visit(token)
+    visit = await known(request, engine, token)
     principal = visit.principal
     telemetry.tell(key=principal.key.id, organization=principal.organization.id, end_user=principal.end_user)
     await engine.rates.spend_request(principal)
     request.state.principal = principal
     return Visitor(engine, visit, token)
+
+
+async def known(request: AnyRequest, engine: Engine, token: str) -> Visit:
+    """Return the session that a token opens; raises Unauthorized, also where the proxy in front says somebody else by now."""
+    visit = await engine.sessions.visit(token)
+    if engine.settings.proxy_user_header is not None:
+        account = await engine.accounts.find(visit.principal.key.id)
+        proxied.refuse_other(account, proxied.vouched(request, engine))
+    return visit
 
 
 def token_of(request: AnyRequest) -> str | None:

@@ -19,6 +19,7 @@ from fileferry.api.native import (
     sessions,
     shares,
     uploads,
+    users,
     webhooks,
     workspaces,
 )
@@ -32,6 +33,7 @@ routers = [
     events.router,
     audit.router,
     keys.router,
+    users.router,
     sessions.router,
     grants.router,
     organizations.router,

@@ -11,7 +11,8 @@ from litestar import Response, Router, delete, get, patch, post
 from fileferry.api.bodies import takes_json
 from fileferry.api.native.bounds import LimitChanges, LimitsObject, UsageObject, changes_of, limits_object, usage_object
 from fileferry.api.native.workspaces import ShortText
-from fileferry.engine.access.keys import KeyBounds, NewUser
+from fileferry.engine.access.key_bounds import KeyBounds
+from fileferry.engine.access.keys import NewUser
 from fileferry.engine.engine import Engine
 from fileferry.model import Key, Principal, Scope, canonical_id, format_optional_time, format_time
 from fileferry.web.requests import (

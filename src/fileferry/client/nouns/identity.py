@@ -9,11 +9,25 @@ from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.requests import FileRequest
 from fileferry.client.nouns.shares import Share
 from fileferry.client.nouns.uploads import Ticket
+from fileferry.client.nouns.users import User
 from fileferry.client.nouns.versions import Version
 from fileferry.client.nouns.webhooks import Delivery, Webhook
 from fileferry.client.nouns.workspaces import Workspace
 
-Noun = ApiKey | Delivery | File | FileRequest | Folder | Organization | Share | Ticket | Version | Webhook | Workspace
+Noun = (
+    ApiKey
+    | Delivery
+    | File
+    | FileRequest
+    | Folder
+    | Organization
+    | Share
+    | Ticket
+    | User
+    | Version
+    | Webhook
+    | Workspace
+)
 
 _IDS: dict[type, str] = {
     ApiKey: "key_id",
@@ -24,6 +38,7 @@ _IDS: dict[type, str] = {
     Organization: "organization_id",
     Share: "share_id",
     Ticket: "upload_id",
+    User: "user_id",
     Version: "version_id",
     Webhook: "webhook_id",
     Workspace: "workspace_id",

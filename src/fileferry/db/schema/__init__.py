@@ -6,6 +6,7 @@ All are imported here, so that ``metadata`` knows every table.
 from __future__ import annotations
 
 from fileferry.db.schema.access import key_secrets, keys, organizations, signing_secrets, users, workspaces
+from fileferry.db.schema.accounts import accounts
 from fileferry.db.schema.batches import batches
 from fileferry.db.schema.columns import Instant, metadata
 from fileferry.db.schema.direct import direct_uploads
@@ -22,6 +23,7 @@ from fileferry.db.schema.uploads import idempotency, parts, uploads
 
 __all__ = [
     "Instant",
+    "accounts",
     "batches",
     "deliveries",
     "direct_uploads",

@@ -5,18 +5,20 @@ What is told to webhooks and to those who listen is not decided here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from fileferry import telemetry
-from fileferry.db import events
+from fileferry.db import events, organizations
 from fileferry.db.database import Database
 from fileferry.engine.access import policy
 from fileferry.errors import Forbidden
 from fileferry.model import Event, Page, Principal, Scope
+
+_NEWEST = 2**63 - 1
 
 
 def record(conn: Connection, type: str, organization_id: str, subject_id: str, now: datetime, **data: Any) -> None:
@@ -54,6 +56,30 @@ class Audit:
             raise Forbidden("This key is confined to a part of the organization, and the audit log is of all of it.")
         found = await self._database.read(_read, principal.organization.id, after, since, types, limit + 1)
         return Page(found[:limit], str(found[limit - 1].number) if len(found) > limit else None)
+
+    async def newest(
+        self, principal: Principal, before: int | None, since: datetime | None, types: Sequence[str] | None, limit: int
+    ) -> Page[Event]:
+        """Return a page of what was done, newest first: before the number ``before``. Raises as ``page`` does."""
+        policy.authorize(principal, Scope.ADMIN)
+        last = _NEWEST if before is None else before
+        found = await self._database.read(_read_back, principal.organization.id, last, since, types, limit + 1)
+        return Page(found[:limit], str(found[limit - 1].number) if len(found) > limit else None)
+
+    async def names(self, principal: Principal, key_ids: Iterable[str]) -> dict[str, str]:
+        """Return what keys and people are called, revoked and removed ones too, as far as the principal may know that."""
+        only = None if policy.administers(principal) else principal.key.id
+        found = await self._database.read(
+            organizations.list_users, principal.organization.id, sorted(set(key_ids)), only
+        )
+        return {user.id: user.name for user in found}
+
+
+def _read_back(
+    conn: Connection, organization_id: str, before: int, since: datetime | None, types: Sequence[str] | None, limit: int
+) -> list[Event]:
+    past = 0 if since is None else events.number_before(conn, organization_id, since)
+    return events.list_before(conn, organization_id, before, limit, types, past=past)
 
 
 def _read(

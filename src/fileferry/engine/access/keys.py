@@ -7,30 +7,27 @@ import secrets
 import string
 import uuid
 import zlib
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from fileferry.db import accounts, organizations, usage
 from fileferry.db import keys as stored
-from fileferry.db import organizations, usage
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
-from fileferry.engine.access import audit, limits, policy, quotas
-from fileferry.errors import Conflict, Forbidden, InvalidExpiry, InvalidParameter, NotFound, Unauthorized
+from fileferry.engine.access import audit, key_bounds, policy, quotas
+from fileferry.engine.access.key_bounds import KeyBounds
+from fileferry.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unauthorized
 from fileferry.model import (
     NO_LIMITS,
     Clock,
     Key,
-    Limits,
     Page,
     Principal,
     Scope,
     User,
-    clean_path,
     is_uuid,
     new_id,
 )
@@ -40,8 +37,6 @@ _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_DIGITS = 43  # 62 ** 43 > 2 ** 256
 _CHECKSUM_DIGITS = 6  # 62 ** 6 > 2 ** 32
 _SHOWN = 9
-_LONGEST_END_USER = 255
-_MOST_END_USERS = 1000
 _ROOT_ID = "00000000-0000-7000-8000-000000000001"
 
 
@@ -70,27 +65,6 @@ class NewUser(msgspec.Struct, frozen=True):
     id: str | None = None
     name: str | None = None
     email: str | None = None
-
-
-class KeyBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What confines a key; UNSET leaves a thing as it is. ``limits`` holds those to be set, or to be lifted by None.
-
-    ``path_prefix`` is the folder that the key is confined to, ``on_behalf_of`` the end users that it may act for (``*``: any); None
-    lifts them.
-    """
-
-    limits: Mapping[str, Any] = {}
-    path_prefix: str | msgspec.UnsetType | None = msgspec.UNSET
-    on_behalf_of: tuple[str, ...] | msgspec.UnsetType | None = msgspec.UNSET
-
-    def values(self, before: Limits) -> dict[str, Any]:
-        """Return the fields of a key that these are; raises InvalidParameter, and InvalidName for the folder."""
-        found: dict[str, Any] = {"limits": limits.changed(before, self.limits, parameter="limits")}
-        if self.path_prefix is not msgspec.UNSET:
-            found["path_prefix"] = None if self.path_prefix is None else clean_path(self.path_prefix.strip("/"))
-        if self.on_behalf_of is not msgspec.UNSET:
-            found["on_behalf_of"] = None if self.on_behalf_of is None else _end_users(self.on_behalf_of)
-        return found
 
 
 class Keys:
@@ -149,12 +123,12 @@ class Keys:
         It ends with the key that makes it, or before; InvalidExpiry for a later end. Raises InvalidParameter without a scope, for a
         user's id that is no UUID and for bounds that cannot be.
         """
-        _authorize_keys(principal)
-        _refuse_scopes(scopes)
+        key_bounds.authorize_keys(principal)
+        key_bounds.refuse_scopes(scopes)
         bounds = bounds or KeyBounds()
         now = self._clock()
         secret = new_secret()
-        expires_at = _end_of(principal.key, None if expires_in is None else now + expires_in)
+        expires_at = key_bounds.end_of(principal.key, None if expires_in is None else now + expires_in)
         author = None if user is None else _user(user, principal.organization.id, name, now)
         key = Key(
             id=new_id(now),
@@ -184,7 +158,7 @@ class Keys:
 
         Raises InvalidParameter for what is no secret, NotFound, and Conflict where it opens another key.
         """
-        _authorize_keys(principal)
+        key_bounds.authorize_keys(principal)
         if not is_well_formed(secret):
             raise InvalidParameter(
                 "The secret is none that new_secret made: ff_ and 49 letters and digits.", parameter="secret"
@@ -213,10 +187,7 @@ class Keys:
     async def get(self, principal: Principal, key_id: str) -> Key:
         """Return one key of the organization; raises NotFound."""
         policy.authorize(principal, Scope.ADMIN)
-        key = await self._database.read(stored.find, key_id)
-        if key is None or key.organization_id != principal.organization.id:
-            raise NotFound("There is no key with this id in the organization.")
-        return key
+        return await self._database.read(_program_key, principal, key_id)
 
     async def change(
         self,
@@ -231,15 +202,15 @@ class Keys:
 
         Raises NotFound for a revoked or unknown key, and InvalidParameter.
         """
-        _authorize_keys(principal)
+        key_bounds.authorize_keys(principal)
         if scopes is not None:
-            _refuse_scopes(scopes)
+            key_bounds.refuse_scopes(scopes)
 
         def store(conn: Connection) -> Key:
-            before = stored.find(conn, key_id)
-            if before is None or before.organization_id != principal.organization.id or before.revoked_at is not None:
+            before = _program_key(conn, principal, key_id)
+            if before.revoked_at is not None:
                 raise NotFound("There is no living key with this id in the organization.")
-            _refuse_outliving(principal, before)
+            key_bounds.refuse_outliving(principal, before)
             values = bounds.values(before.limits)
             if name is not None:
                 values["name"] = name
@@ -261,7 +232,7 @@ class Keys:
 
     async def revoke(self, principal: Principal, key_id: str) -> None:
         """End a key at once. Revoking twice is not an error."""
-        _authorize_keys(principal)
+        key_bounds.authorize_keys(principal)
         key = await self.get(principal, key_id)
 
         def store(conn: Connection) -> None:
@@ -274,11 +245,11 @@ class Keys:
 
     async def rotate(self, principal: Principal, key_id: str, grace: timedelta) -> tuple[Key, str]:
         """Give a key a new secret; the present one ends after ``grace``. Raises NotFound for a revoked or unknown key."""
-        _authorize_keys(principal)
+        key_bounds.authorize_keys(principal)
         key = await self.get(principal, key_id)
         if key.revoked_at is not None:
             raise NotFound("The key was revoked; create a new one.")
-        _refuse_outliving(principal, key)
+        key_bounds.refuse_outliving(principal, key)
         secret = new_secret()
 
         def store(conn: Connection) -> Key:
@@ -298,42 +269,12 @@ class Keys:
             audit.record(conn, type, key.organization_id, key.id, self._clock(), **said)
 
 
-def _authorize_keys(principal: Principal) -> None:
-    """Raise Forbidden unless the principal may make and change keys: one with limits of its own could give others more."""
-    policy.authorize(principal, Scope.ADMIN)
-    if principal.key.limits != NO_LIMITS:
-        raise Forbidden("A key with limits of its own makes no keys and changes none.")
-
-
-def _end_of(maker: Key, asked: datetime | None) -> datetime | None:
-    """Return when a new key ends: as asked, and no later than the one that makes it; raises InvalidExpiry for a later end."""
-    if maker.expires_at is None:
-        return asked
-    if asked is not None and asked > maker.expires_at:
-        raise InvalidExpiry("A key may not outlive the one that makes it.")
-    return asked or maker.expires_at
-
-
-def _refuse_outliving(principal: Principal, key: Key) -> None:
-    """Raise Forbidden for a key that outlives the principal's own: renewed or widened, it would be a way around that end."""
-    ends_at = principal.key.expires_at
-    if ends_at is not None and (key.expires_at is None or key.expires_at > ends_at):
-        raise Forbidden("This key ends before that one does, and may not change it or give it a new secret.")
-
-
-def _refuse_scopes(scopes: tuple[Scope, ...]) -> None:
-    if not scopes:
-        raise InvalidParameter("Give the key at least one scope: upload, read, delete or admin.", parameter="scopes")
-
-
-def _end_users(named: tuple[str, ...]) -> tuple[str, ...]:
-    proper = all(1 <= len(name) <= _LONGEST_END_USER and name.isprintable() and name == name.strip() for name in named)
-    if not proper or not 1 <= len(named) <= _MOST_END_USERS:
-        raise InvalidParameter(
-            f"on_behalf_of must be 1 to {_MOST_END_USERS} end users of 1 to {_LONGEST_END_USER} printable characters; * is any.",
-            parameter="on_behalf_of",
-        )
-    return tuple(dict.fromkeys(named))
+def _program_key(conn: Connection, principal: Principal, key_id: str) -> Key:
+    """Return a key of the organization; raises NotFound, also for that of a person, which is no key to be used."""
+    key = stored.find(conn, key_id)
+    if key is None or key.organization_id != principal.organization.id or accounts.is_account(conn, key_id):
+        raise NotFound("There is no key with this id in the organization.")
+    return key
 
 
 def renewed(conn: Connection, principal: Principal, now: datetime) -> Principal:

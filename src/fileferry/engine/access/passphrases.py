@@ -9,13 +9,12 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import unicodedata
 from datetime import timedelta
 
 from fileferry.engine.access.links import Links
-from fileferry.engine.access.rates import Rates
+from fileferry.engine.access.rates import Rates, holder_of
 from fileferry.errors import InvalidParameter, PassphraseRequired
 from fileferry.model import Clock
 
@@ -29,7 +28,6 @@ _COST, _BLOCK, _LANES = 2**14, 8, 5  # 16 MiB of memory, and about a sixth of a 
 _MEMORY = 64 * 1024 * 1024
 _SALT_BYTES, _KEY_BYTES = 16, 32
 _AT_ONCE = 2
-_NETWORK = 64  # an address of IPv6 is one of so many bits of its holder's
 
 
 class Passphrases:
@@ -53,7 +51,7 @@ class Passphrases:
 
         ``kept`` is its digest. Raises PassphraseRequired for another one, and RateLimited for too many.
         """
-        address = _holder_of(address)
+        address = holder_of(address)
         await self._rates.spend_guess(link_id, address)  # first: what is tried at the same time counts too
         _scheme, salt, key = kept.split("$")
         is_right = len(passphrase) <= LONGEST and hmac.compare_digest(
@@ -77,17 +75,6 @@ class Passphrases:
             return await asyncio.to_thread(
                 hashlib.scrypt, word, salt=salt, n=_COST, r=_BLOCK, p=_LANES, maxmem=_MEMORY, dklen=_KEY_BYTES
             )
-
-
-def _holder_of(address: str) -> str:
-    """Return what an address counts as: itself, or for IPv6 its network, of which a holder has all addresses."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if known.version == 4:
-        return str(known)
-    return str(ipaddress.ip_network((known, _NETWORK), strict=False))
 
 
 def _text(raw: bytes) -> str:

@@ -6,7 +6,6 @@ Each is counted in fixed windows, one number per rate and window, so that it is 
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import math
 import zlib
@@ -147,8 +146,8 @@ class Rates:
 
     async def spend_sign_in(self, address: str) -> None:
         """Count one attempt to sign in from an address; raises RateLimited."""
-        items = parse(self._sign_ins)
-        await self.spend([_Budget("sign-ins", "sign-ins", "address", address, item) for item in items], 1, {})
+        items, holder = parse(self._sign_ins), holder_of(address)
+        await self.spend([_Budget("sign-ins", "sign-ins", "address", holder, item) for item in items], 1, {})
 
     async def count_request(self, payer: Principal) -> None:
         """Count one request that is answered whether it fits in or not."""
@@ -322,12 +321,17 @@ class Toll:
 
 
 def _guesser(address: str) -> str:
-    """Return the counter of an address; whoever has one of IPv6 has the 64 bits behind it too (RFC 4291 section 2.5.1)."""
-    with contextlib.suppress(ValueError):
+    """Return the counter of an address."""
+    return f"guesses/{holder_of(address)}"
+
+
+def holder_of(address: str) -> str:
+    """Return what an address counts as: itself, or for IPv6 its network, of which a holder has all (RFC 4291 section 2.5.1)."""
+    try:
         known = ipaddress.ip_address(address)
-        if known.version == 6:
-            address = str(ipaddress.ip_network((known, 64), strict=False))
-    return f"guesses/{address}"
+    except ValueError:
+        return address
+    return str(known) if known.version == 4 else str(ipaddress.ip_network((known, 64), strict=False))
 
 
 def _limits_of_keys(settings: Settings) -> Limits:

@@ -1,6 +1,8 @@
-"""Sessions of people who are signed in to the dashboard: a key is shown once, and a cookie stands for it from then on.
+"""Sessions of people who are signed in to the dashboard: a key or a password is shown once, and a cookie stands for
+it from then on.
 
-What they may do is what their key may do: each request looks it up by the digest of the secret that they signed in with.
+What they may do is what their key may do: each request looks it up by the digest of the secret that they signed in with, or that
+their account had then.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from fileferry.db import organizations
 from fileferry.db import web_sessions as stored
 from fileferry.db.database import Database
 from fileferry.engine.access import policy
+from fileferry.engine.access.accounts import Accounts, Vouched
 from fileferry.engine.access.keys import Keys, renewed
 from fileferry.engine.access.rates import Rates
 from fileferry.errors import Forbidden, NotFound, Unauthorized
@@ -38,9 +41,12 @@ class Visit(msgspec.Struct, frozen=True):
 class Sessions:
     """The sessions of all organizations."""
 
-    def __init__(self, database: Database, keys: Keys, rates: Rates, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, keys: Keys, accounts: Accounts, rates: Rates, settings: Settings, clock: Clock
+    ) -> None:
         self._database = database
         self._keys = keys
+        self._accounts = accounts
         self._rates = rates
         self._settings = settings
         self._clock = clock
@@ -54,13 +60,39 @@ class Sessions:
         """
         await self._rates.spend_sign_in(address)
         principal = await self._keys.authenticate(secret, organization, end_user)
+        return await self._begin(principal, address, user_agent)
+
+    async def open_by_password(
+        self, name: str, password: str, organization: str | None, *, address: str, user_agent: str
+    ) -> str:
+        """Sign somebody in who knows a name and its password; otherwise as ``open``. Raises as ``Accounts.authenticate`` does."""
+        await self._rates.spend_sign_in(address)
+        principal = await self._accounts.authenticate(name, password, organization)
+        return await self._begin(principal, address, user_agent)
+
+    async def open_vouched(self, said: Vouched, *, address: str, user_agent: str) -> str:
+        """Sign somebody in for whom a proxy or a provider vouches; otherwise as ``open``."""
+        return await self._begin(await self._accounts.admit(said), address, user_agent)
+
+    async def change_password(self, visit: Visit, present: str, password: str) -> str:
+        """Change the password of who is signed in, and end all their sessions; return the token of a new one for this browser.
+
+        Raises RateLimited as for an attempt to sign in, and as ``Accounts.change_password``.
+        """
+        session = visit.session
+        await self._rates.spend_sign_in(session.address)
+        await self._accounts.change_password(visit.principal, present, password)
+        principal = await self._accounts.enter(visit.principal.key.id)
+        return await self._begin(principal, session.address, session.user_agent)
+
+    async def _begin(self, principal: Principal, address: str, user_agent: str) -> str:
         token, now = secrets.token_urlsafe(32), self._clock()
         session = Session(
             id=new_id(now),
             key_id=principal.key.id,
             secret=principal.secret or "",
             organization_id=principal.organization.id,
-            end_user=end_user,
+            end_user=principal.end_user,
             address=address[:64],
             user_agent=user_agent.replace("\x00", "")[:_LONGEST_USER_AGENT],
             notice=None,

@@ -22,6 +22,10 @@ class Room:
         self._reserve = reserve
         self._spare = spare
 
+    def free(self) -> list[tuple[str, int]]:
+        """Return the folders that are written to, and how many bytes are free on the disk of each; 0 where it is away."""
+        return [(folder, _free(folder)) for folder in self._folders]
+
     def refuse_full(self, size: int = 0) -> None:
         """Raise InsufficientStorage where ``size`` more bytes would leave less than the reserve, Unavailable without a disk."""
         if self._reserve == 0:
@@ -35,3 +39,11 @@ class Room:
                 raise InsufficientStorage()
         if self._spare is not None and not self._spare.keep():
             raise InsufficientStorage()
+
+
+def _free(folder: str) -> int:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return 0
+    return disk.f_bavail * disk.f_frsize

@@ -5,7 +5,7 @@ from alembic import op
 
 from fileferry.db.schema.columns import Instant, words
 
-revision = "0112"
+revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None

@@ -110,6 +110,23 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(url: str, lose: Any, runs: i
     run_on(url, use)
 
 
+def refuse(connection: Any, _commit: Callable[[Any], None]) -> None:
+    connection.rollback()
+    raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+
+@pytest.mark.parametrize("lose", [lose_after, lose_before, refuse], ids=["committed", "not committed", "refused"])
+def test_writes_go_on_after_a_commit_that_failed_and_had_nothing_to_change(url: str, lose: Any) -> None:
+    async def use(database: PostgresqlDatabase) -> None:
+        adding = Adding()
+        with once(lose):
+            assert await database.write(adding.count) == 0
+        assert await database.write(adding) == 1
+        assert await database.read(adding.count) == 1
+
+    run_on(url, use)
+
+
 def test_a_commit_that_is_still_under_way_is_waited_for(url: str) -> None:
     async def use(database: PostgresqlDatabase) -> None:
         adding, lost = Adding(), []

@@ -184,6 +184,7 @@ class Writes:
         try:
             transaction.commit()
         except DBAPIError as error:
+            self._session.drop()  # the connection would keep the transaction, and begin no other
             if not is_passing(error) or not self._took_place(number, error, deadline):
                 raise
 

@@ -163,10 +163,11 @@ def test_other_bytes_than_were_promised_are_not_kept(service: Service, folder: s
     assert len(in_bucket(service, names)) < len(before)
 
 
-@pytest.mark.parametrize("digest", [hashlib.sha256(CONTENT).hexdigest(), f"{google_crc32c.value(CONTENT):08x}"])
+@pytest.mark.parametrize("name", ["sha256", "crc32c"])
 def test_the_store_takes_no_other_bytes_than_the_digest_in_the_url_says(
-    service: Service, folder: str, web: httpx.Client, digest: str
+    service: Service, folder: str, web: httpx.Client, name: str
 ) -> None:
+    digest = hashlib.sha256(CONTENT).hexdigest() if name == "sha256" else f"{google_crc32c.value(CONTENT):08x}"
     (ticket,) = tickets(service, folder, described("pinned", checksum=digest))
     assert web.put(ticket["url"], content=bytes(len(CONTENT))).status_code == 400
     assert confirm(service, ticket["id"]).status_code == 409

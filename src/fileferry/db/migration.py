@@ -16,10 +16,10 @@ from fileferry.db.turns import turn
 from fileferry.logs import get_logger
 from fileferry.settings import SettingsError
 
-NEWEST = "0011"
+NEWEST = "0112"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
 
-_KNOWN = frozenset(f"{number:04}" for number in range(1, int(NEWEST) + 1))
+_KNOWN = frozenset((*(f"{number:04}" for number in range(1, 12)), NEWEST))
 _SQLITE = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, section 1.3
 _log = get_logger(__name__)
 _steps = Table(  # as Alembic makes it

@@ -342,6 +342,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ("get", "/api/workspaces/{id_or_name}"): "shows no files",
     ("get", "/api/whoami"): "shows no files",
     ("get", "/api/audit"): "tests/unit/test_audit.py: only keys for the whole organization read it",
+    ("delete", "/api/grants/{grant_id}"): "tests/ui/test_oauth.py: keys are lent in the dashboard",
     ("delete", "/api/sessions/{session_id}"): "tests/ui/test_sign_in.py: sessions are begun in the dashboard",
     ("get", "/evo/identity/v2/discovery"): "shows no files",
     ("get", "/workspace/orgs/{organization_id}/workspaces"): "shows no files",

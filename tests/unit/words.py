@@ -164,6 +164,7 @@ class Stage:
             "share_id": self.share,
             "request_id": self.request,
             "session_id": self.session,
+            "grant_id": self.session,
             "upload_id": upload_id,
             "organization_id": self.file["organization_id"],
             "id_or_slug": "default",

@@ -168,5 +168,5 @@ router = Router(
     # Preflight comes first, or the framework answers OPTIONS by itself.
     route_handlers=[preflight_oauth, describe_resource, describe_server, give_token, revoke_token, register_client],
     exception_handlers={Exception: render_error},
-    include_in_schema=True,
+    include_in_schema=False,  # what they take and answer is in the RFCs, and where they are in the metadata
 )

@@ -186,7 +186,7 @@ async def _medians(ask_few: Asking, ask_many: Asking, repeats: int) -> tuple[flo
 
 def _behind_the_door(engine: Engine) -> Any:
     """Return the pages of the dashboard for this engine."""
-    framework = application.make()
+    framework: Any = application.make()
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         await framework({**scope, ENGINE: engine}, receive, send)

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.service("chromium")
 AXE = PACKAGES / "axe-core" / "axe.min.js"
 PAGES = [
     "/sign-in", "/files", "/files?folder=many", "/files?view=deleted", "/upload", "/shares", "/requests", "/uploads",
-    "/problems", "/events", "/usage", "/keys", "/webhooks", "/organizations", "/connect", "/sessions", "/nothing",
+    "/problems", "/events", "/usage", "/keys", "/webhooks", "/organizations", "/connect", "/sessions", "/people",
+    "/password", "/audit", "/server", "/nothing",
 ]  # fmt: skip
 LARGE = 16 * 1024 * 1024
 

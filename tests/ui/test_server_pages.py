@@ -44,7 +44,7 @@ def test_the_audit_log_shows_who_did_what_newest_first_and_goes_on(
 def test_the_server_is_shown_to_a_root_key_alone(service: Service, person: Person) -> None:
     text = person.get("/server").text
     assert "on the disk of this machine" in text
-    assert "Nothing: database, store and scanner answer." in text
+    assert "Nothing: all that this server needs answers." in text
     assert "sweeper" in text
     administrator = signed_in(service, new_key(service, scopes=["admin"])[1])
     assert administrator.get("/server").status_code == 403

@@ -129,6 +129,14 @@ LISTINGS = {
     "of a time": (search(created_at=(RECENT,)), "files_by_creation"),
     "changed in a time": (search(modified_at=(RECENT,), order_by=(("modified_at", False),)), "files_by_change"),
     "a later page": (search(offset=100, limit=100), "files_by_creation"),
+    "a page for people": (
+        lambda engine, principal, file: engine.browsing.view(principal, None, "", limit=50),
+        "files_by_change",
+    ),
+    "a later page for people": (
+        lambda engine, principal, file: engine.browsing.view(principal, None, "", after=(2**60, file["id"]), limit=50),
+        "files_by_change",
+    ),
     "under a prefix": (
         lambda engine, principal, file: engine.files.list_by_path(principal, None, "d/", None, 100),
         "files_by_path",
@@ -164,6 +172,10 @@ def in_folder(principal: Principal) -> Principal:
 
 
 PARTS: dict[str, tuple[Asking, str]] = {
+    "a folder on a page for people": (
+        lambda engine, principal, file: engine.browsing.view(principal, None, "d", limit=50),
+        "files_by_folder (folder_id=?)",
+    ),
     "an end user's newest": (
         lambda engine, principal, file: engine.files.list_newest(for_user(principal), None, 100),
         "files_by_end_user (organization_id=? AND end_user=?)",

@@ -59,13 +59,16 @@ def list_shelf(
     """Return the files to show and the place of each in their order."""
     column, descends = _ORDERS[shelf.order]
     in_workspace = files.c.workspace_id == workspace_id
-    if reach.end_user is not None:  # of one there are few, found by an index of their own
+    is_in_one = shelf.folder is not None and shelf.name is None
+    if (
+        reach.end_user is not None or is_in_one
+    ):  # of one there are few beside the workspace, found by an index of their own
         in_workspace = func.coalesce(files.c.workspace_id, "") == workspace_id
     shown = restorable(now) if shelf.view == "deleted" else living(now)
     query = CURRENT.where(in_workspace, *shown, *of_files(reach))
     if shelf.view == "handoffs":
         query = query.where(files.c.owns_path.is_(False), files.c.folder_id.is_(None))
-    if shelf.folder is not None and shelf.name is None:
+    if shelf.folder is not None and is_in_one:
         query = query.where(files.c.folder_id == shelf.folder.id)
     elif shelf.folder is not None:
         in_tree = or_(files.c.owns_path, files.c.folder_id.is_not(None))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_type_hints
@@ -13,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from fileferry.sources import CLIENT_NAMES, from_file, refuse_unknown, variable_of
 from fileferry.values import (
     PREFIX,
     AtLeastOne,
@@ -39,21 +38,9 @@ __all__ = [
     "networks",
 ]
 
-CLIENT_NAMES = frozenset({"URL", "KEY", "KEY_FILE", "PROFILE", "END_USER"})
-"""What the client reads of the same environment."""
-# Kubernetes tells every container of a service that is called fileferry, as FILEFERRY_PORT_8080_TCP_ADDR.
-_OF_KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)(_.+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_.+)?)?")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)
 _SHORTEST_ROOT_KEY = 24
 _FEWEST_CHARACTERS = 8
-_ELSEWHERE = {
-    "s3_access_key_id": ("AWS_ACCESS_KEY_ID",),
-    "s3_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
-    "s3_session_token": ("AWS_SESSION_TOKEN",),
-    "s3_region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
-}
-"""Variables that many programs read, for settings whose own is not there."""
-_OWN_KEY = "FILEFERRY_S3_ACCESS_KEY_ID"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -308,13 +295,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read settings from ``environ`` and the file that it names; raise SettingsError naming the first that cannot be used."""
-    _refuse_unknown_variables(environ)
-    file = _from_file(environ.get(PREFIX + "SETTINGS", ""))
+    known = frozenset(Settings.__struct_fields__)
+    refuse_unknown(environ, known)
+    file = from_file(environ.get(PREFIX + "SETTINGS", ""), known - {"settings"})
     kinds = get_type_hints(Settings, include_extras=True)
     values = {}
     for field in msgspec.structs.fields(Settings):
-        variable = PREFIX + field.name.upper()
-        variable = _elsewhere(field.name, variable, environ)
+        variable = variable_of(field.name, environ)
         where, value = (variable, environ[variable]) if variable in environ else file.get(field.name, (variable, None))
         if value is None or (value == "" and field.default is None):
             continue  # an empty variable is what a compose file makes of one that is not set
@@ -324,55 +311,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     settings = Settings(**values)
     _judge(settings)
     return settings
-
-
-def _elsewhere(name: str, variable: str, environ: Mapping[str, str]) -> str:
-    """Return which variable a setting is to be read from: its own, or one that many programs read where its own is not there."""
-    if variable in environ or (_OWN_KEY in environ and name != "s3_region"):  # no token of another key
-        return variable
-    return next((other for other in _ELSEWHERE.get(name, ()) if other in environ), variable)
-
-
-def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
-    known = {name.upper() for name in Settings.__struct_fields__}
-    for variable in sorted(environ):
-        name = variable.removeprefix(PREFIX)
-        if name == variable or name in known or name in CLIENT_NAMES or _OF_KUBERNETES.fullmatch(name):
-            continue
-        raise SettingsError(f"{variable}: there is no such setting{_nearest(name, known, PREFIX)}")
-
-
-def _from_file(named: str) -> dict[str, tuple[str, str]]:
-    """Return for each setting that the file has where it stands, and its value as a variable would have it."""
-    if not named:
-        return {}
-    path = Path(named)
-    try:
-        found = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"{PREFIX}SETTINGS: {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:  # TOML's errors and those of its encoding
-        raise SettingsError(f"{path} is not TOML: {error}.") from error
-    known = set(Settings.__struct_fields__) - {"settings"}
-    values = {}
-    for name, value in found.items():
-        if name not in known:
-            raise SettingsError(f"{name} in {path}: there is no such setting{_nearest(name, known)}")
-        values[name] = (f"{name} in {path}", _as_variable(value))
-    return values
-
-
-def _as_variable(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return str(value)
-
-
-def _nearest(name: str, known: set[str], prefix: str = "") -> str:
-    found = difflib.get_close_matches(name, sorted(known), 1)
-    return f"; did you mean {prefix}{found[0]}?" if found else "."
 
 
 def _judge(settings: Settings) -> None:

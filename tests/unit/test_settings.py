@@ -6,6 +6,7 @@ import ast
 import inspect
 import os
 import re
+import socket
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -205,7 +206,8 @@ def test_what_is_wrong_in_the_file_is_told_with_its_place(tmp_path: Path, text: 
 def test_an_address_for_others_without_a_base_url_says_what_urls_will_look_like(
     host: str, is_warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(running, "serve", lambda **_given: None)
+    monkeypatch.setattr(running, "serve", lambda *_given: None)
+    monkeypatch.setattr(running, "bound", lambda *_address: socket.socket())
     monkeypatch.delenv("FILEFERRY_BASE_URL", raising=False)
     monkeypatch.setenv("FILEFERRY_DATA", str(tmp_path))
     before = os.umask(0o077)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import httpx
@@ -72,7 +73,7 @@ def test_a_link_is_for_one_version_and_for_a_time(client: Any) -> None:
 
 
 def test_what_the_client_returned_does_where_an_id_is_asked_for(client: Any) -> None:
-    organization = client.create_organization(f"o{id(client)}")
+    organization = client.create_organization(f"o{uuid.uuid4().hex}")
     workspace = client.create_workspace("paper", organization=organization)
     folder = client.create_folder("inside", workspace=workspace, organization=organization)
     file = client.upload(b"x", name="a.txt", folder=folder, workspace=workspace, organization=organization)
@@ -87,7 +88,7 @@ def test_what_the_client_returned_does_where_an_id_is_asked_for(client: Any) -> 
 
 
 def test_the_keys_of_any_organization_are_the_root_keys_to_change(client: Any) -> None:
-    organization = client.create_organization(f"k{id(client)}")
+    organization = client.create_organization(f"k{uuid.uuid4().hex}")
     key = client.create_key("theirs", scopes=["read"], organization=organization)
     assert [found.name for found in client.list_keys(organization=organization)] == ["theirs"]
     assert client.update_key(key, name="renamed", organization=organization).name == "renamed"
@@ -97,7 +98,7 @@ def test_the_keys_of_any_organization_are_the_root_keys_to_change(client: Any) -
 
 
 def test_a_workspace_is_deleted_once_nothing_is_in_it(client: Any) -> None:
-    workspace = client.create_workspace(f"w{id(client)}")
+    workspace = client.create_workspace(f"w{uuid.uuid4().hex}")
     files = client.workspace(workspace)
     files.upload("a/b.txt", b"x" * 100_000)
     with pytest.raises(Conflict, match="1 files, and 0 deleted"):

@@ -24,6 +24,7 @@ class Scene:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self._person: str | None = None
         slug = f"o{uuid.uuid4().hex[:12]}"
         self.organization = service.request("POST", "/api/organizations", json={"slug": slug}).json()["id"]
         everything = ["upload", "read", "delete"]
@@ -56,6 +57,13 @@ class Scene:
         self.share = self.asks("POST", "/api/shares", json={"file_ids": [self.file["id"]]}).json()["id"]
         self.request = self.asks("POST", "/api/requests", json={"title": "t", "folder": OUTSIDE}).json()["id"]
         self.delivery = self.admin_asks("POST", f"{self.webhook}/test").json()["id"]
+
+    def person(self) -> str:
+        """Return the address of somebody who signs in, made when it is asked for: digests of passwords are slow."""
+        if self._person is None:
+            made = self.admin_asks("POST", "/api/users", json=PERSON).json()
+            self._person = f"/api/users/{made['id']}"
+        return self._person
 
     def make_key(self, **asked: Any) -> dict[str, Any]:
         """Make a key of the organization."""
@@ -120,6 +128,7 @@ class Scene:
         return [*ids, self.large["file_id"], "secret.txt", "coming.txt", "deleted.txt", OWNER, SECRET.decode()]
 
 
+PERSON = {"name": "Anna", "password": "correct horse battery staple", "scopes": ["read", "upload"]}
 LARGE = {"filename": "large.txt", "file_size": len(SECRET), "mime_type": "text/plain"}
 
 
@@ -306,6 +315,14 @@ ADMINISTRATION: dict[tuple[str, str], Row] = {
     ("patch", "/api/organizations/{id_or_slug}"): lambda s: _about(
         f"/api/organizations/{s.organization}", json={"end_user_limits": {"max_files": None}}
     ),
+    ("get", "/api/users"): lambda s: _about("/api/users"),
+    ("post", "/api/users"): lambda s: _about("/api/users", json={**PERSON, "name": "Bob"}),
+    ("get", "/api/users/{user_id}"): lambda s: _about(s.person()),
+    ("patch", "/api/users/{user_id}"): lambda s: _about(s.person(), json={"scopes": ["read"]}),
+    ("put", "/api/users/{user_id}/password"): lambda s: _about(
+        f"{s.person()}/password", json={"password": PERSON["password"]}
+    ),
+    ("delete", "/api/users/{user_id}"): lambda s: _about(s.person()),
     ("post", "/api/workspaces"): lambda s: _about("/api/workspaces", json={"name": "further"}),
     ("get", "/api/webhooks"): lambda s: _about("/api/webhooks"),
     ("post", "/api/webhooks"): lambda s: _about("/api/webhooks", json={"url": "https://hooks.example.org/a"}),

@@ -149,13 +149,15 @@ def test_what_cannot_be_a_user_is_refused(service: Service, said: dict[str, Any]
     assert given["password"] not in answer.text
 
 
-def test_a_user_is_no_key(service: Service) -> None:
+def test_a_user_is_no_key_and_is_none_once_removed(service: Service) -> None:
     id = new_user(service, "no-key")
-    assert id not in [key["id"] for key in service.request("GET", "/api/keys").json()["keys"]]
-    for method, path, body in (
-        ("GET", "", None), ("POST", "/rotate", {}), ("PATCH", "", {"scopes": ["admin"]}), ("DELETE", "", None),
-    ):  # fmt: skip
-        assert service.request(method, f"/api/keys/{id}{path}", json=body).status_code == 404
+    for _time in ("there", "removed"):
+        assert id not in [key["id"] for key in service.request("GET", "/api/keys").json()["keys"]]
+        for method, path, body in (
+            ("GET", "", None), ("POST", "/rotate", {}), ("PATCH", "", {"scopes": ["admin"]}), ("DELETE", "", None),
+        ):  # fmt: skip
+            assert service.request(method, f"/api/keys/{id}{path}", json=body).status_code == 404
+        service.request("DELETE", f"/api/users/{id}")
 
 
 def test_who_administers_nothing_makes_nobody(service: Service) -> None:

@@ -233,7 +233,7 @@ def test_a_place_among_events_of_all_stays_one_among_the_organizations_own(tmp_p
 
 
 @pytest.mark.parametrize(
-    "revision", ["0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0114"]
+    "revision", ["0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014"]
 )
 def test_a_database_of_each_schema_is_upgraded_and_serves_its_files(tmp_path: Path, revision: str) -> None:
     fill(tmp_path)

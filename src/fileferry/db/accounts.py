@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from fileferry.db.keys import key_of
 from fileferry.db.schema import accounts, keys
@@ -54,11 +54,6 @@ def list_accounts(conn: Connection, organization_id: str, after_id: str, limit: 
     """Return an organization's accounts in order of id, those past ``after_id``."""
     query = _ACCOUNT.where(accounts.c.organization_id == organization_id, accounts.c.id > after_id)
     return [_account_of(row) for row in conn.execute(query.order_by(accounts.c.id).limit(limit))]
-
-
-def is_account(conn: Connection, key_id: str) -> bool:
-    """Whether a key is that of an account."""
-    return bool(conn.execute(select(exists().where(accounts.c.id == key_id))).scalar())
 
 
 def update_account(conn: Connection, id: str, **values: Any) -> None:

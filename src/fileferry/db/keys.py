@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from fileferry.db.organizations import COLUMNS, DEFAULT_ID, organization_of
-from fileferry.db.schema import Instant, accounts, key_secrets, keys, organizations
+from fileferry.db.schema import Instant, key_secrets, keys, organizations
 from fileferry.db.statements import Kept, KeptRecord
 from fileferry.model import Key, Limits, Organization, Scope
 
@@ -108,7 +108,9 @@ def find_living(conn: Connection, key_id: str, now: datetime) -> Key | None:
 
 def list_keys(conn: Connection, organization_id: str, after_id: str, limit: int) -> list[Key]:
     """Return an organization's keys in order of id, those past ``after_id``; not those of people who sign in."""
-    of_program = ~exists().where(accounts.c.id == keys.c.id)
+    of_program = (
+        keys.c.prefix != ""
+    )  # nobody was shown the secret of a person's key, which stays once they were removed
     query = select(*keys.c).where(and_(keys.c.organization_id == organization_id, keys.c.id > after_id, of_program))
     return [key_of(row) for row in conn.execute(query.order_by(keys.c.id).limit(limit))]
 

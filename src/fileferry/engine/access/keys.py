@@ -13,8 +13,8 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from fileferry.db import accounts, organizations, usage
 from fileferry.db import keys as stored
+from fileferry.db import organizations, usage
 from fileferry.db.database import Database
 from fileferry.db.usage import Usage
 from fileferry.engine.access import audit, key_bounds, policy, quotas
@@ -272,7 +272,7 @@ class Keys:
 def _program_key(conn: Connection, principal: Principal, key_id: str) -> Key:
     """Return a key of the organization; raises NotFound, also for that of a person, which is no key to be used."""
     key = stored.find(conn, key_id)
-    if key is None or key.organization_id != principal.organization.id or accounts.is_account(conn, key_id):
+    if key is None or key.organization_id != principal.organization.id or not key.prefix:
         raise NotFound("There is no key with this id in the organization.")
     return key
 

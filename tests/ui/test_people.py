@@ -119,6 +119,7 @@ def test_attempts_with_passwords_and_with_keys_are_limited_together(tmp_path: Pa
         service.close()
 
 
+@pytest.mark.sqlite  # looks into the file
 def test_a_password_is_stored_as_argon2id_only(tmp_path: Path) -> None:
     service = Service(tmp_path)
     new_user(service, "stored")

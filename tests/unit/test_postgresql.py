@@ -110,6 +110,29 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(url: str, lose: Any, runs: i
     run_on(url, use)
 
 
+def test_a_commit_that_a_crash_took_away_is_not_taken_for_that_of_another_transaction() -> None:
+    # PostgreSQL gives the number of what it has forgotten to the next one that writes.
+    with postgresql.LivePostgresql({"wal_writer_delay": "10s"}) as server:
+        url = server.new_database()
+        migrate_postgresql(url, SETTINGS)
+
+        def crash(connection: Any, _commit: Callable[[Any], None]) -> None:
+            number = int(connection.execute("SELECT pg_current_xact_id()::text").fetchone()[0])
+            server.restart("immediate")
+            with psycopg.connect(url, autocommit=True) as other:
+                while int(other.execute("SELECT pg_current_xact_id()::text").fetchone()[0]) < number:
+                    pass
+            raise psycopg.OperationalError("the connection is lost")
+
+        async def use(database: PostgresqlDatabase) -> None:
+            adding = Adding()
+            with once(crash):
+                assert await database.write(adding) == 2
+            assert await database.read(adding.count) == 1
+
+        run_on(url, use)
+
+
 def refuse(connection: Any, _commit: Callable[[Any], None]) -> None:
     connection.rollback()
     raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")

@@ -1,26 +1,29 @@
 """PostgreSQL, for any number of processes: groups of writes, one after the other (decision 0047), and reads beside them.
 
 A request waits for a server that is away, or restarting, for ``database_patience``; then it is told so. Whether a commit took
-place whose answer never came is looked up, by the transaction's id.
+place whose answer never came is looked up, by what it has written of itself: decision 0069.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.engine import RootTransaction
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
+from fileferry.db.commits import FORGET, LAST, RECORD, RECORD_AND_NOTIFY
 from fileferry.db.failures import is_passing, translate, translated
-from fileferry.db.notices import CHANNEL, Bell, Listener, take_told
+from fileferry.db.notices import Bell, Listener, take_told
 from fileferry.db.sessions import (
+    LOCK,
     Session,
     Sessions,
     lookup_engine,
@@ -35,9 +38,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LARGEST_GROUP = 128
-_NUMBER = text("SELECT pg_current_xact_id_if_assigned()::text")
-_NUMBER_AND_NOTICE = text(f"SELECT pg_current_xact_id_if_assigned()::text, pg_notify('{CHANNEL}', '')")
-_STATUS = text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
 _UNKNOWN = (
     "The database went away during a commit, and has not told yet whether it took place. Look, then repeat the request."
 )
@@ -143,6 +143,8 @@ class Writes:
     def __init__(self, session: Session, asking: Session) -> None:
         self._session = session
         self._asking = asking
+        self._process = str(uuid.uuid4())
+        self._number = 0
 
     def commit(self, group: list[Call]) -> None:
         """Give each write of a group its result or its error; what was done is durable then.
@@ -170,14 +172,18 @@ class Writes:
 
     def _run(self, group: list[Call], *, is_apart: bool, deadline: float) -> None:
         connection, transaction = self._begin()
+        self._number += 1
+        own = {"process": self._process, "number": self._number}
         try:
+            if self._number == 1:
+                connection.execute(FORGET)
             for write in group:
                 if is_apart:
                     _run_apart(connection, write)
                 else:
                     write.result = write.call(connection)
             # Also the proof that the transaction is whole: a commit of one that has failed says nothing of that.
-            number = connection.execute(_NUMBER_AND_NOTICE if take_told(connection) else _NUMBER).scalar()
+            recorded = connection.execute(RECORD_AND_NOTIFY if take_told(connection) else RECORD, own).scalar()
         except BaseException:
             self._undo(transaction)
             raise
@@ -185,7 +191,8 @@ class Writes:
             transaction.commit()
         except DBAPIError as error:
             self._session.drop()  # the connection would keep the transaction, and begin no other
-            if not is_passing(error) or not self._took_place(number, error, deadline):
+            # One that has changed nothing needs no commit.
+            if not is_passing(error) or (recorded is not None and not self._took_place(error, deadline)):
                 raise
 
     def _begin(self) -> tuple[Connection, RootTransaction]:
@@ -203,22 +210,23 @@ class Writes:
         except DBAPIError:  # it broke; what matters is told by whatever went wrong first
             self._session.drop()
 
-    def _took_place(self, number: str | None, lost: DBAPIError, deadline: float) -> bool:
-        """Whether a transaction was committed although nobody said so; raises Unavailable where that is not to be known in time.
+    def _took_place(self, lost: DBAPIError, deadline: float) -> bool:
+        """Whether the last transaction was committed although nobody said so; raises Unavailable where that is not known in time.
 
-        https://www.postgresql.org/docs/15/functions-info.html#FUNCTIONS-INFO-SNAPSHOT
+        It had the turn, so whoever has the turn after it sees what came of it.
         """
-        if number is None:
-            return True  # it has changed nothing
-        try:
-            while self._session.wait(lost, deadline):
-                status = self._asking.run(lambda c: c.execute(_STATUS, {"number": number}).scalar(), deadline)
-                if status != "in progress":
-                    return bool(status == "committed")
-        except DataError:
-            return False  # a number of the future: another server has taken over, which never got it
-        except DBAPIError as error:
-            raise Unavailable(_UNKNOWN, retry_after=1) from error
+        while self._session.wait(lost, deadline):
+            left = max(1, round((deadline - time.monotonic()) * 1000))
+            turn = f"BEGIN;SET LOCAL lock_timeout = {left};SELECT pg_advisory_xact_lock({LOCK});COMMIT"
+            try:
+                connection = self._asking.connection()
+                connection.exec_driver_sql(turn, None, {"no_parameters": True})
+                last = connection.execute(LAST, {"process": self._process}).scalar()
+            except DBAPIError as error:
+                self._asking.drop()
+                lost = error
+            else:
+                return bool(last == self._number)
         raise Unavailable(_UNKNOWN, retry_after=1) from lost
 
 

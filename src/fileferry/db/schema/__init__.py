@@ -9,6 +9,7 @@ from fileferry.db.schema.access import key_secrets, keys, organizations, signing
 from fileferry.db.schema.accounts import accounts
 from fileferry.db.schema.batches import batches
 from fileferry.db.schema.columns import Instant, metadata
+from fileferry.db.schema.commits import commits
 from fileferry.db.schema.direct import direct_uploads
 from fileferry.db.schema.events import deliveries, events, webhooks
 from fileferry.db.schema.files import files, folders, inline_bytes, jobs, references, shared_blobs, usage, versions
@@ -25,6 +26,7 @@ __all__ = [
     "Instant",
     "accounts",
     "batches",
+    "commits",
     "deliveries",
     "direct_uploads",
     "events",

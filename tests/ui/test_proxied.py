@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from fileferry.engine.access import roles
 from fileferry.settings import SettingsError, load
-from ui.person import Person
+from ui.person import TOKEN, Person
 from unit.service import Service
 
 ROLES = """
@@ -95,6 +96,27 @@ def test_a_session_ends_where_the_proxy_says_otherwise(proxied: Service, change:
         person._headers["remote-user"] = "carol"
     answer = person.get("/files")
     assert answer.status_code == (403 if change == "no role" else 303), answer.text
+
+
+def test_nobody_lends_the_key_of_whom_the_proxy_does_not_name_any_more(proxied: Service) -> None:
+    back = "https://host.example/callback"
+    program = proxied.request("POST", "/oauth/register", key=None, json={"redirect_uris": [back]}).json()["client_id"]
+    asked = {
+        "response_type": "code",
+        "client_id": program,
+        "redirect_uri": back,
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+    }
+    person = visit(proxied, "/files", **{**STAFF, "Remote-User": "fay"})
+    page = person.get(f"/authorize?{urlencode(asked)}")
+    assert "fay" in page.text
+    person._headers["Remote-User"] = "gil"
+    assert "fay" not in person.get(f"/authorize?{urlencode(asked)}").text
+    token = TOKEN.search(page.text)
+    assert token is not None
+    answer = person.post("/authorize", {**asked, "decision": "allow", "may": "read"}, token=token[1])
+    assert (answer.status_code, "location" in answer.headers) == (401, False)
 
 
 def test_who_has_no_role_is_told_so(proxied: Service) -> None:

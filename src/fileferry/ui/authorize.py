@@ -80,7 +80,7 @@ async def _principal(request: AnyRequest, engine: Engine, form: Form) -> Princip
     token = visits.token_of(request)
     if token is None:
         raise Forbidden("Paste a key: the program acts by it.")
-    return (await engine.sessions.visit(token)).principal
+    return (await visits.known(request, engine, token)).principal
 
 
 def _form_token(request: AnyRequest) -> str:
@@ -98,7 +98,7 @@ async def _form(
     principal, token = None, visits.token_of(request)
     if token is not None:
         try:
-            principal = (await engine.sessions.look(token)).principal
+            principal = (await visits.known(request, engine, token)).principal
         except FerryError:
             principal = None
     known = sign_in.known_form(request)

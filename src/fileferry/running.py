@@ -242,10 +242,10 @@ async def verify(*, rate: int | None, anew: bool, tell: Callable[[str], None]) -
                     found.faults[version.version_id] = version.fault
                     tell(f"The bytes of version {version.version_id} are {version.fault}.")
                 if time.monotonic() - written > _WRITTEN_EVERY:
-                    place.write_bytes(msgspec.json.encode(found))
+                    _replace(place, msgspec.json.encode(found))
                     written = time.monotonic()
         except BaseException:
-            place.write_bytes(msgspec.json.encode(found))
+            _replace(place, msgspec.json.encode(found))
             raise
     place.unlink(missing_ok=True)
     return found

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fileferry.cli.limits import LIFTED, Changes, of_files, of_rates, print_limits, takes_limits
-from fileferry.cli.places import Org, is_id
+from fileferry.cli.places import Org, id_of_name, is_id
 from fileferry.cli.session import (
-    FAILED,
     Json,
     Key,
     Url,
-    fail,
     json_line,
     json_object,
     moment_text,
@@ -198,16 +196,8 @@ def _id_of(client: Client, key_id: str, organization: str | None) -> str:
     """Return the id of the key that is named by it, or of the only living one with this name; end the command without one."""
     if is_id(key_id):
         return key_id
-    found = [
-        key.key_id
-        for key in client.list_keys(organization=organization)
-        if key.name == key_id and key.revoked_at is None
-    ]
-    if not found:
-        fail(f"There is no key {key_id!r}: 'fileferry keys ls' lists them.", FAILED)
-    if len(found) > 1:
-        fail(f"{len(found)} keys are called {key_id!r}: name one by its id, {' or '.join(found)}.", FAILED)
-    return found[0]
+    keys = client.list_keys(organization=organization)
+    return id_of_name([key.key_id for key in keys if key.name == key_id and key.revoked_at is None], key_id, "key")
 
 
 def _print_rights(found: ApiKey, as_json: bool) -> None:

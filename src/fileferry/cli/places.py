@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from fileferry.cli.session import FAILED, fail
 
 if TYPE_CHECKING:
     from fileferry.client import Client, File, WorkspaceFiles
@@ -40,6 +43,15 @@ def is_id(text: str) -> bool:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+def id_of_name(ids: Sequence[str], name: str, noun: str) -> str:
+    """Return the only one of the ids of what has a name; end the command where there is none, or more."""
+    if not ids:
+        fail(f"There is no {noun} {name!r}: 'fileferry {noun}s ls' lists them.", FAILED)
+    if len(ids) > 1:
+        fail(f"{len(ids)} {noun}s are called {name!r}: name one by its id, {' or '.join(ids)}.", FAILED)
+    return ids[0]
 
 
 def is_folder(path: str) -> bool:

@@ -9,9 +9,8 @@ import typer
 
 from fileferry.cli.keys import Right, Scopes
 from fileferry.cli.limits import LIFTED, Changes, of_files, of_rates, takes_limits
-from fileferry.cli.places import Org, is_id
+from fileferry.cli.places import Org, id_of_name, is_id
 from fileferry.cli.session import (
-    FAILED,
     MISUSED,
     Json,
     Key,
@@ -26,7 +25,7 @@ from fileferry.cli.session import (
 )
 
 if TYPE_CHECKING:
-    from fileferry.client import Client, User
+    from fileferry.client import Client
 
 app = typer.Typer(
     help="Make, list, change and remove people who sign in to the dashboard.",
@@ -95,9 +94,9 @@ def update(
 
     folder = UNCHANGED if path_prefix is None else None if path_prefix == LIFTED else path_prefix
     with session(url, key) as client:
-        user = _user_of(client, user_id, org)
+        named = _id_of(client, user_id, org)
         changed = client.update_user(
-            user, scopes=scope or None, limits=limits or None, path_prefix=folder, organization=org
+            named, scopes=scope or None, limits=limits or None, path_prefix=folder, organization=org
         )
         print(json_line(changed) if as_json else f"{changed.user_id}\t{','.join(changed.scopes)}")
 
@@ -107,20 +106,20 @@ def passwd(user_id: UserId, org: Org = None, as_json: Json = False, url: Url = N
     """Give a user another password, which is asked for, or read from standard input; all their sessions end."""
     password = _typed_password()
     with session(url, key) as client:
-        user = _user_of(client, user_id, org)
-        client.set_password(user, password, organization=org)
+        named = _id_of(client, user_id, org)
+        client.set_password(named, password, organization=org)
         if as_json:
-            print(json_object(changed=user.user_id))
+            print(json_object(changed=named))
 
 
 @app.command()
 def rm(user_id: UserId, org: Org = None, as_json: Json = False, url: Url = None, key: Key = None) -> None:
     """Remove a user: their sessions end at once, their links are served no more, and their files stay."""
     with session(url, key) as client:
-        user = _user_of(client, user_id, org)
-        client.delete_user(user, organization=org)
+        named = _id_of(client, user_id, org)
+        client.delete_user(named, organization=org)
         if as_json:
-            print(json_object(deleted=user.user_id))
+            print(json_object(deleted=named))
 
 
 def _typed_password() -> str:
@@ -133,14 +132,9 @@ def _typed_password() -> str:
     return typed
 
 
-def _user_of(client: Client, named: str, organization: str | None) -> User:
-    """Return the user with this id, or the only one with this name; end the command without one."""
+def _id_of(client: Client, named: str, organization: str | None) -> str:
+    """Return the id of the user that is named by it, or of the only one with this name; end the command without one."""
     if is_id(named):
-        return client.get_user(named, organization=organization)
-    found = [user for user in client.list_users(organization=organization) if named in (user.name, user.subject)]
-    if not found:
-        fail(f"There is no user {named!r}: 'fileferry users ls' lists them.", FAILED)
-    if len(found) > 1:
-        ids = " or ".join(user.user_id for user in found)
-        fail(f"{len(found)} users are called {named!r}: name one by its id, {ids}.", FAILED)
-    return found[0]
+        return named
+    users = client.list_users(organization=organization)
+    return id_of_name([user.user_id for user in users if named in (user.name, user.subject)], named, "user")

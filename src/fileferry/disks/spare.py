@@ -14,6 +14,12 @@ _AGAIN_SECONDS = 1.0
 """How often a full disk is asked whether the room can be had again: on some that takes a while."""
 
 
+def free_bytes(folder: Path | str) -> int:
+    """Return how many bytes are free on the disk of a folder, for those who are not root; raises OSError where it is away."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
 class Spare:
     """A file that takes ``size`` bytes of room. Where a quota holds, nothing but such a file tells whether there is room.
 

@@ -173,9 +173,7 @@ async def _show(
         users={id: user.name for id, user in users.items()},
         fetched=await engine.browsing.fetched(stored),
         history=history,
-        names=await engine.audit.names(
-            principal, [one.actor["key"] for one in history if one.actor and "key" in one.actor]
-        ),
+        names=await engine.audit.names(principal, history),
         steps=_steps(stored, history),
         url=url,
         qr=_qr(url),

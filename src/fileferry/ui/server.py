@@ -34,7 +34,6 @@ async def show_audit_log(request: AnyRequest, engine: Engine, visitor: Visitor) 
     page = await engine.audit.newest(
         visitor.principal, decode_number(query.get("cursor")), _day(since), types[:_MOST_TYPES] or None, _PAGE
     )
-    keys = [event.actor["key"] for event in page.items if event.actor and "key" in event.actor]
     return await pages.page(
         request,
         visitor,
@@ -42,7 +41,7 @@ async def show_audit_log(request: AnyRequest, engine: Engine, visitor: Visitor) 
         "Audit log",
         "/audit",
         found=page.items,
-        names=await engine.audit.names(visitor.principal, keys),
+        names=await engine.audit.names(visitor.principal, page.items),
         types=", ".join(types),
         since=since,
         known=[*_DONE, *EVENT_TYPES],

@@ -66,12 +66,11 @@ class Audit:
         found = await self._database.read(_read_back, principal.organization.id, last, since, types, limit + 1)
         return Page(found[:limit], str(found[limit - 1].number) if len(found) > limit else None)
 
-    async def names(self, principal: Principal, key_ids: Iterable[str]) -> dict[str, str]:
-        """Return what keys and people are called, revoked and removed ones too, as far as the principal may know that."""
+    async def names(self, principal: Principal, done: Iterable[Event]) -> dict[str, str]:
+        """Return what the keys and people are called that did these things, removed ones too, as far as the principal may know."""
+        key_ids = {event.actor["key"] for event in done if event.actor and "key" in event.actor}
         only = None if policy.administers(principal) else principal.key.id
-        found = await self._database.read(
-            organizations.list_users, principal.organization.id, sorted(set(key_ids)), only
-        )
+        found = await self._database.read(organizations.list_users, principal.organization.id, sorted(key_ids), only)
         return {user.id: user.name for user in found}
 
 

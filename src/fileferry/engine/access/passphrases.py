@@ -14,7 +14,7 @@ import unicodedata
 from datetime import timedelta
 
 from fileferry.engine.access.links import Links
-from fileferry.engine.access.rates import Rates, holder_of
+from fileferry.engine.access.rates import Rates
 from fileferry.errors import InvalidParameter, PassphraseRequired
 from fileferry.model import Clock
 
@@ -51,7 +51,6 @@ class Passphrases:
 
         ``kept`` is its digest. Raises PassphraseRequired for another one, and RateLimited for too many.
         """
-        address = holder_of(address)
         await self._rates.spend_guess(link_id, address)  # first: what is tried at the same time counts too
         _scheme, salt, key = kept.split("$")
         is_right = len(passphrase) <= LONGEST and hmac.compare_digest(

@@ -146,7 +146,7 @@ class Rates:
 
     async def spend_sign_in(self, address: str) -> None:
         """Count one attempt to sign in from an address; raises RateLimited."""
-        items, holder = parse(self._sign_ins), holder_of(address)
+        items, holder = parse(self._sign_ins), _holder_of(address)
         await self.spend([_Budget("sign-ins", "sign-ins", "address", holder, item) for item in items], 1, {})
 
     async def count_request(self, payer: Principal) -> None:
@@ -265,7 +265,7 @@ class Rates:
     def _guesses(self, link_id: str, address: str) -> list[_Budget]:
         of_address, of_link = self._of_links
         return [
-            *_budgets_of("address", f"{link_id}/{address}", "guesses", of_address),
+            *_budgets_of("address", f"{link_id}/{_holder_of(address)}", "guesses", of_address),
             *_budgets_of("link", link_id, "guesses", of_link),
         ]
 
@@ -322,10 +322,10 @@ class Toll:
 
 def _guesser(address: str) -> str:
     """Return the counter of an address."""
-    return f"guesses/{holder_of(address)}"
+    return f"guesses/{_holder_of(address)}"
 
 
-def holder_of(address: str) -> str:
+def _holder_of(address: str) -> str:
     """Return what an address counts as: itself, or for IPv6 its network, of which a holder has all (RFC 4291 section 2.5.1)."""
     try:
         known = ipaddress.ip_address(address)

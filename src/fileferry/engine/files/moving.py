@@ -160,10 +160,7 @@ class Mover:
             async with aclosing(self._source.read(key, run.offset, run.length)) as blocks:
                 async for block in blocks:
                     kept = bytes(block)
-                    if sent.is_light:
-                        sent.update([kept])
-                    else:
-                        await asyncio.to_thread(sent.update, [kept])
+                    await sent.take([kept])
                     await writer.append([kept])
                     await self._pace.keep(len(kept))
             await writer.commit()

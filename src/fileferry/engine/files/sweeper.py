@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from fileferry.db import (
     webhooks,
 )
 from fileferry.db.database import Database
+from fileferry.disks.spare import free_bytes
 from fileferry.engine.files import lives, versions
 from fileferry.engine.files.name_index import NameIndex
 from fileferry.errors import InsufficientStorage
@@ -343,8 +343,7 @@ def _free(settings: Settings) -> dict[str, int]:
         if folder is None:
             continue
         with contextlib.suppress(OSError):
-            disk = os.statvfs(folder)
-            found[name] = disk.f_bavail * disk.f_frsize
+            found[name] = free_bytes(folder)
     return found
 
 

@@ -63,7 +63,7 @@ class Verifier:
         async with aclosing(self._files.read(stored, 0, version.size)) as blocks:
             async for block in blocks:
                 size += len(block)
-                await asyncio.to_thread(hasher.update, [bytes(block)])
+                await hasher.take([bytes(block)])
                 await pace.keep(len(block))
         try:
             hasher.verify(expected)

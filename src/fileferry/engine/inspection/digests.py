@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import hashlib
 import hmac
@@ -88,6 +89,13 @@ class Hasher:
                 self._spend_room(len(chunk))
             for other in self._others.values():
                 other.update(chunk)
+
+    async def take(self, chunks: Iterable[bytes]) -> None:
+        """Take the next bytes, in another thread where they take long, so that the loop goes on."""
+        if self.is_light:
+            self.update(chunks)
+        else:
+            await asyncio.to_thread(self.update, chunks)
 
     @property
     def is_light(self) -> bool:

@@ -5,7 +5,6 @@ Every step may be repeated: a process that dies in between leaves an upload that
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -168,7 +167,7 @@ class Completion:
             assert blob_key is not None  # only what is empty has none
             async for block in self._store.read(blob_key, extent.offset, extent.length):
                 head += block[: signatures.SNIFFED_BYTES - len(head)]
-                await asyncio.to_thread(hasher.update, [block])
+                await hasher.take([block])
         return head, hasher
 
     async def start_over(self, upload: Upload) -> None:

@@ -199,10 +199,7 @@ class DirectTickets:
         async with aclosing(self._read(blob_key, size, size)) as blocks:
             async for block in blocks:
                 head += block[: signatures.SNIFFED_BYTES - len(head)]
-                if hasher.is_light:
-                    hasher.update([block])
-                else:
-                    await asyncio.to_thread(hasher.update, [block])
+                await hasher.take([block])
         try:
             hasher.verify(promised)
         except DigestMismatch:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from fileferry.disks.failures import told
-from fileferry.disks.spare import Spare
+from fileferry.disks.spare import Spare, free_bytes
 from fileferry.errors import InsufficientStorage
 
 
@@ -32,10 +31,10 @@ class Room:
             return
         for folder in self._folders:
             try:
-                disk = os.statvfs(folder)
+                is_full = free_bytes(folder) < self._reserve + size
             except OSError as error:
                 raise told(error, "A disk") from error
-            if disk.f_bavail * disk.f_frsize < self._reserve + size:
+            if is_full:
                 raise InsufficientStorage()
         if self._spare is not None and not self._spare.keep():
             raise InsufficientStorage()
@@ -43,7 +42,6 @@ class Room:
 
 def _free(folder: str) -> int:
     try:
-        disk = os.statvfs(folder)
+        return free_bytes(folder)
     except OSError:
         return 0
-    return disk.f_bavail * disk.f_frsize

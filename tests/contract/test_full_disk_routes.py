@@ -39,6 +39,7 @@ GROWS = {
     ("post", "/v1/files/{file_id}/attach"),
     ("post", "/api/keys"),
     ("post", "/api/workspaces"),
+    ("post", "/api/users"),
     ("post", "/api/webhooks"),
     ("patch", "/api/webhooks/{webhook_id}"),
     ("post", "/api/webhooks/{webhook_id}/deliveries/{delivery_id}/replay"),
@@ -67,6 +68,9 @@ FREES = {
     ("patch", "/api/organizations/{id_or_slug}"),
     ("patch", "/api/workspaces/{id_or_name}"),
     ("delete", "/api/workspaces/{id_or_name}"),
+    ("patch", "/api/users/{user_id}"),
+    ("put", "/api/users/{user_id}/password"),
+    ("delete", "/api/users/{user_id}"),
     ("delete", "/api/webhooks/{webhook_id}"),
     ("post", "/api/webhooks/{webhook_id}/rotate"),
 }
@@ -126,9 +130,10 @@ def names(routes: set[tuple[str, str]]) -> list[str]:
     return [f"{method.upper()} {path}" for method, path in sorted(routes)]
 
 
-def asked(scene: Scene, route: tuple[str, str]) -> int:
-    """Ask as the owner, or as the administrator for what only that one may, and return the status."""
+def asked(scene: Scene, disk: Disk, route: tuple[str, str]) -> int:
+    """Ask on a full disk as the owner, or as the administrator for what only that one may, and return the status."""
     ask = EVERY[route](scene)
+    disk.fill()
     if route in ADMINISTRATION:
         return scene.admin_asks(route[0].upper(), ask.url, **ask.options).status_code
     if route in FOLDERS:
@@ -144,16 +149,13 @@ def test_every_route_that_changes_anything_has_its_place() -> None:
 
 @pytest.mark.parametrize("route", sorted(GROWS), ids=names(GROWS))
 def test_what_grows_is_refused_on_a_full_disk(kept: Scene, disk: Disk, route: tuple[str, str]) -> None:
-    disk.fill()
     # The signed flow says so with the words of its document.
-    assert asked(kept, route) == (503 if route in SIGNED_FLOW else 507)
+    assert asked(kept, disk, route) == (503 if route in SIGNED_FLOW else 507)
 
 
 @pytest.mark.parametrize("route", sorted(FREES | FINISHES), ids=names(FREES | FINISHES))
 def test_what_ends_or_finishes_works_on_a_full_disk(service: Service, disk: Disk, route: tuple[str, str]) -> None:
-    scene = Scene(service)
-    disk.fill()
-    assert 200 <= asked(scene, route) < 300
+    assert 200 <= asked(Scene(service), disk, route) < 300
 
 
 def test_an_end_can_be_set_and_a_webhook_be_disabled_on_a_full_disk(service: Service, disk: Disk) -> None:

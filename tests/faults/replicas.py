@@ -223,7 +223,7 @@ class Trial:
         while True:
             ticket = self._again(lambda: http.post("/api/uploads", json=promise)).json()
             sender = _AT_URLS[protocol](ticket)
-            sender._send = self._patient(sender)
+            sender.ask = self._patient(sender)
             try:
                 self._go_through(sender, content, deadline)
             except httpx.TransportError:
@@ -251,18 +251,18 @@ class Trial:
         raise Later("it takes too long")
 
     def _patient(self, sender: Base) -> Callable[..., httpx.Response]:
-        send = type(sender)._send
-
-        def patient(method: str, url: str, **options: Any) -> httpx.Response:
-            answer = send(sender, method, url, **options)
+        def ask(method: str, url: str = "", *, fine: tuple[int, ...], **options: Any) -> httpx.Response:
+            answer = sender._send(method, url or sender.url, **options)
+            if answer.status_code in fine:
+                return answer
             if answer.status_code in (502, 503):
                 raise httpx.ReadError("come again")
             if answer.status_code in _DONE_BEFORE and method != "HEAD":
                 # What a request did whose answer was lost is refused the second time: look, or begin anew.
                 raise Later(f"{answer.status_code} {answer.text[:200]}")
-            return answer
+            raise AssertionError(f"{method}: {answer.status_code} {answer.text[:300]}")
 
-        return patient
+        return ask
 
     def _again(self, ask: Callable[[], httpx.Response], but: tuple[int, ...] = ()) -> httpx.Response:
         """Ask until there is an answer that is none of a server in trouble."""

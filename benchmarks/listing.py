@@ -73,6 +73,7 @@ class Filled:
         """Return the pages that are timed."""
         return {
             "first page of the dashboard": self._page("/files"),
+            "a part of a name that no name has, on the dashboard": self._page("/files?q=no file has this in its name"),
             "its page of a folder": self._page(f"/files?folder=folder {self._count // _IN_FOLDER // 2}"),
         }
 

@@ -248,8 +248,16 @@ def test_the_sweeper_finds_what_is_over_in_indexes(plans: Plans) -> None:
     assert not slow, found
 
 
-def test_a_part_of_a_name_is_looked_up_in_an_index(plans: Plans) -> None:
-    found = plans.of(search(name="part"))
+@pytest.mark.parametrize(
+    "ask",
+    [
+        search(name="part"),
+        lambda engine, principal, file: engine.browsing.view(principal, None, "", name="part", limit=50),
+    ],
+    ids=["a listing", "a page for people"],
+)
+def test_a_part_of_a_name_is_looked_up_in_an_index(plans: Plans, ask: Asking) -> None:
+    found = plans.of(ask)
     assert [plan for plan in found if "SEARCH files USING INDEX sqlite_autoindex_files_1 (id=?)" in plan.steps]
     for plan in found:
         assert any(step.startswith("SCAN names_index VIRTUAL TABLE INDEX 0:M") for step in plan.steps), plan

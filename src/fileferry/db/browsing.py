@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Connection, String, and_, func, literal, not_, or_, select, tuple_, type_coerce
 
+from fileferry.db import names
 from fileferry.db.file_rows import CURRENT, living, read_all, restorable
 from fileferry.db.letters import as_pattern, lowered
-from fileferry.db.reach import Reach, of_files, of_folders
+from fileferry.db.reach import Reach, in_workspace, of_files, of_folders
 from fileferry.db.schema import events, files, folders, versions
 from fileferry.db.schema.columns import microseconds
 from fileferry.model import Folder, State, StoredFile
@@ -58,14 +59,12 @@ def list_shelf(
 ) -> list[tuple[StoredFile, str | int]]:
     """Return the files to show and the place of each in their order."""
     column, descends = _ORDERS[shelf.order]
-    in_workspace = files.c.workspace_id == workspace_id
     is_in_one = shelf.folder is not None and shelf.name is None
-    if (
-        reach.end_user is not None or is_in_one
-    ):  # of one there are few beside the workspace, found by an index of their own
-        in_workspace = func.coalesce(files.c.workspace_id, "") == workspace_id
+    part = None if shelf.name is None else shelf.name.lower()
+    few = None if part is None else names.candidates(conn, part)
     shown = restorable(now) if shelf.view == "deleted" else living(now)
-    query = CURRENT.where(in_workspace, *shown, *of_files(reach))
+    of_workspace = in_workspace(workspace_id, reach, are_few=is_in_one or few is not None)
+    query = CURRENT.where(of_workspace, *shown, *of_files(reach))
     if shelf.view == "handoffs":
         query = query.where(files.c.owns_path.is_(False), files.c.folder_id.is_(None))
     if shelf.folder is not None and is_in_one:
@@ -73,8 +72,10 @@ def list_shelf(
     elif shelf.folder is not None:
         in_tree = or_(files.c.owns_path, files.c.folder_id.is_not(None))
         query = query.where(files.c.path > shelf.folder.path + "/", files.c.path < shelf.folder.path + "0", in_tree)
-    if shelf.name is not None:
-        query = query.where(lowered(files.c.name).contains(shelf.name.lower(), autoescape=True))
+    if few is not None:
+        query = query.where(files.c.id.in_(few))
+    if part is not None:
+        query = query.where(lowered(files.c.name).contains(part, autoescape=True))
     if shelf.state is not None:
         query = query.where(versions.c.state == shelf.state.value)
     if shelf.after is not None:

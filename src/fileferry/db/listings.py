@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, func, or_, select, text
 from fileferry.db import names
 from fileferry.db.file_rows import CURRENT, RESTORABLE, living, read_all, restorable
 from fileferry.db.letters import lowered
-from fileferry.db.reach import EVERYTHING, Reach, of_files
+from fileferry.db.reach import EVERYTHING, Reach, in_workspace, of_files
 from fileferry.db.schema import files, versions
 from fileferry.model import Search, State, StoredFile
 
@@ -122,7 +122,7 @@ def has_more(
 def _below(workspace_id: str, prefix: str, now: datetime, reach: Reach, *, deleted: bool) -> list[Any]:
     shown = restorable(now) if deleted else living(now)
     within = [files.c.path >= prefix, files.c.path < _after_prefix(prefix)] if prefix else []
-    return [_in_workspace(workspace_id, reach), *shown, *of_files(reach), *within]
+    return [in_workspace(workspace_id, reach), *shown, *of_files(reach), *within]
 
 
 _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
@@ -143,19 +143,11 @@ _SORTED = {
 }
 
 
-def _in_workspace(workspace_id: str, reach: Reach, *, are_few: bool = False) -> Any:
-    if reach.end_user is None and not are_few:
-        return files.c.workspace_id == workspace_id
-    # Of a user, or with a part of a name, there are few; as a bare column it would have all of the workspace walked through for
-    # them, in their order.
-    return func.coalesce(files.c.workspace_id, "") == workspace_id
-
-
 def _asked(conn: Connection, workspace_id: str, asked: Search, now: datetime, reach: Reach) -> list[Any]:
     shown = restorable(now) if asked.deleted else living(now)
     part = None if asked.name is None else asked.name.lower()
     few = None if part is None else names.candidates(conn, part)
-    conditions = [_in_workspace(workspace_id, reach, are_few=few is not None), *shown, *of_files(reach)]
+    conditions = [in_workspace(workspace_id, reach, are_few=few is not None), *shown, *of_files(reach)]
     if few is not None:
         conditions.append(files.c.id.in_(few))
     if part is not None:

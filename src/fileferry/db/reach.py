@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from fileferry.db.schema import files, folders, uploads
 from fileferry.model import File, Upload
@@ -58,6 +58,14 @@ def of_files(reach: Reach) -> list[Any]:
     if reach.folder is not None:
         conditions += [_below(files.c.path, reach.folder), or_(files.c.owns_path, files.c.folder_id.is_not(None))]
     return conditions
+
+
+def in_workspace(workspace_id: str, reach: Reach, *, are_few: bool = False) -> Any:
+    """Return the condition of a query of a workspace's files; ``are_few`` says that others leave few of them."""
+    if reach.end_user is None and not are_few:
+        return files.c.workspace_id == workspace_id
+    # Of a user there are few too. As a bare column it would have all of the workspace walked through for them, in their order.
+    return func.coalesce(files.c.workspace_id, "") == workspace_id
 
 
 def of_uploads(reach: Reach) -> list[Any]:

@@ -16,7 +16,8 @@ from unittest import mock
 import psycopg
 import pytest
 from msgspec import structs
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, select, text
+from sqlalchemy.exc import IntegrityError
 
 from fileferry.db import events, organizations
 from fileferry.db.clocks import DatabaseClock
@@ -24,6 +25,7 @@ from fileferry.db.migration import NEWEST
 from fileferry.db.postgresql import PostgresqlDatabase
 from fileferry.db.postgresql_schema import migrate_postgresql
 from fileferry.db.sessions import LOCK
+from fileferry.db.statements import Kept
 from fileferry.engine.events.deliveries import Deliveries
 from fileferry.errors import InvalidParameter, Unavailable
 from fileferry.model import Organization, new_id, utc_now
@@ -241,6 +243,47 @@ def test_a_failed_statement_that_a_write_hides_is_no_success(url: str) -> None:
         with pytest.raises(Exception, match="aborted"):
             await database.write(hide)
         assert await database.read(adding.count) == 0
+
+    run_on(url, use)
+
+
+def test_statements_without_rows_are_not_waited_for_and_their_errors_meet_nobody_else(url: str) -> None:
+    table = Table("unique_things", MetaData(), Column("name", Text, unique=True))
+    kept, told = Kept(insert(table)), []
+
+    def add(conn: Connection, name: str) -> str:
+        try:
+            kept.run(conn, {"name": name})
+            told.append(f"{name} went out")
+            # Its answer comes before that of this one.
+            return str(conn.execute(select(table.c.name).where(table.c.name == name)).scalar_one())
+        except IntegrityError:
+            told.append(f"{name} was refused")
+            raise
+
+    async def use(database: PostgresqlDatabase) -> None:
+        await database.write(table.create)
+        await database.write(add, "a")
+        told.clear()
+        given = [asyncio.create_task(database.write(add, name)) for name in ("b", "a", "c")]
+        found = await asyncio.gather(*given, return_exceptions=True)
+        assert [found[0], found[2]] == ["b", "c"]
+        assert isinstance(found[1], IntegrityError)
+        assert "a went out" in told, "nobody waited"
+        assert await database.read(lambda conn: set(conn.execute(select(table.c.name)).scalars())) == {"a", "b", "c"}
+
+    run_on(url, use)
+
+
+def test_the_last_statement_of_a_group_is_answered_before_it_counts(url: str) -> None:
+    table = Table("more_unique_things", MetaData(), Column("name", Text, unique=True))
+    kept = Kept(insert(table))
+
+    async def use(database: PostgresqlDatabase) -> None:
+        await database.write(table.create)
+        await database.write(kept.run, {"name": "a"})
+        with pytest.raises(IntegrityError):
+            await database.write(kept.run, {"name": "a"})
 
     run_on(url, use)
 

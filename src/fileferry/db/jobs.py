@@ -35,8 +35,10 @@ _TAKE_UP = Kept(
 )
 _HELD = (jobs.c.version_id == bindparam("version"), jobs.c.holder == bindparam("holder_id"))
 _BEGIN = Kept(update(jobs).where(*_HELD).values(attempts=jobs.c.attempts + 1).returning(jobs.c.attempts))
-_DROP = Kept(delete(jobs).where(*_HELD))
-_PROLONG = Kept(update(jobs).where(*_HELD).values(run_at=bindparam("until", type_=Instant)))
+_DROP = Kept(delete(jobs).where(*_HELD).returning(jobs.c.version_id))
+_PROLONG = Kept(
+    update(jobs).where(*_HELD).values(run_at=bindparam("until", type_=Instant)).returning(jobs.c.version_id)
+)
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -119,12 +121,12 @@ def release(conn: Connection, holder: str, now: datetime) -> None:
 def prolong(conn: Connection, version_id: str, holder: str, until: datetime) -> bool:
     """Keep a job for longer; False where another has it by now."""
     given = {"version": version_id, "holder_id": holder, "until": until}
-    return bool(_PROLONG.run(conn, given))
+    return _PROLONG.first(conn, given) is not None
 
 
 def finish(conn: Connection, version_id: str, holder: str) -> bool:
     """Drop a job that is done; False where it is another's by now, whose outcome is to count."""
-    return bool(_DROP.run(conn, {"version": version_id, "holder_id": holder}))
+    return _DROP.first(conn, {"version": version_id, "holder_id": holder}) is not None
 
 
 def put_off(

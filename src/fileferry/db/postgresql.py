@@ -27,6 +27,7 @@ from fileferry.db.sessions import (
     Session,
     Sessions,
     lookup_engine,
+    pipelined,
     reader_engine,
     writer_engine,
 )
@@ -177,11 +178,13 @@ class Writes:
         try:
             if self._number == 1:
                 connection.execute(FORGET)
-            for write in group:
-                if is_apart:
+            if is_apart:
+                for write in group:
                     _run_apart(connection, write)
-                else:
-                    write.result = write.call(connection)
+            else:
+                with pipelined(connection):
+                    for write in group:
+                        write.result = write.call(connection)
             # Also the proof that the transaction is whole: a commit of one that has failed says nothing of that.
             recorded = connection.execute(RECORD_AND_NOTIFY if take_told(connection) else RECORD, own).scalar()
         except BaseException:

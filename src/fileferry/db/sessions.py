@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import JSON
 
 from fileferry.db.failures import is_passing
+from fileferry.db.statements import told
 from fileferry.logs import get_logger
 from fileferry.settings import Settings
 
@@ -81,10 +82,35 @@ def reader_engine(url: str, settings: Settings) -> Engine:
 
 def writer_engine(url: str, settings: Settings) -> Engine:
     """Return the engine that writes, one transaction of all processes at a time: decision 0047."""
+    engine = _create_engine(url, settings)
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def _receive(connection: Connection, *_: object) -> None:
+        # SQLAlchemy asks the cursor what has come.
+        if (pipeline := connection.info.get("pipeline")) is not None:
+            pipeline.sync()
+
     return _beginning(
-        _create_engine(url, settings),
+        engine,
         f"BEGIN ISOLATION LEVEL READ COMMITTED;{times_of(settings).local()}SELECT pg_advisory_xact_lock({LOCK})",
     )
+
+
+@contextlib.contextmanager
+def pipelined(connection: Connection) -> Iterator[None]:
+    """Send statements of ``Kept.run`` without waiting for their answers, which come with those of the next that has rows.
+
+    So an error may be told by a later statement than the one that it is of. libpq's pipeline mode:
+    https://www.postgresql.org/docs/15/libpq-pipeline-mode.html.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.pipeline() as connection.info["pipeline"]:
+            yield
+    except driver.Error as error:  # of the last ones, or of the connection
+        raise told(connection, None, None, error) from error
+    finally:
+        connection.info.pop("pipeline", None)
 
 
 def _beginning(engine: Engine, words: str) -> Engine:

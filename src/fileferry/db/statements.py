@@ -38,10 +38,9 @@ class Kept:
         self._text: _Text | None = None
         self._lock = threading.Lock()
 
-    def run(self, conn: Connection, parameters: Parameters = _NOTHING) -> int:
-        """Execute, and return how many rows that has changed."""
-        changed: int = self._execute(conn, parameters)[1].rowcount
-        return changed
+    def run(self, conn: Connection, parameters: Parameters = _NOTHING) -> None:
+        """Execute. In a pipeline it may not have run yet: its error then comes from a later statement."""
+        self._execute(conn, parameters)
 
     def run_many(self, conn: Connection, many: Sequence[Parameters]) -> None:
         """Execute for each of these parameters, one at least."""
@@ -51,24 +50,30 @@ class Kept:
         try:
             cursor.executemany(text.sql, values)
         except Exception as error:
-            raise _told(conn, text.sql, values, error) from error
+            raise told(conn, text.sql, values, error) from error
 
     def first(self, conn: Connection, parameters: Parameters = _NOTHING) -> Row | None:
         """Return the first row, or None."""
-        text, cursor = self._execute(conn, parameters)
-        # All of them: a statement that was not read to its end keeps its transaction open.
-        rows = cursor.fetchall()
+        text, rows = self._rows(conn, parameters)
         return text.row(rows[0]) if rows else None
 
     def all(self, conn: Connection, parameters: Parameters = _NOTHING) -> list[Row]:
         """Return every row."""
-        text, cursor = self._execute(conn, parameters)
-        return [text.row(row) for row in cursor.fetchall()]
+        text, rows = self._rows(conn, parameters)
+        return [text.row(row) for row in rows]
 
     def scalar(self, conn: Connection, parameters: Parameters = _NOTHING) -> Any:
         """Return the first column of the first row; None where there is none."""
         row = self.first(conn, parameters)
         return None if row is None else row[0]
+
+    def _rows(self, conn: Connection, parameters: Parameters) -> tuple[_Text, list[Any]]:
+        text, cursor = self._execute(conn, parameters)
+        try:
+            # All of them: a statement that was not read to its end keeps its transaction open.
+            return text, cursor.fetchall()
+        except Exception as error:
+            raise told(conn, text.sql, parameters, error) from error
 
     def _execute(self, conn: Connection, parameters: Parameters) -> tuple[_Text, Any]:
         text = self._of(conn, parameters)
@@ -77,7 +82,7 @@ class Kept:
         try:
             cursor.execute(text.sql, values)
         except Exception as error:
-            raise _told(conn, text.sql, values, error) from error
+            raise told(conn, text.sql, values, error) from error
         return text, cursor
 
     def _of(self, conn: Connection, parameters: Parameters) -> _Text:
@@ -101,7 +106,7 @@ class KeptRecord(Kept, Generic[T]):
 
     def find(self, conn: Connection, parameters: Parameters = _NOTHING) -> T | None:
         """Return the record of the first row, or None."""
-        rows = self._execute(conn, parameters)[1].fetchall()
+        rows = self._rows(conn, parameters)[1]
         return self._made(rows[0]) if rows else None
 
     def _made_of(self, raw: Row) -> T:
@@ -163,6 +168,13 @@ def _changing(table: Table, _names: tuple[str, ...]) -> Kept:
     return Kept(update(table).where(table.c.id == bindparam("of_id")))
 
 
+def told(conn: Connection, sql: str | None, values: Any, error: Exception) -> BaseException:
+    """Return an error as SQLAlchemy tells it; one that is not the driver's as it is."""
+    if conn.dialect.dbapi is None:
+        return error
+    return DBAPIError.instance(sql, values, error, conn.dialect.dbapi.Error, dialect=conn.dialect)
+
+
 def _columns_of(statement: Any) -> Any:
     table = getattr(statement, "table", None)
     return () if table is None else table.c
@@ -185,10 +197,3 @@ def _binder(type: TypeEngine[Any], dialect: Dialect) -> _Process | None:
 
 def _reader(type: TypeEngine[Any], dialect: Dialect) -> _Process | None:
     return type.dialect_impl(dialect).result_processor(dialect, None)
-
-
-def _told(conn: Connection, sql: str, values: Any, error: Exception) -> BaseException:
-    """Return an error as SQLAlchemy tells it; one that is not the driver's as it is."""
-    if conn.dialect.dbapi is None:
-        return error
-    return DBAPIError.instance(sql, values, error, conn.dialect.dbapi.Error, dialect=conn.dialect)

@@ -62,6 +62,7 @@ _BEGIN_AGAIN = Kept(
     update(parts)
     .where(parts.c.upload_id == bindparam("upload"), parts.c.number == bindparam("part"))
     .values(attempts=parts.c.attempts + 1)
+    .returning(parts.c.number)
 )
 _INSERT_PART = Kept(insert(parts))
 _GROW = Kept(
@@ -173,7 +174,7 @@ def touch(conn: Connection, upload_id: str, now: datetime) -> None:
 
 def begin_part(conn: Connection, upload_id: str, number: int, block_id: str | None = None) -> bool:
     """Note that a part is being sent; True for the first time, when nothing else can be writing in its place."""
-    if _BEGIN_AGAIN.run(conn, {"upload": upload_id, "part": number}):
+    if _BEGIN_AGAIN.first(conn, {"upload": upload_id, "part": number}) is not None:
         return False
     _INSERT_PART.run(conn, {"upload_id": upload_id, "number": number, "attempts": 1, "block_id": block_id})
     return True

@@ -78,12 +78,15 @@ def completions(trial: Trial) -> Iterator[Measurement]:
 def _complete(trial: Trial, peer: Fileferry, shape: Shape, scenario: str) -> _Completion:
     headers = {**peer.authorization, "Content-Type": "application/json"}
     size = shape.parts * shape.part_size
+    asked = {"name": "parts.bin", "size": size, "part_size": shape.part_size}
     with load.KeptAlive(trial.server.port) as client:
-        asked = {"name": "parts.bin", "size": size, "part_size": shape.part_size}
         ticket = json.loads(client.ask("POST", "/api/uploads", headers, json.dumps(asked).encode()).body)
-        etags = _send_parts(trial.server.port, ticket["part_url"], shape)
-        listed = {"parts": [{"part_number": number, "etag": etag} for number, etag in etags]}
-        body = json.dumps(listed).encode() if scenario == "complete-listed" else b""
+    etags = _send_parts(trial.server.port, ticket["part_url"], shape)
+    listed = {"parts": [{"part_number": number, "etag": etag} for number, etag in etags]}
+    body = json.dumps(listed).encode() if scenario == "complete-listed" else b""
+    # The connection from before the parts would have been quiet for longer than the server keeps one.
+    with load.KeptAlive(trial.server.port) as client:
+        client.ask("GET", f"/api/uploads/{ticket['id']}", headers, b"")
         before = trial.server.written_bytes()
         answer = client.ask("POST", f"/api/uploads/{ticket['id']}/complete", headers, body)
         written = trial.server.written_bytes() - before

@@ -28,7 +28,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import uvicorn._subprocess
+from litestar.datastructures import State
 
+from support.routes import routed
 from support.tls import share_one_context
 
 PRELOADED = (
@@ -276,6 +278,7 @@ def main(descriptor: int) -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     share_one_context()
+    _register_routes()
     gc.collect()
     gc.freeze()
     try:
@@ -286,6 +289,14 @@ def main(descriptor: int) -> None:
         return
     time.tzset()
     runpy.run_module("fileferry", run_name="__main__", alter_sys=True)
+
+
+def _register_routes() -> None:
+    """Do once what each server does at its start, which costs as much as all the rest of that."""
+    app = importlib.import_module("fileferry.app")
+    settings = importlib.import_module("fileferry.settings").Settings()
+    app.Framework = lambda **options: routed(State(), **options)  # type: ignore[attr-defined]
+    app.create_app(settings)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import functools
 import logging
 import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +16,7 @@ from unittest import mock
 from urllib.parse import unquote_to_bytes
 
 import httpx
-from litestar import Litestar
 from litestar.datastructures import State
-from litestar.events import SimpleEventEmitter
 from msgspec import structs
 
 from fileferry.app import create_app, opened, prepare
@@ -34,11 +30,10 @@ from fileferry.engine.events.deliveries import Deliveries
 from fileferry.engine.files.sweeper import Findings
 from fileferry.settings import Settings, load
 from fileferry.web import zerocopy
-from fileferry.web.framework import Framework
 from support import postgresql
+from support.routes import routed
 
 ROOT_KEY = "ff_of_this_test_and_no_other"
-_registered: list[Litestar] = []
 _trusting = functools.cache(connections.trusting)  # reading all certificates takes longer than most tests
 
 
@@ -65,7 +60,7 @@ class Service:
         self._run(prepare(self.settings, self.clock))
         self._run(self._keep_sweeper_away())
         self._state = State()
-        with mock.patch("fileferry.app.Framework", functools.partial(_routed, self._state)):
+        with mock.patch("fileferry.app.Framework", functools.partial(routed, self._state)):
             self._app: Any = create_app(self.settings, self.clock)
         self._messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
@@ -280,22 +275,3 @@ def _empty_database() -> bytes:
         path = Path(folder, "empty.db")
         migrate(f"sqlite:///{path}")
         return path.read_bytes()
-
-
-def _routed(state: State, **options: Any) -> Litestar:
-    """Return the application of these options, which are the same for every service but for the lifespan.
-
-    The framework takes longer to register the routes than most tests take; so it does it once, and every service has a copy
-    with a state and a lifespan of its own.
-    """
-    if not _registered:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            _registered.append(Framework(**options))
-    application = copy.copy(_registered[0])
-    application.state = state
-    application.event_emitter = SimpleEventEmitter(listeners=[])
-    application._lifespan_managers = options["lifespan"]
-    application.asgi_router = copy.copy(application.asgi_router)
-    application.asgi_router.app = application
-    return application

@@ -24,7 +24,7 @@ LONGEST = 256
 UNLOCKED_FOR = timedelta(hours=12)
 """How long a browser need not send the passphrase again."""
 
-_COST, _BLOCK, _LANES = 2**14, 8, 5  # 16 MiB of memory, and about a sixth of a second
+_COST, _BLOCK, _LANES = 2**14, 8, 5  # 16 MiB of memory, and some hundred milliseconds
 _MEMORY = 64 * 1024 * 1024
 _SALT_BYTES, _KEY_BYTES = 16, 32
 _AT_ONCE = 2

@@ -93,7 +93,7 @@ def test_files_are_judged_as_by_a_walk_over_all_signatures() -> None:
 
 def test_most_signatures_are_not_looked_at() -> None:
     looked_at = 0
-    for offset, length, by_beginning in signature_index._places():
+    for offset, length, by_beginning in signature_index._signatures().places:
         looked_at += 1 + max(len(rows) for rows in by_beginning.values())
         assert all(
             row.offset == offset and len(row.byte_match) >= length for rows in by_beginning.values() for _, row in rows

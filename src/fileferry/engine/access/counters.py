@@ -46,7 +46,11 @@ class Counters:
         """Return what was spent under a key; 0 for one that is not known."""
         return await self._ask(lambda storage: storage.get(key))
 
-    async def add(self, key: str, window: int, amount: int, _most: int) -> int:
+    async def spend(self, key: str, window: int, amount: int, _most: int) -> int:
+        """Add to what was spent under a key, and return the sum. What leads beyond ``most`` is counted too."""
+        return await self.add(key, window, amount)
+
+    async def add(self, key: str, window: int, amount: int) -> int:
         """Add to what was spent under a key, and return the sum; a new one is forgotten after ``window`` seconds."""
         return await self._ask(lambda storage: storage.incr(key, window, amount))
 

@@ -102,17 +102,22 @@ class _Window(msgspec.Struct, frozen=True):
     rest: float
 
     @property
+    def item(self) -> RateLimitItem:
+        """The rate: how much in how long."""
+        return self.budget.item
+
+    @property
     def seconds(self) -> int:
         """Whole seconds after which the next window has begun for certain."""
         return max(1, math.ceil(self.rest))
 
     def admits(self, spent: int, cost: int, own: int) -> bool:
         """Whether ``cost`` fits in; what is larger than a whole window takes one that nobody else has spent of."""
-        return spent + cost <= self.budget.item.amount or spent <= own
+        return spent + cost <= self.item.amount or spent <= own
 
     def standing(self, spent: int) -> Standing:
         """Return how it stands after ``spent``."""
-        budget, quota = self.budget, self.budget.item.amount
+        budget, quota = self.budget, self.item.amount
         left = max(0, quota - spent)
         return Standing(budget.name, budget.resource, quota, budget.item.get_expiry(), left, self.seconds)
 
@@ -153,7 +158,7 @@ class Rates:
         """Count one request that is answered whether it fits in or not."""
         now = self._clock()
         windows = [budget.now(now) for budget in self._budgets(payer, "requests")]
-        for window, total in zip(windows, await self._add(windows, 1), strict=True):
+        for window, total in zip(windows, await self._count(windows, 1), strict=True):
             _note(window.standing(total))
 
     async def spend_tickets(self, payer: Principal, count: int) -> None:
@@ -198,7 +203,7 @@ class Rates:
 
     async def count_guess(self, address: str) -> None:
         """Count a short URL that never was."""
-        await self._counters.add(_guesser(address), _GUESSES_WINDOW, 1, _MOST_GUESSES)
+        await self._counters.spend(_guesser(address), _GUESSES_WINDOW, 1, _MOST_GUESSES)
 
     async def are_shared(self) -> bool:
         """Whether rates are counted where the settings say: false while Redis is away."""
@@ -221,13 +226,16 @@ class Rates:
         if not is_simple:
             spent = [await self._counters.get(window.key) for window in windows]
             self._refuse(windows, spent, cost, own)
-        after = await self._add(windows, cost)
+        after = [
+            await self._counters.spend(window.key, window.item.get_expiry(), cost, window.item.amount)
+            for window in windows
+        ]
         before = [total - cost for total in after]
         try:
             self._refuse(windows, before, cost, own)
         except RateLimited:
             if not is_simple:  # others were faster
-                await self._add(windows, -cost)
+                await self._count(windows, -cost)
             raise
         for window, total in zip(windows, after, strict=True):
             _note(window.standing(total))
@@ -236,11 +244,10 @@ class Rates:
     async def count(self, budgets: Sequence[_Budget], cost: int) -> None:
         """Count what was had already, whether it fits in or not."""
         now = self._clock()
-        await self._add([budget.now(now) for budget in budgets], cost)
+        await self._count([budget.now(now) for budget in budgets], cost)
 
-    async def _add(self, windows: Sequence[_Window], amount: int) -> list[int]:
-        items = [(window.key, window.budget.item) for window in windows]
-        return [await self._counters.add(key, item.get_expiry(), amount, item.amount) for key, item in items]
+    async def _count(self, windows: Sequence[_Window], amount: int) -> list[int]:
+        return [await self._counters.add(window.key, window.item.get_expiry(), amount) for window in windows]
 
     def _refuse(self, windows: Sequence[_Window], spent: Sequence[int], cost: int, own: dict[str, int]) -> None:
         refusing = [

@@ -59,21 +59,20 @@ class Shares:
                     window.learn(await self._database.lookup(rates.taken, key))
         return window.spent
 
-    async def add(self, key: str, window: int, amount: int, most: int) -> int:
+    async def spend(self, key: str, window: int, amount: int, most: int) -> int:
         """Add to what was spent under a key, and return the sum. What leads beyond ``most`` may be left uncounted."""
         found = self._window(key)
         async with found.lock:
-            found.ends_at = min(found.ends_at, time.monotonic() + window)
-            if amount < 0:
-                await self._give_back(found, key, window, -amount)
-            elif amount > found.left:
-                if found.is_fresh and found.spent + amount > most and found.spent > 0:
-                    return found.spent + amount
-                wanted = max(amount - found.left, (most - found.taken) // _SHARE)
-                await self._take(found, key, window, wanted)
-                found.left += wanted - amount
-            else:
-                found.left -= amount
+            if amount > found.left and found.is_fresh and found.spent + amount > most and found.spent > 0:
+                return found.spent + amount
+            await self._count(found, key, window, amount, (most - found.taken) // _SHARE)
+            return found.spent
+
+    async def add(self, key: str, window: int, amount: int) -> int:
+        """Add to what was spent under a key, whatever that leads to, and return the sum; less than nothing is given back."""
+        found = self._window(key)
+        async with found.lock:
+            await self._count(found, key, window, amount, 0)
             return found.spent
 
     async def are_shared(self) -> bool:
@@ -83,13 +82,17 @@ class Shares:
     async def close(self) -> None:
         """Keep nothing: what is left of shares lapses with its window."""
 
-    async def _take(self, found: _Window, key: str, window: int, amount: int) -> None:
+    async def _count(self, found: _Window, key: str, window: int, amount: int, share: int) -> None:
+        """Count out of what is left here; where that is too little, take it, or a ``share`` if that is more."""
+        found.ends_at = min(found.ends_at, time.monotonic() + window)
+        if 0 <= amount <= found.left:
+            found.left -= amount
+            return
+        # What was refused here goes back to all: it may be nearly the whole of a window.
+        wanted = amount if amount < 0 else max(amount - found.left, share)
         ends_at = self._clock() + timedelta(seconds=window)
-        found.learn(await self._database.write(rates.take, key, amount, ends_at))
-
-    async def _give_back(self, found: _Window, key: str, window: int, amount: int) -> None:
-        """Let others have what was refused here: it may be nearly the whole of a window."""
-        await self._take(found, key, window, -amount)
+        found.learn(await self._database.write(rates.take, key, wanted, ends_at))
+        found.left += wanted - amount
 
     def _window(self, key: str) -> _Window:
         now = time.monotonic()

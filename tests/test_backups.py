@@ -15,6 +15,8 @@ from faults.remains import has_swept
 from faults.waiting import eventually
 from support.live_server import LiveServer, MakeServer
 
+pytestmark = pytest.mark.sqlite  # copies are of SQLite and a folder
+
 LARGE = os.urandom(200_000)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from faults.waiting import eventually
 from support import fork_server
@@ -64,6 +65,7 @@ def restart(server: LiveServer, **settings: str) -> None:
     server.start()
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_server_moves_to_another_store_while_clients_go_on(make_server: MakeServer, tmp_path: Path) -> None:
     server = make_server(sweep_interval="1s", restore_window="1s", log_level="warning")
     new = tmp_path / "new"

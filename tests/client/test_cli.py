@@ -251,6 +251,7 @@ def test_put_works_where_no_state_can_be_kept(shell: Shell) -> None:
     assert json.loads(shell.out("put", "a.txt", "--json", *IN_PARTS))["size"] == 200_000
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_doctor_finds_nothing_after_use_and_counts_what_is_under_way(make_server: Any, tmp_path: Path) -> None:
     server = make_server()
     shell = Shell(tmp_path, server.url, server.root_key)
@@ -263,6 +264,7 @@ def test_doctor_finds_nothing_after_use_and_counts_what_is_under_way(make_server
     assert (findings["open_uploads"], findings["bytes_without_row"]) == (1, [])
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_doctor_finds_lost_bytes_and_mends_what_it_finds(make_server: Any, tmp_path: Path) -> None:
     server = make_server()
     shell = Shell(tmp_path, server.url, server.root_key)

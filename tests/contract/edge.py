@@ -14,7 +14,7 @@ import google_crc32c
 import httpx
 
 from fileferry.db import upkeep
-from fileferry.db.database import SqliteDatabase
+from fileferry.db.opening import open_database
 from fileferry.settings import Settings
 from support.live_server import LiveServer
 
@@ -75,7 +75,7 @@ def leftovers(server: LiveServer) -> list[str]:
     owned: set[str] = set()
 
     async def look() -> None:
-        database = SqliteDatabase(Settings(data=server.data).resolved_database_url())
+        database = open_database(Settings(data=server.data, database_url=server.database_url))
         try:
             for start in range(0, len(names), 500):
                 owned.update(await database.read(upkeep.with_bytes, names[start : start + 500]))

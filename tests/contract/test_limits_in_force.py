@@ -13,7 +13,7 @@ import pytest
 
 from contract.edge import first_words, head_of
 from fileferry.db import events
-from fileferry.db.database import SqliteDatabase
+from fileferry.db.opening import open_database
 from fileferry.model import EVENT_TYPES
 from support.live_server import LiveServer
 from unit.service import ROOT_KEY, Service
@@ -75,7 +75,7 @@ class Tenant:
         """Return what the outbox has of the organization."""
 
         async def read() -> list[Any]:
-            database = SqliteDatabase(self.service.settings.resolved_database_url())
+            database = open_database(self.service.settings)
             try:
                 return await database.read(events.list_after, self.organization, 0, 1000, EVENT_TYPES)
             finally:

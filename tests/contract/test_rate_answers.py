@@ -164,7 +164,7 @@ def test_an_announced_body_is_refused_before_it_is_sent(make_server: MakeServer)
         ticket = http.post("/api/uploads", json={"path": "b", "max_size": 2000}).json()["url"]
     for target in ("/api/upload/a", ticket.removeprefix(server.url)):
         head = head_of(server, "PUT", target, "Content-Length: 401", "Expect: 100-continue")
-        answer = exchange(server, head)
+        answer = exchange(server, head, finish=False)
         assert answer.startswith(b"HTTP/1.1 429 ")
         assert b"100 Continue" not in answer
         assert b'"bytes";r=400;t=' in answer

@@ -87,8 +87,13 @@ def reader(make_server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return Reader(server, folder)
 
 
+def marked(page: Path) -> Any:
+    """Return a page as a parameter: backups are of SQLite."""
+    return pytest.param(page, marks=pytest.mark.sqlite) if "fileferry backup" in page.read_text() else page
+
+
 @pytest.mark.service("curl")
-@pytest.mark.parametrize("page", [page for page in pages() if blocks(page)], ids=name_of)
+@pytest.mark.parametrize("page", [marked(page) for page in pages() if blocks(page)], ids=name_of)
 def test_what_a_page_shows_works(page: Path, reader: Reader) -> None:
     output: str | None = None
     for block in blocks(page):
@@ -120,6 +125,7 @@ def test_a_block_that_is_not_run_says_which_test_covers_it_or_why_none_can(block
     assert tests or len(str(block.excuse).split()) >= 5
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_nobody_else_can_read_the_backup_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (shown,) = [block for block in blocks(ROOT / "docs" / "operating.md") if block.text.startswith("fileferry backup ")]
     before = os.umask(0o077)

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from itertools import product
 from typing import Any
 
+import pytest
+
 from faults.proc import open_files
 from faults.raw_http import RawRequest
 from faults.remains import blobs, rows
@@ -27,6 +29,7 @@ def assert_nothing_is_left(server: LiveServer) -> None:
         assert client.get("/api/files").json()["files"] == []
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_bodies_that_stop_get_408_and_leave_nothing(make_server: Any) -> None:
     # In real time: a server in a process of its own has a clock of its own.
     server = make_server(body_idle_timeout="1s")
@@ -46,6 +49,7 @@ def test_bodies_that_stop_get_408_and_leave_nothing(make_server: Any) -> None:
     assert_nothing_is_left(server)
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_clients_that_vanish_leave_nothing_and_no_descriptor(make_server: Any) -> None:
     server = make_server(log_level="warning")
     before = open_files(server.pid)

@@ -65,6 +65,7 @@ def test_a_download_under_way_at_sigterm_is_completed(make_server: Any) -> None:
     eventually(lambda: not server.is_running(), "the server ends once its last transfer has")
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_transfer_that_outlasts_the_grace_is_cut_and_leaves_nothing(make_server: Any) -> None:
     # In real time: a server in a process of its own has a clock of its own.
     server = make_server(workers=2, shutdown_grace="1s")

@@ -80,6 +80,7 @@ def test_no_secret_is_in_the_log_or_in_an_error(make_server: MakeServer, log_for
     assert not re.search(r"ff_[0-9A-Za-z]{12,}", log)
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_nobody_else_on_the_machine_can_read_what_is_stored(make_server: MakeServer, tmp_path: Any) -> None:
     before = os.umask(0o022)
     try:

@@ -17,6 +17,7 @@ def start(**places: object) -> None:
     asyncio.run(prepare(Settings(**places)))  # type: ignore[arg-type]
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_store_that_is_missing_or_of_another_database_is_refused_and_nothing_is_lost(
     make_server: MakeServer, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ class LiveServer:
         self._settings = {"root_key": self.root_key, **type(self).everywhere(), **(settings or {})}
         if postgresql.is_chosen():
             self._settings.setdefault("database_url", postgresql.new_database(prepared=True))
+        self.database_url = self._settings.get("database_url")
         self._process: Forked | None = None
         # Bound but never listening: Linux lets the server listen on the same port, and gives the port to nobody else.
         self._reservation = socket.socket()

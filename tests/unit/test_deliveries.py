@@ -306,6 +306,7 @@ def test_a_webhook_that_is_enabled_again_is_sent_what_happens_from_then_on(
     assert [path for _type, path in map(told, receiver.received)] == ["gone", "heard", "gone"]
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_410_of_an_address_that_was_changed_meanwhile_disables_nothing(service: Service, receiver: Receiver) -> None:
     webhook = hook(service, receiver)
     with receiving() as new:
@@ -381,6 +382,7 @@ def test_retry_after_is_believed_within_bounds(
     assert moment(log(service, webhook)[0]["next_attempt_at"]) == service.now + wait
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_receiver_that_asks_for_time_is_sent_nothing_else_meanwhile(service: Service, receiver: Receiver) -> None:
     receiver.answer = always(429, Retry_After="3600")
     hook(service, receiver)
@@ -431,6 +433,7 @@ def test_what_one_receiver_asked_for_does_not_hold_up_the_address_after_it(
         assert [json.loads(message.body)["type"] for message in new.received] == ["webhook.test"]
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_the_answer_for_a_webhook_that_is_gone_is_not_taken_for_anothers(service: Service, receiver: Receiver) -> None:
     gone = hook(service, receiver)
     service.upload()
@@ -633,6 +636,7 @@ def test_the_log_forgets_what_is_over_and_old(service: Service, receiver: Receiv
     assert [found["state"] for found in log(service, webhook)] == ["delivered"]
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_deleted_webhook_leaves_nothing(service: Service, receiver: Receiver) -> None:
     webhook = hook(service, receiver)
     receiver.answer = always(500)
@@ -683,6 +687,7 @@ def test_a_name_of_an_address_that_is_not_public_is_refused_whenever_it_becomes_
     assert "127.0.0.1" not in log(service, webhook)[0]["last_error"]
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_process_that_ends_hands_over_to_the_next_at_once(service: Service, receiver: Receiver) -> None:
     webhook = hook(service, receiver)
     with sqlite3.connect(service.data / "fileferry.db") as database:
@@ -725,6 +730,7 @@ def test_a_failure_of_the_server_itself_takes_its_turn_as_others_do(
     assert delivery["last_error"] == "The server failed: RuntimeError."
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_what_is_sent_is_found_without_reading_the_whole_log(service: Service, receiver: Receiver) -> None:
     statements: set[tuple[str, int]] = set()
 

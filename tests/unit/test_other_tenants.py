@@ -107,6 +107,7 @@ def test_each_organization_has_the_ids_of_users_for_itself(ours: Tenant, theirs:
     assert theirs.author_of("a") == {"id": user_id, "name": "Ada", "email": None}
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_user_of_an_earlier_release_is_known_by_its_id_and_only_there(ours: Tenant, theirs: Tenant) -> None:
     user_id = "0193f5a4-7c1e-7b52-9c0e-5d1f3a2b4c6d"
     key = theirs.make_key(name="k", scopes=["upload"], user={"id": user_id, "name": "Ada"})

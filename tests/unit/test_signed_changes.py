@@ -188,6 +188,7 @@ def ids_of(service: Service, upload_id: str) -> tuple[str, ...]:
     return tuple(row)
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_url_of_the_former_version_is_good_until_it_ends_and_cannot_be_cut_at_another_border(issuer: Issuer) -> None:
     service, ids = issuer.service, ids_of(issuer.service, issuer.ticket["id"])
     address = issuer.ticket["url"].partition("?")[0]
@@ -206,6 +207,7 @@ def test_a_url_of_the_former_version_is_good_until_it_ends_and_cannot_be_cut_at_
     assert not issuer.opens(f"{address}?{urlencode(spelled)}")
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_a_url_of_the_former_version_of_a_revoked_asker_stays_dead(service: Service) -> None:
     made = service.request("POST", "/api/keys", json={"name": "k", "scopes": ["upload"]}).json()
     ticket = service.request("POST", "/api/uploads", json={"name": "a.bin"}).json()

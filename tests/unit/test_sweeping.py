@@ -28,6 +28,7 @@ def test_the_bytes_of_ended_files_are_freed(service: Service) -> None:
     assert service.scan(fix=False).is_clean
 
 
+@pytest.mark.sqlite  # looks into the folder
 def test_small_files_are_freed_too(service: Service) -> None:
     database = service.data / "fileferry.db"
 

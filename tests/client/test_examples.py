@@ -58,10 +58,6 @@ def prepared(told: dict[str, Any], face: type, name: str) -> dict[str, Any]:
     ready = {"client": client, "httpx": httpx, "urlsplit": urlsplit, "file": client.upload(b"Hello", name="hello.txt")}
     if face is fileferry.Tickets:
         ready["ticket"] = client.tickets.create(name="photo.jpg", max_size=5_000_000)
-    if face is fileferry.Webhooks or name == "webhooks":
-        ready["hooks"] = client.webhooks()
-        if name != "create":
-            ready["hook"] = ready["hooks"].create("https://receiver.example/hook")
     if face is fileferry.Shares:
         ready["shares"] = client.shares()
         if name != "create":
@@ -85,6 +81,10 @@ def prepared(told: dict[str, Any], face: type, name: str) -> dict[str, Any]:
         ready["reports"] = client.workspace("reports")
         for content in (b"first", b"second"):
             ready["reports"].upload("2026/november.pdf", content)
+    if face is fileferry.Webhooks or name == "webhooks":  # last, as it would be told of the files
+        ready["hooks"] = client.webhooks()
+        if name != "create":
+            ready["hook"] = ready["hooks"].create("https://receiver.example/hook")
     return ready
 
 

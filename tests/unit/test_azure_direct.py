@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from fileferry.blobs.azure.direct import AzureUploads
+from fileferry.blobs.objects import pieces
 from unit.service import Service
 
 if TYPE_CHECKING:
@@ -111,6 +113,44 @@ def test_what_is_never_confirmed_is_given_up(
     service.sweep()
     assert names(service, azurite) == before
     assert confirm(service, ticket["id"]).status_code == 410
+
+
+def test_what_a_holder_of_a_url_does_beside_sending_keeps_nobody_from_cleaning_up(
+    service: Service, folder: str, web: httpx.Client, azurite: Azurite
+) -> None:
+    before = names(service, azurite)
+    leased, retyped = ticket_of(service, folder, "leased")["url"], ticket_of(service, folder, "retyped")["url"]
+    lease = {"x-ms-lease-action": "acquire", "x-ms-lease-duration": "-1"}
+    blob, _, query = leased.partition("?")
+    signature = query.partition("&sv=")[2]
+    web.put(f"{blob}?comp=lease&sv={signature}", headers=lease).raise_for_status()
+    blob, _, query = retyped.partition("?")
+    page = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": "0"}
+    web.put(f"{blob}?sv={query.partition('&sv=')[2]}", headers=page).raise_for_status()
+    assert service.scan(fix=True).bytes_without_row == []
+    service.pass_time(days=8)
+    service.sweep()
+    assert names(service, azurite) == before
+
+
+def test_what_is_sent_while_it_is_confirmed_twice_does_not_replace_what_was_verified(
+    service: Service, folder: str, web: httpx.Client, azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = ticket_of(service, folder, "twice")
+    web.put(ticket["url"], content=CONTENT).raise_for_status()
+    complete = AzureUploads.complete
+
+    async def overtaken(self: AzureUploads, key: str, name: str, parts: Any) -> None:
+        """Complete as one does whom another has overtaken: what was sent has been copied, and is sent anew."""
+        await complete(self, key, name, parts)
+        await self._objects.put(pieces.incoming(key), b"")
+        (url,) = await self.urls(key, name, [(1, len(CONTENT))], timedelta(minutes=1))
+        web.put(url, content=bytes(len(CONTENT))).raise_for_status()
+        await complete(self, key, name, parts)
+
+    monkeypatch.setattr(AzureUploads, "complete", overtaken)
+    (file,) = confirm(service, ticket["id"]).json()["files"]
+    assert service.request("GET", f"/{file['s3Key']}?redirect=0", key=None).content == CONTENT
 
 
 def test_parts_come_here_as_the_store_names_no_tags(service: Service, folder: str) -> None:

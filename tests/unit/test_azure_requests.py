@@ -272,9 +272,9 @@ def pending(status: str) -> bytes:
     return f"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nx-ms-copy-status: {status}\r\n\r\n".encode()
 
 
-@pytest.mark.parametrize("last", ["success", "failed"])
-def test_a_copy_is_waited_for(last: str) -> None:
-    script = Script(refusal(409, "PendingCopyOperation"), pending("pending"), pending(last))
+@pytest.mark.parametrize(("last", "then"), [("success", []), ("failed", [OK])])
+def test_a_copy_is_waited_for_and_what_a_failed_one_leaves_is_removed(last: str, then: list[bytes]) -> None:
+    script = Script(refusal(409, "PendingCopyOperation"), pending("pending"), pending(last), *then)
 
     def copy(objects: Objects) -> Awaitable[None]:
         return objects.copy("a", "b", 6)
@@ -284,4 +284,6 @@ def test_a_copy_is_waited_for(last: str) -> None:
     else:
         with pytest.raises(Unavailable):
             run(script, copy)
+        assert script.requests[-1].startswith("DELETE /container/prefix/b ")
     assert script.answers == []
+    assert "if-none-match: *" in script.requests[0]

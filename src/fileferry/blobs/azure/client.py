@@ -18,7 +18,7 @@ from fileferry.model import Clock, utc_now
 
 _MEANINGS = {
     "AuthenticationFailed": "the account key or SAS token is not good, or the clocks of this machine and of the store differ",
-    "AuthorizationFailure": "the account may not be reached from here, or the SAS token does not permit this",
+    "AuthorizationFailure": "the account key or SAS token is not good or may not do this, or the account's network rules forbid it",
     "AuthorizationPermissionMismatch": "the SAS token does not permit this",
     "KeyBasedAuthenticationNotPermitted": "the account takes no keys: give a SAS token",
     "AccountIsDisabled": "the account is disabled",

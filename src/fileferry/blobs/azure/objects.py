@@ -56,8 +56,16 @@ class Objects:
         return int(answer.headers.get("content-length", 0)) if answer.is_success else None
 
     async def delete(self, key: str) -> None:
-        """Remove a blob and what snapshots there are of it; one that is not there is no error."""
-        await self._client.ask("DELETE", key, headers={"x-ms-delete-snapshots": "include"}, accept=(404,))
+        """Remove a blob and what snapshots there are of it; one that is not there is no error.
+
+        Whoever has a URL to write to a blob can lease it, which must keep nobody from removing it.
+        """
+        headers = {"x-ms-delete-snapshots": "include"}
+        answer = await self._client.ask("DELETE", key, headers=headers, accept=(404, 412))
+        if answer.status == 412:
+            given_up = {"content-length": "0", "x-ms-lease-action": "break", "x-ms-lease-break-period": "0"}
+            await self._client.ask("PUT", key, [("comp", "lease")], given_up, accept=(404, 409))
+            await self._client.ask("DELETE", key, headers=headers, accept=(404,))
 
     def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield ``length`` bytes from ``start`` on, at least one; goes on where a connection breaks. Raises BlobMissing.
@@ -125,19 +133,24 @@ class Objects:
                     yield key, *_latest(blocks, now)
 
     async def copy(self, source: str, target: str, size: int) -> None:
-        """Let the store copy a blob of ``size`` bytes. Raises Unavailable where that takes longer than half a minute; ask again."""
+        """Let the store copy a blob of ``size`` bytes to where none is; what is there already is not replaced.
+
+        Raises Unavailable where it is not whole after half a minute: to ask again is no error.
+        """
         url = self._client.shared("r", source, _COPYING, from_here=True)
-        headers = {"content-length": "0", "x-ms-copy-source": url}
-        # Refused for one that is being copied already.
-        await self._client.ask("PUT", target, (), headers, accept=(409,))
+        headers = {"content-length": "0", "if-none-match": "*", "x-ms-copy-source": url}
+        await self._client.ask("PUT", target, (), headers, accept=(409, 412))
         for number in range(_LOOKS):
             head = await self._client.ask("HEAD", target, accept=(404,))
-            if not head.is_success or head.headers.get("x-ms-copy-status", "success") != "pending":
+            status = head.headers.get("x-ms-copy-status", "success")
+            if not head.is_success or status != "pending":
                 break
             await self._client.pause(min(3.0, 0.1 * 2**number))
-        is_whole = head.is_success and head.headers.get("x-ms-copy-status", "success") == "success"
-        if not is_whole or int(head.headers.get("content-length", 0)) != size:
-            raise Unavailable("The store has not copied a blob yet.", retry_after=5)
+        if head.is_success and status == "success" and int(head.headers.get("content-length", 0)) == size:
+            return
+        if status != "pending":
+            await self.delete(target)  # of a copy that has failed something may be there
+        raise Unavailable("The store has not copied a blob yet.", retry_after=5)
 
     async def uncommitted(self, key: str) -> dict[str, int]:
         """Return the ids of blocks that are in no list yet, and their sizes in bytes."""
@@ -145,7 +158,9 @@ class Objects:
 
     async def blocks(self, key: str, kind: Literal["all", "uncommitted"] = "all") -> dict[str, int] | None:
         """Return the ids of a blob's blocks and their sizes in bytes, as they would be put in a list; None where nothing is."""
-        answer = await self._client.ask("GET", key, [("comp", "blocklist"), ("blocklisttype", kind)], accept=(404,))
+        # 409: of another type, as whoever has a URL to write to a blob can make it.
+        query = [("comp", "blocklist"), ("blocklisttype", kind)]
+        answer = await self._client.ask("GET", key, query, accept=(404, 409))
         if not answer.is_success:
             return None
         found = self._document(answer)
@@ -158,7 +173,7 @@ class Objects:
         root = Element("BlockList")
         for block in blocks:
             SubElement(root, "Latest").text = block
-        body = tostring(root)
+        body = tostring(root, "utf-8", xml_declaration=True)
         told = {"content-length": str(len(body)), "x-ms-blob-content-type": _TYPE, **(headers or {})}
         return await self._client.ask("PUT", key, [("comp", "blocklist")], told, body, accept=accept)
 

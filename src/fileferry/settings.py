@@ -41,6 +41,10 @@ __all__ = [
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)
 _SHORTEST_ROOT_KEY = 24
 _FEWEST_CHARACTERS = 8
+STORES = ("file:///", "s3://", "az://")
+"""What the address of a store begins with."""
+ONLY_THESE = "only file:///FOLDER, s3://BUCKET and az://CONTAINER are supported by this release."
+"""What is told of any other one."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_listen_url: str | None = None
     """Where to listen for notices when there is a pooler: the URL of PostgreSQL itself. Without it waiters look every 100 ms."""
     store: str | None = None
-    """Where blobs live: ``file:///folder``, or ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``, see the page on stores. Default:
-    the data folder."""
+    """Where blobs live: ``file:///folder``, ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME`` or
+    ``az://CONTAINER/PREFIX?account=NAME``, see the page on stores. Default: the data folder."""
     store_before: str | None = None
     """The store that ``fileferry migrate-store`` moves files from: what is not in ``store`` yet is read from it. Drop it when that
     command says so; see the page on stores."""
@@ -93,9 +97,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Its secret."""
     s3_before_session_token: str | None = None
     """Its token, if it is good for a while only."""
+    azure_account: str | None = None
+    """The storage account of an Azure store whose URL names none; default: ``AZURE_STORAGE_ACCOUNT``."""
+    azure_key: str | None = None
+    """The key of that account; default: ``AZURE_STORAGE_KEY``."""
+    azure_sas_token: str | None = None
+    """A SAS token of the container or the account in place of a key; default: ``AZURE_STORAGE_SAS_TOKEN``."""
+    azure_connection_string: str | None = None
+    """A connection string, in place of account, key and endpoint; default: ``AZURE_STORAGE_CONNECTION_STRING``."""
+    azure_before_key: str | None = None
+    """The account key of an Azure store before; default: what opens ``store``."""
+    azure_before_sas_token: str | None = None
+    """A SAS token of it, in place of a key."""
     direct: Literal["auto", "never"] = "auto"
-    """Whether clients send to an S3 store themselves, by its presigned URLs: where it enforces what they were signed for, and its
-    address is known to them (``public=``, or AWS itself); see the page on stores."""
+    """Whether clients send to an S3 or Azure store themselves, by its presigned URLs: where it enforces what they were signed for,
+    and its address is known to them (``public=``, AWS or Azure itself); see the page on stores."""
     redirect: Literal["auto", "never"] = "never"
     """Whether who fetches a file from such a store is sent there (307). A link's own ``?redirect=1`` or ``0`` wins over it."""
     root_key: str | None = None
@@ -269,13 +285,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
     def resolved_store_folder(self) -> Path | None:
-        """Return the folder of the local blob store, None for a bucket; raise SettingsError for a store that is not supported."""
+        """Return the folder of the local blob store, None for any other; raise SettingsError for one that is not supported."""
         if self.store is None:
             return self.data.absolute()
-        if self.store.startswith("s3://"):
-            return None
+        if not self.store.startswith(STORES):
+            raise SettingsError(f"FILEFERRY_STORE: {ONLY_THESE}")
         if not self.store.startswith("file:///"):
-            raise SettingsError("FILEFERRY_STORE: only file:///FOLDER and s3://BUCKET are supported by this release.")
+            return None
         return Path(self.store.removeprefix("file://"))
 
     def of_store_before(self) -> Settings | None:
@@ -283,14 +299,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.store_before is None:
             return None
         alone = msgspec.structs.replace(self, store=self.store_before, store_before=None)
-        if self.s3_before_access_key_id is None:
-            return alone
-        return msgspec.structs.replace(
-            alone,
-            s3_access_key_id=self.s3_before_access_key_id,
-            s3_secret_access_key=self.s3_before_secret_access_key,
-            s3_session_token=self.s3_before_session_token,
-        )
+        if self.s3_before_access_key_id is not None:
+            alone = msgspec.structs.replace(
+                alone,
+                s3_access_key_id=self.s3_before_access_key_id,
+                s3_secret_access_key=self.s3_before_secret_access_key,
+                s3_session_token=self.s3_before_session_token,
+            )
+        if self.azure_before_key is not None or self.azure_before_sas_token is not None:
+            alone = msgspec.structs.replace(
+                alone,
+                azure_key=self.azure_before_key,
+                azure_sas_token=self.azure_before_sas_token,
+                azure_connection_string=None,
+            )
+        return alone
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -317,10 +340,8 @@ def _judge(settings: Settings) -> None:
     """Raise SettingsError for a value that has the right form and cannot be meant."""
     settings.resolved_database_url()
     settings.resolved_store_folder()
-    if settings.store_before and not settings.store_before.startswith(("file:///", "s3://")):
-        raise SettingsError(
-            "FILEFERRY_STORE_BEFORE: only file:///FOLDER and s3://BUCKET are supported by this release."
-        )
+    if settings.store_before and not settings.store_before.startswith(STORES):
+        raise SettingsError(f"FILEFERRY_STORE_BEFORE: {ONLY_THESE}")
     networks("webhook_networks", settings.webhook_networks)
     networks("trusted_proxies", settings.trusted_proxies)
     if settings.base_url is not None:

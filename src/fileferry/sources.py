@@ -19,15 +19,22 @@ _ELSEWHERE = {
     "s3_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
     "s3_session_token": ("AWS_SESSION_TOKEN",),
     "s3_region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "azure_account": ("AZURE_STORAGE_ACCOUNT",),
+    "azure_key": ("AZURE_STORAGE_KEY",),
+    "azure_sas_token": ("AZURE_STORAGE_SAS_TOKEN",),
+    "azure_connection_string": ("AZURE_STORAGE_CONNECTION_STRING",),
 }
 """Variables that many programs read, for settings whose own is not there."""
-_OWN_KEY = "FILEFERRY_S3_ACCESS_KEY_ID"
+_PLACES = ("s3_region", "azure_account")
+_OWN_KEYS = {"s3_": ("S3_ACCESS_KEY_ID",), "azure_": ("AZURE_KEY", "AZURE_SAS_TOKEN", "AZURE_CONNECTION_STRING")}
+"""With which of our own variables none of the others are read, as they are of another key: by what the settings begin with."""
 
 
 def variable_of(name: str, environ: Mapping[str, str]) -> str:
     """Return which variable a setting is to be read from: its own, or one that many programs read where its own is not there."""
     variable = PREFIX + name.upper()
-    if variable in environ or (_OWN_KEY in environ and name != "s3_region"):  # no token of another key
+    own = next((keys for prefix, keys in _OWN_KEYS.items() if name.startswith(prefix)), ())
+    if variable in environ or (name not in _PLACES and any(PREFIX + key in environ for key in own)):
         return variable
     return next((other for other in _ELSEWHERE.get(name, ()) if other in environ), variable)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,12 +187,6 @@ DOWNLOADS: list[Call] = [
 ]
 # Of an empty blob the emulator serves ranges that no blob can have; a first read in ranges is all that clients try.
 DOWNLOADS_OF_NOTHING = [Call("HEAD"), Call("GET"), Call("GET", headers={"x-ms-range": "bytes=0-33554431"})]
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[Azurite]:
-    with Azurite() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,24 +1,33 @@
-"""A bucket behind a way that fails: what is acknowledged is whole and there once, and what cannot be done is told in time."""
+"""A store behind a way that fails: what is acknowledged is whole and there once, and what cannot be done is told in time."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
-from fileferry.blobs.s3 import Client, Credentials, S3Store, client, parse
+from fileferry.blobs.objects import requests
+from fileferry.blobs.objects.store import ObjectStore as ObjectBlobs
 from fileferry.errors import Unavailable
 from fileferry.model import new_id, utc_now
 from support.faulty_store import FAULTS, FaultyWay
-from support.object_stores import SeaweedFS
+from support.object_stores import Place, SeaweedFS
 
-pytestmark = pytest.mark.service("seaweedfs")
 MIB = 1024 * 1024
 CONTENT = os.urandom(11 * MIB + 7)
+PARTS = {"seaweedfs": 5 * MIB, "azurite": MIB}  # a block may be of any size
+STORES = [pytest.param(name, marks=pytest.mark.service(name)) for name in PARTS]
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Place:
+    store: Place = request.getfixturevalue(request.param)
+    return store
 
 
 async def at_once(_seconds: float) -> None:
@@ -26,13 +35,14 @@ async def at_once(_seconds: float) -> None:
 
 
 def over(
-    seaweedfs: SeaweedFS, choose: Callable[[str], str | None], use: Callable[[S3Store, FaultyWay], Awaitable[None]]
+    place: Place, choose: Callable[[str], str | None], use: Callable[[ObjectBlobs, FaultyWay], Awaitable[None]]
 ) -> None:
     async def run() -> None:
-        async with FaultyWay(seaweedfs.endpoint, choose).running() as way:
-            location = parse(seaweedfs.location().replace(seaweedfs.endpoint, way.endpoint))
-            asking = Client(location, Credentials(seaweedfs.key_id, seaweedfs.secret), pause=at_once)
-            store = S3Store(asking, location.prefix, part_size=5 * MIB, grace=timedelta(0))
+        origin = re.match(r"http://[^/]+", place.endpoint)
+        assert origin
+        async with FaultyWay(origin[0], choose).running() as way:
+            location = place.location().replace(origin[0], way.endpoint)
+            store, _ = place.open(location, pause=at_once, part_size=PARTS[place.name], grace=timedelta(0))
             try:
                 await use(store, way)
             finally:
@@ -41,12 +51,16 @@ def over(
     asyncio.run(run())
 
 
-async def kept(store: S3Store) -> str:
+def content_for(place: Place) -> bytes:
+    return CONTENT[: 2 * PARTS[place.name] + 7]
+
+
+async def kept(store: ObjectBlobs, content: bytes = CONTENT) -> str:
     key = new_id(utc_now())
     writer = store.open_write(key)
     try:
-        for start in range(0, len(CONTENT), MIB):
-            await writer.append([CONTENT[start : start + MIB]])
+        for start in range(0, len(content), MIB):
+            await writer.append([content[start : start + MIB]])
         await writer.commit()
     finally:
         await writer.close()
@@ -54,8 +68,10 @@ async def kept(store: S3Store) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS[:-1])
-def test_each_request_may_fail_once_and_nothing_is_lost_or_doubled(seaweedfs: SeaweedFS, fault: str) -> None:
+@pytest.mark.parametrize("place", STORES, indirect=True)
+def test_each_request_may_fail_once_and_nothing_is_lost_or_doubled(place: Place, fault: str) -> None:
     seen: set[str] = set()
+    content = content_for(place)
 
     def choose(line: str) -> str | None:
         if line in seen:
@@ -63,18 +79,19 @@ def test_each_request_may_fail_once_and_nothing_is_lost_or_doubled(seaweedfs: Se
         seen.add(line)
         return fault
 
-    async def use(store: S3Store, way: FaultyWay) -> None:
-        key = await kept(store)
-        read = b"".join([block async for block in store.read(key, 0, len(CONTENT))])
-        assert read == CONTENT
+    async def use(store: ObjectBlobs, way: FaultyWay) -> None:
+        key = await kept(store, content)
+        read = b"".join([block async for block in store.read(key, 0, len(content))])
+        assert read == content
         assert [found.key async for found in store._objects.list("")] == [f"blobs/{key}/whole"]
         assert sum(told is not None for _, told in way.requests) >= 6
 
-    over(seaweedfs, choose, use)
+    over(place, choose, use)
 
 
+@pytest.mark.service("seaweedfs")
 def test_a_store_that_keeps_silent_is_asked_again(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_TIMEOUTS", {"connect": 5.0, "read": 4.0, "write": 5.0, "pool": 5.0})
+    monkeypatch.setattr(requests, "_TIMEOUTS", {"connect": 5.0, "read": 4.0, "write": 5.0, "pool": 5.0})
     told: list[str] = []
 
     def choose(line: str) -> str | None:
@@ -83,7 +100,7 @@ def test_a_store_that_keeps_silent_is_asked_again(seaweedfs: SeaweedFS, monkeypa
         told.append(line)  # waits in real time until the client's patience is over
         return "silent"
 
-    async def use(store: S3Store, _way: FaultyWay) -> None:
+    async def use(store: ObjectBlobs, _way: FaultyWay) -> None:
         key = await kept(store)
         assert (await store.stat(key)).size == len(CONTENT)
         assert told
@@ -91,13 +108,14 @@ def test_a_store_that_keeps_silent_is_asked_again(seaweedfs: SeaweedFS, monkeypa
     over(seaweedfs, choose, use)
 
 
+@pytest.mark.service("seaweedfs")
 def test_faults_at_random_lose_nothing(seaweedfs: SeaweedFS) -> None:
     chance = random.Random(5)
 
     def choose(_line: str) -> str | None:
         return chance.choice(FAULTS[:-1]) if chance.random() < 0.2 else None
 
-    async def use(store: S3Store, _way: FaultyWay) -> None:
+    async def use(store: ObjectBlobs, _way: FaultyWay) -> None:
         for _ in range(4):
             key = await kept(store)
             assert (await store.stat(key)).size == len(CONTENT)
@@ -107,17 +125,17 @@ def test_faults_at_random_lose_nothing(seaweedfs: SeaweedFS) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS[:-1])
-def test_a_way_that_always_fails_is_told_within_a_bound_and_nothing_is_acknowledged(
-    seaweedfs: SeaweedFS, fault: str
-) -> None:
+@pytest.mark.parametrize("place", STORES, indirect=True)
+def test_a_way_that_always_fails_is_told_within_a_bound_and_nothing_is_acknowledged(place: Place, fault: str) -> None:
     def choose(line: str) -> str | None:
-        return fault if line.startswith("PUT") else None
+        # To drop blocks is a list too.
+        return fault if line.startswith("PUT") and "comp=blocklist" not in line else None
 
-    async def use(store: S3Store, way: FaultyWay) -> None:
+    async def use(store: ObjectBlobs, way: FaultyWay) -> None:
         with pytest.raises(Unavailable):
-            await kept(store)
+            await kept(store, content_for(place))
         assert sum(told is not None for _, told in way.requests) <= 2 * 6
         assert [found.key async for found in store._objects.list("")] == []
         assert [found async for found in store._objects.list_unfinished("")] == []
 
-    over(seaweedfs, choose, use)
+    over(place, choose, use)

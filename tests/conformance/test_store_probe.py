@@ -1,4 +1,4 @@
-"""The probe of a store tells the classes of S3 stores apart, sees what would lose files, and leaves nothing behind."""
+"""The probe of a store tells the classes of stores apart, sees what would lose files, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fileferry.blobs.direct import Report
-from fileferry.blobs.s3 import Client, Credentials, S3Store, parse
 from fileferry.blobs.s3.probe import Probe
+from fileferry.model import new_id, utc_now
 from support.live_server import LiveServer
-from support.object_stores import ObjectStore, SeaweedFS
+from support.object_stores import Place, SeaweedFS
+
+if TYPE_CHECKING:
+    from support.node import Azurite
 
 # What each does not hold to, of what is tried: by this they are told apart.
 CLASSES = {
     "seaweedfs": {"if_range"},
     "rclone": {"checksums", "create_only", "range", "cors_upload", "resend", "pinned"},
+    "azurite": set(),
 }
-SENT_THERE = {"seaweedfs": (True, True), "rclone": (False, False)}
+SENT_THERE = {"seaweedfs": (True, True), "rclone": (False, False), "azurite": (True, True)}
 STORES = [pytest.param(name, marks=pytest.mark.service(name)) for name in CLASSES]
 LIFECYCLE = """<LifecycleConfiguration><Rule><ID>eats</ID><Status>Enabled</Status><Filter><Prefix>%s</Prefix></Filter>
 <Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>"""
 
 
-def on(store: ObjectStore, use: Callable[[S3Store], Awaitable[Any]], *, is_public: bool = True) -> Any:
+def on(place: Place, use: Callable[[Any], Awaitable[Any]], *, is_public: bool = True, **opened_by: str) -> Any:
     async def run() -> Any:
-        location = parse(store.location(is_public=is_public))
-        opened = S3Store(Client(location, Credentials(store.key_id, store.secret)), location.prefix)
+        opened, _ = place.open(place.location(is_public=is_public), **opened_by)
         try:
             return await use(opened)
         finally:
@@ -45,7 +48,7 @@ def failed(report: Report) -> set[str]:
 
 @pytest.mark.parametrize("name", STORES)
 def test_the_classes_are_told_apart(request: pytest.FixtureRequest, name: str) -> None:
-    async def use(store: S3Store) -> Report:
+    async def use(store: Any) -> Report:
         report = await store.probe()
         assert (store.direct_uploads is not None, store.direct_downloads is not None) == SENT_THERE[name]
         assert [found.key async for found in store._objects.list("")] == []
@@ -56,12 +59,12 @@ def test_the_classes_are_told_apart(request: pytest.FixtureRequest, name: str) -
     assert failed(report) == CLASSES[name]
     assert report.is_sound
     assert all(seen.follows for seen in report.observations if not seen.is_fine)
-    assert bool(report.reasons) == (name != "seaweedfs")
+    assert bool(report.reasons) == (SENT_THERE[name] != (True, True))
 
 
 @pytest.mark.service("seaweedfs")
 def test_nobody_is_sent_to_an_address_that_nobody_said_is_theirs(seaweedfs: SeaweedFS) -> None:
-    async def use(store: S3Store) -> Report:
+    async def use(store: Any) -> Report:
         report = await store.probe()
         assert store.direct_uploads is None
         assert store.direct_downloads is None
@@ -70,10 +73,27 @@ def test_nobody_is_sent_to_an_address_that_nobody_said_is_theirs(seaweedfs: Seaw
     assert "public=" in on(seaweedfs, use, is_public=False).reasons[0]
 
 
+@pytest.mark.service("azurite")
+def test_a_token_in_place_of_a_key_keeps_files_and_sends_nobody_there(azurite: Azurite) -> None:
+    async def use(store: Any) -> Report:
+        writer = store.open_write(key := new_id(utc_now()))
+        await writer.append([b"by a token"])
+        await writer.commit()
+        await writer.close()
+        assert b"".join([block async for block in store.read(key, 3, 7)]) == b"a token"
+        report: Report = await store.probe()
+        assert (store.direct_uploads, store.direct_downloads) == (None, None)
+        return report
+
+    report = on(azurite, use, token=azurite.token())
+    assert (report.is_sound, "signs" in failed(report)) == (True, True)
+    assert "account key" in report.reasons[0]
+
+
 @pytest.mark.service("seaweedfs")
 @pytest.mark.parametrize(("prefix", "eats"), [("", True), ("%s", True), ("another/", False)])
 def test_a_rule_that_would_eat_files_is_a_fault(seaweedfs: SeaweedFS, prefix: str, eats: bool) -> None:
-    async def use(store: S3Store) -> Report:
+    async def use(store: Any) -> Report:
         prefix_of_rule = prefix.replace("%s", store._client.location.prefix)
         rules = {"status": 200, "headers": {}, "body": (LIFECYCLE % prefix_of_rule).encode()}
         client = store._client
@@ -102,3 +122,16 @@ def test_the_doctor_prints_the_report(seaweedfs: SeaweedFS, tmp_path: Path) -> N
     told = away.run("doctor", "--store")
     assert (told.returncode, b"no  reachable" in told.stdout) == (1, True)
     assert b"of-another-key" not in told.stdout + told.stderr
+
+
+@pytest.mark.service("azurite")
+def test_the_doctor_prints_the_report_of_a_container(azurite: Azurite, tmp_path: Path) -> None:
+    server = LiveServer(tmp_path, azurite.settings(is_public=True))
+    told = server.run("doctor", "--store")
+    assert told.returncode == 0, told.stderr
+    assert b"ok  sealed         copy it, and send other bytes by the same URL: 403 AuthorizationFailure" in told.stdout
+    assert b"Uploads: clients can be sent to the store itself." in told.stdout
+    away = LiveServer(tmp_path, {**azurite.settings(), "azure_key": "b2YgYW5vdGhlciBhY2NvdW50"})
+    told = away.run("doctor", "--store")
+    assert (told.returncode, b"no  reachable" in told.stdout) == (1, True)
+    assert b"b2YgYW5vdGhlciBhY2NvdW50" not in told.stdout + told.stderr

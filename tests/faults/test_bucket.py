@@ -1,4 +1,4 @@
-"""A server whose blobs are in a bucket: every protocol brings the same file, whatever dies, and what is deleted leaves nothing."""
+"""A server whose blobs are objects of a store: every protocol brings the same file, and what is deleted leaves nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -16,8 +16,11 @@ from faults.test_resumed_after_kill import go_on_after_kills, whole
 from faults.waiting import eventually
 from fileferry.blobs.s3 import Client, Credentials, parse
 from fileferry.blobs.s3.objects import Objects
-from support.live_server import LiveServer
+from support.live_server import LiveServer, MakeServer
 from support.object_stores import SeaweedFS
+
+if TYPE_CHECKING:
+    from support.node import Azurite
 
 pytestmark = pytest.mark.service("seaweedfs")
 CONTENT = random.Random(16).randbytes(2 * PIECE + 4321)
@@ -117,17 +120,36 @@ def test_a_transfer_goes_on_after_kill_9(
     go_on_after_kills(make_server(log_level="warning", **seaweedfs.settings()), name, kills=1)
 
 
+@pytest.mark.service("azurite")
+def test_a_transfer_to_a_container_goes_on_after_kill_9(make_server: MakeServer, azurite: Azurite) -> None:
+    go_on_after_kills(make_server(log_level="warning", **azurite.settings()), "azure", kills=1)
+
+
 def test_a_bucket_of_another_database_and_a_wrong_secret_are_refused_in_one_sentence(
     on_bucket: LiveServer, settings: dict[str, str], tmp_path: Any
 ) -> None:
-    taken = LiveServer(tmp_path, settings)
-    wrong = LiveServer(tmp_path, {**settings, "s3_secret_access_key": "of-another-key"})
-    for server, sentence in ((taken, "belongs to another database"), (wrong, "secret does not belong")):
-        with pytest.raises(RuntimeError, match=sentence):
-            server.start()
-        assert "of-another-key" not in server.log_text()
-        assert "Traceback" not in server.log_text()
-        server.close()
+    assert_refused(tmp_path, settings, "belongs to another database")
+    assert_refused(tmp_path, {**settings, "s3_secret_access_key": "of-another-key"}, "secret does not belong")
+
+
+@pytest.mark.service("azurite")
+def test_a_container_that_is_not_there_and_a_wrong_key_are_refused_in_one_sentence(
+    azurite: Azurite, tmp_path: Any
+) -> None:
+    settings = azurite.settings()
+    assert_refused(tmp_path, {**settings, "azure_key": "b2YgYW5vdGhlciBrZXk="}, "key or SAS token is not good")
+    elsewhere = settings["store"].replace(f"az://{azurite.CONTAINER}/", "az://elsewhere/")
+    assert_refused(tmp_path, {**settings, "store": elsewhere}, "no such container")
+
+
+def assert_refused(folder: Any, settings: dict[str, str], sentence: str) -> None:
+    """Start a server, which says why it does not, and no secret."""
+    server = LiveServer(folder, settings)
+    with pytest.raises(RuntimeError, match=sentence):
+        server.start()
+    assert all(settings[name] not in server.log_text() for name in settings if "key" in name and "id" not in name)
+    assert "Traceback" not in server.log_text()
+    server.close()
 
 
 def test_a_store_that_is_away_is_unavailable_and_nothing_is_lost(make_server: Any, tmp_path: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +17,21 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from azure.core.exceptions import AzureError
-from azure.storage.blob import BlobServiceClient, generate_blob_sas
+from azure.storage.blob import BlobServiceClient, CorsRule, generate_blob_sas, generate_container_sas
+
+from fileferry.blobs import azure
+from fileferry.blobs.azure import AzureStore
+from fileferry.blobs.azure.objects import Objects
+from fileferry.blobs.objects.requests import Pause
 
 FOLDER = Path(__file__).parents[1] / "node"
 PACKAGES = FOLDER / "node_modules"
 """The packages that scripts/services.sh installs; a page may load the bundles in it."""
 
+# What docs/stores.md tells a user to set.
+_FOR_PAGES = CorsRule(
+    ["*"], ["GET", "HEAD", "PUT"], allowed_headers=["*"], exposed_headers=["*"], max_age_in_seconds=600
+)
 START_SECONDS = 90.0
 STOP_SECONDS = 90.0
 
@@ -62,6 +73,7 @@ class Azurite:
     # Not a secret: every Azurite has this account, and its documentation prints the key.
     KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
     CONTAINER = "files"
+    name = "azurite"
 
     def __init__(self) -> None:
         # Bound but never listening: Linux lets Azurite listen on the same port, and gives the port to nobody else.
@@ -70,7 +82,7 @@ class Azurite:
         self._reservation.bind(("127.0.0.1", 0))
         self._port: int = self._reservation.getsockname()[1]
         self._folder = tempfile.TemporaryDirectory(prefix="azurite-")
-        self.url = f"http://127.0.0.1:{self._port}/{self.ACCOUNT}"
+        self.url = self.endpoint = f"http://127.0.0.1:{self._port}/{self.ACCOUNT}"
 
     def __enter__(self) -> Self:
         """Start the emulator and return once its container is there; raise RuntimeError when that fails."""
@@ -99,6 +111,42 @@ class Azurite:
             self._reservation.close()
             self._folder.cleanup()
 
+    def location(self, prefix: str | None = None, *, is_public: bool = False) -> str:
+        """Return the value of FILEFERRY_STORE for a prefix, by default one that nothing else uses; see ObjectStore."""
+        public = f"&public={self.url}" if is_public else ""
+        place = f"{self.CONTAINER}/{prefix or uuid.uuid4()}"
+        return f"az://{place}?account={self.ACCOUNT}&endpoint={self.url}{public}"
+
+    def settings(self, prefix: str | None = None, *, is_public: bool = False) -> dict[str, str]:
+        """Return the settings of a server that keeps its blobs there."""
+        return {"store": self.location(prefix, is_public=is_public), "azure_key": self.KEY}
+
+    def token(self) -> str:
+        """Return a SAS token of the container, good for an hour."""
+        signed: str = generate_container_sas(
+            self.ACCOUNT,
+            self.CONTAINER,
+            account_key=self.KEY,
+            permission="racwdl",
+            expiry=datetime.now(UTC) + timedelta(hours=1),
+        )
+        return signed
+
+    def open(
+        self,
+        location: str,
+        *,
+        secret: str | None = None,
+        token: str | None = None,
+        pause: Pause = asyncio.sleep,
+        **limits: Any,
+    ) -> tuple[AzureStore, Objects]:
+        """Return the store at a location, opened by a SAS ``token`` where one is given, and the objects that it is made of."""
+        key = None if token else secret or self.KEY
+        where, credentials = azure.resolve(location, account=None, key=key, sas=token, connection=None)
+        client = azure.Client(where, credentials, pause=pause)
+        return AzureStore(client, where.prefix, **limits), Objects(client, where.prefix)
+
     def sas_url(self, blob: str, permission: str = "racwd") -> str:
         """Return a signed URL of ``blob``, which need not exist, that allows for an hour what ``permission`` lists."""
         signed = generate_blob_sas(
@@ -121,6 +169,7 @@ class Azurite:
             while self._process.poll() is None and time.monotonic() < deadline:
                 try:
                     service.create_container(self.CONTAINER)
+                    service.set_service_properties(cors=[_FOR_PAGES])
                     return
                 except AzureError:
                     time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Real S3 stores in processes of their own, each with its data in a folder: a strict one, SeaweedFS, and a lax one, rclone."""
+"""Real stores of objects in processes of their own: of S3 a strict one, SeaweedFS, and a lax one, rclone; and Azurite."""
 
 from __future__ import annotations
 
@@ -11,20 +11,50 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import httpx
 import pytest
 
-from fileferry.blobs.s3 import Client, Credentials, parse
+from fileferry.blobs.objects.requests import Pause
+from fileferry.blobs.objects.store import ObjectStore as BlobsOfObjects
+from fileferry.blobs.objects.verbs import Objects as ObjectVerbs
+from fileferry.blobs.s3 import Client, Credentials, S3Store, parse
+from fileferry.blobs.s3.objects import Objects
 from support.live_server import LiveServer
+
+if TYPE_CHECKING:
+    from support.node import Azurite
 
 START_SECONDS = 120.0
 KEY, SECRET = "a-key-for-tests", "a-secret-for-tests"
 
 
+class Place(Protocol):
+    """A running store of objects, whatever it speaks."""
+
+    name: str
+    endpoint: str
+
+    def location(self, prefix: str | None = None, *, is_public: bool = False) -> str:
+        """Return the value of FILEFERRY_STORE for a prefix, by default one that nothing else uses."""
+        ...
+
+    def settings(self, prefix: str | None = None, *, is_public: bool = False) -> dict[str, str]:
+        """Return the settings of a server that keeps its blobs there."""
+        ...
+
+    def open(
+        self, location: str, *, secret: str | None = None, pause: Pause = asyncio.sleep, **limits: Any
+    ) -> tuple[BlobsOfObjects, ObjectVerbs]:
+        """Return the store at a location, and the objects that it is made of."""
+        ...
+
+
 class ObjectStore:
     """One store at ``endpoint``, an address that stays its own through every restart: ``with SeaweedFS(folder) as store``."""
+
+    name: str
 
     def __init__(self, folder: Path, ports: int) -> None:
         self._folder = folder
@@ -66,6 +96,14 @@ class ObjectStore:
         """Return the settings of a server that keeps its blobs there."""
         given = {"s3_access_key_id": self.key_id, "s3_secret_access_key": self.secret}
         return {"store": self.location(prefix, is_public=is_public), **given}
+
+    def open(
+        self, location: str, *, secret: str | None = None, pause: Pause = asyncio.sleep, **limits: Any
+    ) -> tuple[S3Store, Objects]:
+        """Return the store at a location, and the objects that it is made of."""
+        where = parse(location)
+        client = Client(where, Credentials(self.key_id, secret or self.secret), pause=pause)
+        return S3Store(client, where.prefix, **limits), Objects(client, where.prefix)
 
     def start(self) -> None:
         """Start it and return once it answers; raise RuntimeError with its log when that fails."""
@@ -111,6 +149,8 @@ class ObjectStore:
 class SeaweedFS(ObjectStore):
     """A store that holds to what S3 says."""
 
+    name = "seaweedfs"
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, 9)
 
@@ -132,6 +172,8 @@ class SeaweedFS(ObjectStore):
 class Rclone(ObjectStore):
     """A store that keeps objects as files, and of what S3 promises only some; with a ``certificate`` by TLS alone."""
 
+    name = "rclone"
+
     def __init__(self, folder: Path, certificate: tuple[Path, Path] | None = None) -> None:
         super().__init__(folder, 1)
         self._certificate = certificate
@@ -150,7 +192,9 @@ class Rclone(ObjectStore):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--store seaweedfs`, by which every server in a process of its own keeps its blobs in a bucket."""
-    parser.addoption("--store", choices=["seaweedfs", "rclone", "rgw"], help="keep the blobs of all live servers there")
+    parser.addoption(
+        "--store", choices=["seaweedfs", "rclone", "rgw", "azurite"], help="keep the blobs of all live servers there"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -177,6 +221,15 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
     """The lax store; each test has a prefix of its own in it."""
     with Rclone(tmp_path_factory.mktemp("rclone")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Azure's emulator; each test has a prefix of its own in it."""
+    from support.node import Azurite  # the SDK takes a second to load
+
+    with Azurite() as store:
         yield store
 
 

@@ -51,6 +51,8 @@ rgw_thread_pool_size = 32
 class Rgw(ObjectStore):
     """A gateway and the cluster behind it; ``kill`` ends the gateway alone, as its objects are in the memory of the disk."""
 
+    name = "rgw"
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, 2)
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}

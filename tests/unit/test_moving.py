@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,6 +20,9 @@ from fileferry.engine.files.moving import Mover, Moving
 from fileferry.settings import Settings, SettingsError
 from support.object_stores import SeaweedFS
 from unit.service import Service
+
+if TYPE_CHECKING:
+    from support.node import Azurite
 
 CONTENT = os.urandom(300_000)
 PART = 65536
@@ -280,3 +283,38 @@ def test_a_folder_becomes_a_bucket_and_a_bucket_another(make: Make, tmp_path: Pa
     assert move(service, another["store"]).blobs == 1
     service = make(**another)
     assert verified(service) == [None, None, None]
+
+
+@pytest.mark.service("seaweedfs")
+@pytest.mark.service("azurite")
+def test_a_bucket_becomes_a_container_and_a_container_a_folder(
+    make: Make, tmp_path: Path, seaweedfs: SeaweedFS, azurite: Azurite
+) -> None:
+    bucket, container = seaweedfs.settings(), azurite.settings(is_public=True)
+    keys = {name: value for name, value in {**bucket, **container}.items() if name != "store"}
+    folder = f"file://{tmp_path / 'other'}"
+    service = make(**keys, store=bucket["store"])
+    service.upload(CONTENT, "whole")
+    pieces = ticket_for(service, "pieces", 4 * PART)
+    send(service, pieces, 3, 1, 2, 4)
+    complete(service, pieces)
+    begun = ticket_for(service, "begun", 4 * PART)
+    send(service, begun, 2)
+    assert move(service, container["store"]).blobs == 2
+    service = make(**keys, store=container["store"], store_before=bucket["store"])
+    send(service, begun, 1, 3, 4)
+    complete(service, begun)
+    asked = {"path": "direct", "size": len(CONTENT), "direct": True}
+    ticket = service.request("POST", "/api/uploads", json=asked).json()
+    assert ticket["direct"][0]["url"].startswith(azurite.endpoint)
+    assert move(service, container["store"]).blobs == 1
+    claim(service, {"store": folder})
+    service = make(**keys, store=folder, store_before=container["store"])
+    with httpx.Client(trust_env=False) as web:
+        (renewed,) = service.request("POST", f"/api/uploads/{ticket['id']}/urls").json()["direct"]
+        web.put(renewed["url"], content=CONTENT).raise_for_status()
+    complete(service, ticket)
+    done = move(service, folder)
+    assert (done.blobs, done.under_way, done.faults) == (4, [], {})
+    service = make(store=folder)
+    assert verified(service) == [None] * 4

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fileferry.blobs.s3.budget import Budget
-from fileferry.blobs.s3.writers import ObjectWriter
+from fileferry.blobs.objects.budget import Budget
+from fileferry.blobs.objects.writers import ObjectWriter
 from fileferry.errors import InsufficientStorage, Unavailable
 
 PART = 1000

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -14,70 +11,13 @@ from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from fileferry.blobs.s3 import Client, Credentials, parse, signing
+from fileferry.blobs.s3 import Credentials, parse, signing
 from fileferry.blobs.s3.objects import Objects
 from fileferry.errors import InsufficientStorage, Unavailable
 from fileferry.settings import load
+from unit.scripted_store import CUT, OK, Script, answer, refusal
 
 NOW = datetime(2026, 11, 30, 8, 9, 10, tzinfo=UTC)
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-CUT = b""
-
-
-def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
-    told = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{told}\r\n".encode() + body
-
-
-def refusal(status: int, code: str) -> bytes:
-    return answer(status, f"<Error><Code>{code}</Code></Error>".encode())
-
-
-class Script:
-    """A store that answers what it was told to, one answer for each request, and keeps the requests."""
-
-    def __init__(self, *answers: bytes) -> None:
-        self.answers = list(answers)
-        self.requests: list[str] = []
-        self.pauses: list[float] = []
-
-    def run(self, use: Callable[[Objects], Awaitable[Any]]) -> Any:
-        async def run() -> Any:
-            server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-            port = server.sockets[0].getsockname()[1]
-            location = parse(f"s3://bucket/prefix?endpoint=http://127.0.0.1:{port}")
-            client = Client(location, Credentials("the-key", "the-secret"), pause=self._pause)
-            try:
-                return await use(Objects(client, location.prefix))
-            finally:
-                await client.close()
-                server.close()
-
-        return asyncio.run(run())
-
-    async def _pause(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = re.search(r"content-length: (\d+)", head)
-                await reader.readexactly(int(length[1]) if length else 0)
-                self.requests.append(head)
-                told = self.answers.pop(0)
-                writer.write(told)
-                await writer.drain()
-                # An answer that is shorter than it says ends with the connection, as no answer does.
-                said = re.search(rb"Content-Length: (\d+)\r\n", told)
-                if said is None or len(told.partition(b"\r\n\r\n")[2]) < int(said[1]):
-                    break
-        except (asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-
-
 REQUESTS = [
     ("GET", "/bucket/pre/fix/blobs/a/whole", [], {"range": "bytes=0-9"}, b""),
     ("PUT", "/bucket/a.b-c_d", [], {"content-md5": "abc=", "if-none-match": "*", "content-length": "3"}, b"abc"),

@@ -11,10 +11,10 @@ from fileferry.blobs.local import LocalStore
 from fileferry.blobs.moving import MovingStore
 from fileferry.blobs.store import BlobStore
 from fileferry.logs import get_logger
-from fileferry.settings import Settings, SettingsError
+from fileferry.settings import ONLY_THESE, STORES, Settings, SettingsError
 
 if TYPE_CHECKING:
-    from fileferry.blobs.s3 import Location, S3Store
+    from fileferry.blobs import azure, s3
 
 _log = get_logger(__name__)
 
@@ -37,7 +37,7 @@ async def examine(store: BlobStore, settings: Settings) -> None:
         store = store.staying
     if settings.resolved_store_folder() is not None or (settings.direct == "never" and settings.redirect == "never"):
         return
-    if _location(settings).public is None:
+    if _reach(settings)[1] is None:
         _log.info("clients_not_sent_to_store", reason="its address is not known to them: say it as public=https://HOST")
         return
     report = await store.probe()
@@ -50,7 +50,7 @@ def check(settings: Settings) -> None:
     before = settings.of_store_before()
     for name, one in (("FILEFERRY_STORE", settings), ("FILEFERRY_STORE_BEFORE", before)):
         if one is not None and one.resolved_store_folder() is None:
-            _bucket(one, name)
+            _remote(one, name)
     if before is not None and _place(before) == _place(settings):
         raise SettingsError("FILEFERRY_STORE and FILEFERRY_STORE_BEFORE are the same store.")
 
@@ -60,8 +60,8 @@ def sides(settings: Settings, to: str) -> tuple[Settings, Settings]:
 
     It is copied from the other one of the two that the settings name, or from their only one. Raises SettingsError.
     """
-    if not to.startswith(("file:///", "s3://")):
-        raise SettingsError("TO: only file:///FOLDER and s3://BUCKET are supported by this release.")
+    if not to.startswith(STORES):
+        raise SettingsError(f"TO: {ONLY_THESE}")
     staying, before = replace(settings, store_before=None), settings.of_store_before()
     named = [staying] if before is None else [staying, before]
     target = next((one for one in named if _place(one) == _place(replace(one, store=to))), None)
@@ -81,19 +81,33 @@ def address(settings: Settings) -> str:
 
 def _open(settings: Settings) -> BlobStore:
     folder = settings.resolved_store_folder()
-    return _bucket(settings) if folder is None else LocalStore(folder)
+    return _remote(settings) if folder is None else LocalStore(folder)
 
 
 def _place(settings: Settings) -> tuple[str, ...]:
     """Return what two addresses of one store have in common."""
     folder = settings.resolved_store_folder()
-    if folder is not None:
-        return (os.path.realpath(folder),)
-    location = _location(settings)
-    return location.origin, location.bucket, location.prefix
+    return _reach(settings)[0] if folder is None else (os.path.realpath(folder),)
 
 
-def _location(settings: Settings, name: str = "FILEFERRY_STORE") -> Location:
+def _reach(settings: Settings) -> tuple[tuple[str, ...], str | None]:
+    """Return where a store that is no folder is, and by which address clients reach it."""
+    if _is_azure(settings):
+        container, _credentials = _container(settings)
+        return (container.origin, container.root, container.prefix), container.public
+    bucket = _bucket(settings)
+    return (bucket.origin, bucket.bucket, bucket.prefix), bucket.public
+
+
+def _remote(settings: Settings, name: str = "FILEFERRY_STORE") -> BlobStore:
+    return _open_container(settings, name) if _is_azure(settings) else _open_bucket(settings, name)
+
+
+def _is_azure(settings: Settings) -> bool:
+    return (settings.store or "").startswith("az://")
+
+
+def _bucket(settings: Settings, name: str = "FILEFERRY_STORE") -> s3.Location:
     from fileferry.blobs import s3  # loaded where it is used only, as it speaks HTTP
 
     try:
@@ -102,12 +116,36 @@ def _location(settings: Settings, name: str = "FILEFERRY_STORE") -> Location:
         raise SettingsError(f"{name}: {error}.") from error
 
 
-def _bucket(settings: Settings, name: str = "FILEFERRY_STORE") -> S3Store:
+def _open_bucket(settings: Settings, name: str) -> BlobStore:
     from fileferry.blobs import s3
+    from fileferry.blobs.objects.budget import Budget
 
-    location = _location(settings, name)
+    location = _bucket(settings, name)
     key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
     if not key_id or not secret:
         raise SettingsError(f"{name}: a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
     credentials = s3.Credentials(key_id, secret, settings.s3_session_token or None)
-    return s3.S3Store(s3.Client(location, credentials), location.prefix, budget=s3.Budget(settings.data))
+    return s3.S3Store(s3.Client(location, credentials), location.prefix, budget=Budget(settings.data))
+
+
+def _container(settings: Settings, name: str = "FILEFERRY_STORE") -> tuple[azure.Location, azure.Credentials]:
+    from fileferry.blobs import azure
+
+    try:
+        return azure.resolve(
+            settings.store or "",
+            account=settings.azure_account,
+            key=settings.azure_key,
+            sas=settings.azure_sas_token,
+            connection=settings.azure_connection_string,
+        )
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}.") from error
+
+
+def _open_container(settings: Settings, name: str) -> BlobStore:
+    from fileferry.blobs import azure
+    from fileferry.blobs.objects.budget import Budget
+
+    location, credentials = _container(settings, name)
+    return azure.AzureStore(azure.Client(location, credentials), location.prefix, budget=Budget(settings.data))

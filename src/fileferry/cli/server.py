@@ -247,7 +247,10 @@ def migrate_database(
 
 def migrate_store(
     to: Annotated[
-        str, typer.Argument(metavar="TO", help="Where files are to be: file:///FOLDER or s3://BUCKET/PREFIX.")
+        str,
+        typer.Argument(
+            metavar="TO", help="Where files are to be: file:///FOLDER, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX."
+        ),
     ],
     data: Data = None,
     file: SettingsFile = None,

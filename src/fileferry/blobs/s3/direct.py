@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from fileferry.blobs.direct import DirectPart, Pinned, Presentation
-from fileferry.blobs.s3 import pieces
+from fileferry.blobs.objects import pieces
+from fileferry.blobs.objects.downloads import Sign
 from fileferry.blobs.s3.client import Client
 from fileferry.blobs.s3.objects import Objects
 from fileferry.blobs.s3.signing import LONGEST
@@ -25,7 +25,6 @@ _CHECKSUMS = {"sha-256": "x-amz-checksum-sha256", "crc32c": "x-amz-checksum-crc3
 PINNED = frozenset(_CHECKSUMS)
 """The names of digests that a URL can hold a body to."""
 _SIGNED_HERE = 16  # at once; more of them in a thread
-_REMEMBERED = 1024  # blobs, of which it is known what object they are
 
 
 def pin(pinned: Pinned | None) -> list[tuple[str, str]]:
@@ -78,31 +77,15 @@ class S3Uploads:
         await self._objects.abort_parts(pieces.whole(key), name)
 
 
-class S3Downloads:
-    """The DirectDownloads of a bucket. ``find_object`` returns name and size of the one object that a blob is, if it is one."""
+def presigned_download(client: Client) -> Sign:
+    """Return what signs GetObject, with what is to be answered."""
 
-    def __init__(self, client: Client, find_object: Callable[[str], Awaitable[tuple[str, int] | None]]) -> None:
-        self._client = client
-        self._find_object = find_object
-        self._known: OrderedDict[str, tuple[str, int] | None] = OrderedDict()
-
-    async def url(self, key: str, size: int, presented: Presentation, lifetime: timedelta) -> str | None:
-        """Sign GetObject, with what is to be answered."""
-        found = await self._object_of(key)
-        if found is None or found[1] != size:
-            return None
+    def sign(name: str, presented: Presentation, lifetime: timedelta) -> str:
         query = [
             ("response-cache-control", presented.cache_control),
             ("response-content-disposition", presented.disposition),
             ("response-content-type", presented.content_type),
         ]
-        return self._client.presigned("GET", found[0], query, {}, lifetime)
+        return client.presigned("GET", name, query, {}, lifetime)
 
-    async def _object_of(self, key: str) -> tuple[str, int] | None:
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
-        found = self._known[key] = await self._find_object(key)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        return found
+    return sign

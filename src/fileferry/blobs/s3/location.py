@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
+from fileferry.blobs.objects.addresses import endpoint_of, prefix_of, words_of
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-# Of these characters no store makes others, and none of them needs an escape in a URL.
-_PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
-_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
 _STYLES = ("path", "virtual")
-_WORDS = {"endpoint", "public", "region", "style"}
+_WORDS = ("endpoint", "public", "region", "style")
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -45,17 +44,13 @@ def parse(url: str, region: str | None = None) -> Location:
     parts = urlsplit(url)
     if parts.scheme != "s3" or parts.fragment or parts.username is not None:
         raise ValueError("use s3://BUCKET/PREFIX?endpoint=URL&region=NAME; keys do not belong into it")
-    words = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(words.keys() - _WORDS):
-        raise ValueError(f"{unknown[0]} is not known: use endpoint, public, region and style")
+    words = words_of(parts, _WORDS)
     if not _BUCKET.fullmatch(parts.netloc):
         raise ValueError(f"{parts.netloc!r} is no name of a bucket")
-    prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
-    if not _PREFIX.fullmatch(prefix):
-        raise ValueError("a prefix is of letters, digits and '._-', with '/' between its names")
+    prefix = prefix_of(parts.path)
     region = words.get("region") or region or "us-east-1"
     of_aws = f"https://s3.{region}.amazonaws.com"
-    endpoint = _address("endpoint", words.get("endpoint") or of_aws)
+    endpoint = endpoint_of("endpoint", words.get("endpoint") or of_aws)
     # What clients can reach is not known of an address that may be one of this machine's own network.
     public = words.get("public") or (None if "endpoint" in words else of_aws)
     style = words.get("style") or ("path" if "endpoint" in words else "virtual")
@@ -63,7 +58,7 @@ def parse(url: str, region: str | None = None) -> Location:
         raise ValueError("style is path or virtual")
     is_virtual = style == "virtual"
     host_of = f"{parts.netloc}.{{}}" if is_virtual else "{}"
-    reached = None if public is None else _address("public", public)
+    reached = None if public is None else endpoint_of("public", public)
     return Location(
         bucket=parts.netloc,
         prefix=prefix,
@@ -73,10 +68,3 @@ def parse(url: str, region: str | None = None) -> Location:
         root="/" if is_virtual else f"/{parts.netloc}/",
         public=None if reached is None else f"{reached.scheme}://{host_of.format(reached.netloc)}",
     )
-
-
-def _address(word: str, url: str) -> SplitResult:
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not _HOST.fullmatch(address.netloc) or address.path.strip("/"):
-        raise ValueError(f"{word} is http://HOST:PORT or https://HOST:PORT")
-    return address

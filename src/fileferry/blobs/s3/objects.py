@@ -5,30 +5,18 @@ Seen of Ceph RGW 16, SeaweedFS 4.48 and rclone 1.75. Source: Amazon S3 API Refer
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-import msgspec
-
 from fileferry.blobs.direct import DirectPart
-from fileferry.blobs.s3.client import BROKEN, Answer, Client, Streamed, parsed, text_of
-from fileferry.blobs.store import BlobMissing
+from fileferry.blobs.objects import verbs
+from fileferry.blobs.objects.requests import Answer, parsed, text_of
+from fileferry.blobs.objects.verbs import Listed
+from fileferry.blobs.s3.client import Client
 from fileferry.errors import Unavailable
 
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
 _COMPLETION = (200, 404, 500, 502, 503, 504)  # what may be answered to what was done; 200 with an error in the body
-_RESUMPTIONS = 4  # of one answer, each after some bytes or none
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """An object of a listing; ``key`` is below the prefix, ``size`` in bytes, ``age`` by the clock of the store."""
-
-    key: str
-    size: int
-    age: timedelta
 
 
 class Objects:
@@ -61,37 +49,12 @@ class Objects:
         """Remove an object; one that is not there is no error."""
         await self._client.ask("DELETE", key, accept=(404,))
 
-    async def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
+    def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
         """Yield ``length`` bytes from ``start`` on, at least one; goes on where a connection breaks. Raises BlobMissing.
 
         An object that is shorter is missing too.
         """
-        end = start + length
-        failures = 0
-        while start < end:
-            answer = await self._client.stream(key, {"range": f"bytes={start}-{end - 1}"}, accept=(404, 416))
-            try:
-                if answer.status in (404, 416):
-                    raise BlobMissing(key)
-                skipped = _skipped(answer, start)
-                async for block in answer.body():
-                    dropped = min(skipped, len(block))
-                    skipped -= dropped
-                    block = block[dropped : dropped + end - start]
-                    if block:
-                        start += len(block)
-                        yield block
-                    if start == end:
-                        break
-            except BROKEN as error:
-                failures += 1
-                if failures > _RESUMPTIONS:
-                    raise Unavailable("The store broke off again and again.", retry_after=5) from error
-                continue
-            finally:
-                await answer.close()
-            if start < end:
-                raise BlobMissing(key)
+        return verbs.read(self._client.stream, key, start, length)
 
     async def list(self, prefix: str) -> AsyncGenerator[Listed]:
         """Yield the objects whose keys begin so, a page at a time, in whatever order the store has."""
@@ -102,7 +65,7 @@ class Objects:
                 query.append(("continuation-token", token))
             answer = await self._client.ask("GET", None, query)
             page = self._document(answer)
-            now = _moment(answer)
+            now = verbs.moment_of(answer)
             for found in page.findall("{*}Contents"):
                 key = text_of(found, "Key")
                 # Some stores list the folders that they make of keys.
@@ -202,7 +165,7 @@ class Objects:
         while True:
             answer = await self._client.ask("GET", key, [("uploadId", upload_id), *marker], accept=(404,))
             page = self._document(answer) if answer.is_success else None
-            yield page, _moment(answer)
+            yield page, verbs.moment_of(answer)
             further = [("part-number-marker", text_of(page, "NextPartNumberMarker"))]
             if text_of(page, "IsTruncated") != "true" or further == marker:
                 return
@@ -226,17 +189,6 @@ class Objects:
         return page
 
 
-def _skipped(answer: Streamed, start: int) -> int:
-    """Return how many bytes of the body come before ``start``: rclone says 200 to what is a range, others to the whole."""
-    told = _RANGE.fullmatch(answer.headers.get("content-range", ""))
-    if told is None and answer.status == 206:
-        raise Unavailable("The store sent a range without saying which.", retry_after=5)
-    begins = int(told[1]) if told else 0
-    if begins > start:
-        raise Unavailable("The store sent another range than it was asked for.", retry_after=5)
-    return start - begins
-
-
 def _completion(tags: Sequence[str]) -> bytes:
     root = Element("CompleteMultipartUpload", xmlns="http://s3.amazonaws.com/doc/2006-03-01/")
     for number, tag in enumerate(tags, 1):
@@ -244,14 +196,6 @@ def _completion(tags: Sequence[str]) -> bytes:
         SubElement(part, "PartNumber").text = str(number)
         SubElement(part, "ETag").text = tag
     return tostring(root)
-
-
-def _moment(answer: Answer) -> datetime:
-    """Return what the store's clock said when it answered."""
-    try:
-        return parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
-        return datetime.now(UTC)
 
 
 def _written(text: str, otherwise: datetime) -> datetime:

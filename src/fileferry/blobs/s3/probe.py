@@ -1,6 +1,6 @@
 """What a bucket does and enforces, tried with small objects below ``probe/`` that are removed again.
 
-Each check is one observation. What follows for clients, that are to be sent to the store or not, is ``_judged`` of them.
+Each check is one observation. What follows for clients, that are to be sent to the store or not, is ``judged`` of them.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-import msgspec
-
 from fileferry.blobs.direct import Observation, Pinned, Report
-from fileferry.blobs.s3.client import BROKEN, Answer, Client, parsed, text_of
+from fileferry.blobs.objects.probing import compare_clocks, is_refusal, judged, seen_of, told
+from fileferry.blobs.objects.requests import Answer, parsed, text_of
+from fileferry.blobs.objects.trial import Trial
+from fileferry.blobs.s3.client import Client
 from fileferry.blobs.s3.direct import pin
 from fileferry.blobs.s3.objects import Objects
 from fileferry.errors import FerryError
@@ -26,8 +26,6 @@ _TEXT = b"fileferry"
 _OTHER = b"ferryfile"
 _CRC32C_OF_TEXT = bytes.fromhex("3bdd450d")
 _LIFE = timedelta(minutes=5)
-_SKEW = timedelta(minutes=5)
-_ANY_ORIGIN = "https://a-page.example"
 _FOR_UPLOADS = {
     "size": "it does not hold a body to its signed length",
     "copy": "it takes what a URL was not signed for",
@@ -42,10 +40,11 @@ _FOR_DOWNLOADS = {
 }
 
 
-class Probe:
+class Probe(Trial):
     """One look at a bucket."""
 
     def __init__(self, client: Client, objects: Objects) -> None:
+        super().__init__(client)
         self._client = client
         self._objects = objects
         self._names = f"probe/{uuid.uuid4()}"
@@ -55,11 +54,12 @@ class Probe:
     async def run(self) -> Report:
         """Try everything; what cannot be tried for lack of what comes before it is left out."""
         seen = [observation async for observation in self._observations()]
-        return _judged(f"{self._client.location.origin}, bucket {self._client.location.bucket}", seen)
+        store = f"{self._client.location.origin}, bucket {self._client.location.bucket}"
+        return judged(store, seen, _FOR_UPLOADS, _FOR_DOWNLOADS)
 
     async def _observations(self) -> AsyncGenerator[Observation]:
-        reached = await self._try("GET", None, [("list-type", "2"), ("max-keys", "1")])
-        yield _seen("reachable", "list one key", reached, reached.status == 200)
+        reached = await self.ask("GET", None, [("list-type", "2"), ("max-keys", "1")])
+        yield seen_of("reachable", "list one key", reached, reached.status == 200)
         if reached.status == 0:
             return
         yield self._clock(reached)
@@ -78,75 +78,70 @@ class Probe:
             yield observation
         yield await self._lifecycle()
         yield await self._versioning()
-        yield await self._cors(
-            "download", "GET", self._client.presigned("GET", self._object, (), {}, _LIFE, from_here=True)
-        )
-        yield await self._public()
-        removed = await self._try("DELETE", self._object)
+        here = self._client.presigned("GET", self._object, (), {}, _LIFE, from_here=True)
+        yield await self.cors("download", "GET", here)
+        is_public = self._client.location.public is not None
+        there = self._client.presigned("GET", self._object, (), {}, _LIFE) if is_public else None
+        yield await self.public(there, _TEXT)
+        removed = await self.ask("DELETE", self._object)
         for rest in ("checksum", "digest", "parts", "sha256", "small"):
-            await self._try("DELETE", f"{self._names}/{rest}")
-        gone = await self._try("GET", self._object)
-        yield _seen("delete", "remove an object", removed, removed.is_success and gone.status == 404)
+            await self.ask("DELETE", f"{self._names}/{rest}")
+        gone = await self.ask("GET", self._object)
+        yield seen_of("delete", "remove an object", removed, removed.is_success and gone.status == 404)
 
     async def _permissions(self) -> AsyncGenerator[Observation]:
-        written = await self._try("PUT", self._object, body=_TEXT)
-        yield _seen("write", "put an object", written, written.is_success)
-        read = await self._try("GET", self._object)
-        yield _seen("read", "get it", read, read.body == _TEXT)
+        written = await self.ask("PUT", self._object, body=_TEXT)
+        yield seen_of("write", "put an object", written, written.is_success)
+        read = await self.ask("GET", self._object)
+        yield seen_of("read", "get it", read, read.body == _TEXT)
         query = [("list-type", "2"), ("prefix", f"{self._client.location.prefix}{self._names}/")]
-        listed = await self._try("GET", None, query)
-        yield _seen("list", "list it", listed, b"/object</Key>" in listed.body)
+        listed = await self.ask("GET", None, query)
+        yield seen_of("list", "list it", listed, b"/object</Key>" in listed.body)
 
     def _clock(self, reached: Answer) -> Observation:
-        try:
-            skew = self._client.clock() - parsedate_to_datetime(reached.headers["date"])
-        except (KeyError, ValueError):
-            return Observation("clock", "compare the clocks", "it tells no time", "", True)
-        is_fine = abs(skew) < _SKEW and reached.code != "RequestTimeTooSkewed"
-        follows = "" if is_fine else "set the clock of this machine or of the store: requests will be refused"
-        return Observation("clock", "compare the clocks", f"{skew.total_seconds():+.0f} s", follows, is_fine)
+        return compare_clocks(reached, self._client.clock(), "RequestTimeTooSkewed")
 
     async def _digest(self) -> Observation:
         md5 = base64.b64encode(hashlib.md5(_OTHER, usedforsecurity=False).digest()).decode()
-        came = await self._try("PUT", f"{self._names}/digest", headers={"content-md5": md5}, body=_TEXT)
+        came = await self.ask("PUT", f"{self._names}/digest", headers={"content-md5": md5}, body=_TEXT)
         follows = "" if came.status == 400 else "bytes that are changed on their way would be taken"
-        return _seen("digest", "put other bytes than the MD5 says", came, came.status == 400, follows)
+        return seen_of("digest", "put other bytes than the MD5 says", came, came.status == 400, follows)
 
     async def _sha256(self) -> Observation:
         said = {"x-amz-content-sha256": hashlib.sha256(_OTHER).hexdigest()}
         url = self._client.presigned("PUT", f"{self._names}/sha256", (), said, _LIFE, from_here=True)
-        came = await self._follow("PUT", url, said, _TEXT)
+        came = await self.follow("PUT", url, said, _TEXT)
         refused = came.status in (400, 403)
         follows = "" if refused else "digests are compared by fileferry, as always, and not by the store as well"
-        return _seen("sha256", "put other bytes than a URL's signed SHA-256 says", came, refused, follows)
+        return seen_of("sha256", "put other bytes than a URL's signed SHA-256 says", came, refused, follows)
 
     async def _checksums(self) -> Observation:
         name = f"{self._names}/checksum"
         sha256 = _sha256_of(_TEXT)
-        await self._try("PUT", name, headers={"x-amz-checksum-sha256": sha256}, body=_TEXT)
-        kept = await self._try("HEAD", name, headers={"x-amz-checksum-mode": "ENABLED"})
+        await self.ask("PUT", name, headers={"x-amz-checksum-sha256": sha256}, body=_TEXT)
+        kept = await self.ask("HEAD", name, headers={"x-amz-checksum-mode": "ENABLED"})
         is_told = kept.headers.get("x-amz-checksum-sha256") == sha256
-        wrong = await self._try("PUT", name, headers={"x-amz-checksum-sha256": _sha256_of(_OTHER)}, body=_TEXT)
-        came = f"{'told' if is_told else 'not told'}, and a wrong one {_told(wrong)}"
+        wrong = await self.ask("PUT", name, headers={"x-amz-checksum-sha256": _sha256_of(_OTHER)}, body=_TEXT)
+        came = f"{'told' if is_told else 'not told'}, and a wrong one {told(wrong)}"
         is_fine = is_told and wrong.status == 400
         follows = "" if is_fine else "what has come is read to know its digest, as always"
         return Observation("checksums", "put an object with its SHA-256, and ask for it", came, follows, is_fine)
 
     async def _create_only(self) -> Observation:
-        came = await self._try("PUT", self._object, headers={"if-none-match": "*"}, body=_TEXT)
+        came = await self.ask("PUT", self._object, headers={"if-none-match": "*"}, body=_TEXT)
         follows = "" if came.status == 412 else "two first starts at the same moment are not told apart"
-        return _seen(
+        return seen_of(
             "create_only", "put an object that is there, with If-None-Match", came, came.status == 412, follows
         )
 
     async def _ranges(self) -> AsyncGenerator[Observation]:
-        came = await self._try("GET", self._object, headers={"range": "bytes=2-4"})
+        came = await self.ask("GET", self._object, headers={"range": "bytes=2-4"})
         is_fine = came.status == 206 and came.body == _TEXT[2:5]
         follows = "" if is_fine else "ranges are checked byte for byte; clients are not sent there"
-        yield _seen("range", "get bytes 2 to 4", came, is_fine, follows)
-        came = await self._try("GET", self._object, headers={"range": "bytes=2-4", "if-range": '"another"'})
+        yield seen_of("range", "get bytes 2 to 4", came, is_fine, follows)
+        came = await self.ask("GET", self._object, headers={"range": "bytes=2-4", "if-range": '"another"'})
         follows = "" if came.status == 200 else "no harm: a blob's bytes never change"
-        yield _seen("if_range", "get them with If-Range of another entity", came, came.status == 200, follows)
+        yield seen_of("if_range", "get them with If-Range of another entity", came, came.status == 200, follows)
 
     async def _overrides(self) -> Observation:
         query = [
@@ -154,10 +149,10 @@ class Probe:
             ("response-content-disposition", 'attachment; filename="a"'),
         ]
         url = self._client.presigned("GET", self._object, query, {}, _LIFE, from_here=True)
-        came = await self._follow("GET", url)
-        told = (came.headers.get("content-type", ""), came.headers.get("content-disposition", ""))
-        is_fine = came.status == 200 and told == ("text/x-probe", 'attachment; filename="a"')
-        return _seen("overrides", "get it by a presigned URL, with type and disposition", came, is_fine)
+        came = await self.follow("GET", url)
+        said = (came.headers.get("content-type", ""), came.headers.get("content-disposition", ""))
+        is_fine = came.status == 200 and said == ("text/x-probe", 'attachment; filename="a"')
+        return seen_of("overrides", "get it by a presigned URL, with type and disposition", came, is_fine)
 
     async def _parts(self) -> AsyncGenerator[Observation]:
         name = self._in_parts
@@ -167,26 +162,26 @@ class Probe:
             yield Observation("parts", "begin a multipart upload", error.detail, "nothing large can be kept", False)
             return
         url, body = self._part_url(upload_id), _TEXT
-        wrong = [await self._follow("PUT", url, body=body[:-1]), await self._follow("PUT", url, body=body + b"!")]
-        came = " and ".join(map(_told, wrong))
-        yield Observation("size", "send less and more than a URL is signed for", came, "", all(map(_is_refusal, wrong)))
+        wrong = [await self.follow("PUT", url, body=body[:-1]), await self.follow("PUT", url, body=body + b"!")]
+        came = " and ".join(map(told, wrong))
+        yield Observation("size", "send less and more than a URL is signed for", came, "", all(map(is_refusal, wrong)))
         location = self._client.location
         source = {"x-amz-copy-source": f"/{location.bucket}/{location.prefix}{self._object}"}
         # Without a body too: some stores copy then, and not otherwise.
-        copies = [await self._follow("PUT", self._part_url(upload_id, len(sent)), source, sent) for sent in (body, b"")]
-        came = " and ".join(map(_told, copies))
+        copies = [await self.follow("PUT", self._part_url(upload_id, len(sent)), source, sent) for sent in (body, b"")]
+        came = " and ".join(map(told, copies))
         yield Observation(
-            "copy", "send an x-amz-copy-source that is not signed", came, "", all(map(_is_refusal, copies))
+            "copy", "send an x-amz-copy-source that is not signed", came, "", all(map(is_refusal, copies))
         )
-        yield await self._cors("upload", "PUT", url, body)
-        again = [await self._follow("PUT", url, body=_OTHER), await self._follow("PUT", url, body=body)]
+        yield await self.cors("upload", "PUT", url, body, exposed="etag")
+        again = [await self.follow("PUT", url, body=_OTHER), await self.follow("PUT", url, body=body)]
         are_taken = all(answer.is_success for answer in again)
-        yield Observation("resend", "send the part again", " and ".join(map(_told, again)), "", are_taken)
+        yield Observation("resend", "send the part again", " and ".join(map(told, again)), "", are_taken)
         yield await self._pinned(upload_id)
         yield await self._complete(upload_id, again[-1])
-        late = await self._follow("PUT", url, body=_OTHER)
-        kept = await self._try("GET", name)
-        yield _seen("sealed", "send the part after completion", late, _is_refusal(late) and kept.body == body)
+        late = await self.follow("PUT", url, body=_OTHER)
+        kept = await self.ask("GET", name)
+        yield seen_of("sealed", "send the part after completion", late, is_refusal(late) and kept.body == body)
         yield await self._small_parts()
 
     async def _pinned(self, upload_id: str) -> Observation:
@@ -194,10 +189,10 @@ class Probe:
         answers = []
         for pinned in (("sha-256", hashlib.sha256(_TEXT).digest()), ("crc32c", _CRC32C_OF_TEXT)):
             url = self._part_url(upload_id, pinned=pinned)
-            answers += [await self._follow("PUT", url, body=body) for body in (_OTHER, _TEXT)]
-        is_fine = all(map(_is_refusal, answers[::2])) and all(answer.is_success for answer in answers[1::2])
+            answers += [await self.follow("PUT", url, body=body) for body in (_OTHER, _TEXT)]
+        is_fine = all(map(is_refusal, answers[::2])) and all(answer.is_success for answer in answers[1::2])
         follows = "" if is_fine else "what has come is read to know its digest, as always"
-        came = " and ".join(map(_told, answers))
+        came = " and ".join(map(told, answers))
         return Observation("pinned", "put other bytes than a digest in a URL says, and those", came, follows, is_fine)
 
     async def _complete(self, upload_id: str, sent: Answer) -> Observation:
@@ -226,13 +221,13 @@ class Probe:
             came = "refused"
         with suppress(FerryError):
             await self._objects.abort_parts(name, upload_id)
-        left = await self._try("GET", name, [("uploadId", upload_id)])
+        left = await self.ask("GET", name, [("uploadId", upload_id)])
         is_gone = left.status != 200
         follows = "" if is_gone else "parts that were given up stay: let a rule of the bucket remove them"
         return Observation("small_parts", tried, f"{came}, {'gone' if is_gone else 'not gone'}", follows, is_gone)
 
     async def _lifecycle(self) -> Observation:
-        came = await self._try("GET", None, [("lifecycle", "")])
+        came = await self.ask("GET", None, [("lifecycle", "")])
         root = parsed(came.body) if came.status == 200 else None
         prefix = self._client.location.prefix
         eaters = [
@@ -247,105 +242,23 @@ class Probe:
             return Observation("lifecycle", "read the lifecycle rules", f"rule {', '.join(eaters)}", follows, False)
         is_known = came.status in (200, 404)
         follows = "" if is_known else "see to it that no rule expires objects under the prefix"
-        came_to = "none expires objects here" if is_known else _told(came)
+        came_to = "none expires objects here" if is_known else told(came)
         return Observation("lifecycle", "read the lifecycle rules", came_to, follows, True)
 
     async def _versioning(self) -> Observation:
-        came = await self._try("GET", None, [("versioning", "")])
+        came = await self.ask("GET", None, [("versioning", "")])
         is_on = text_of(parsed(came.body), "Status") == "Enabled"
         follows = "what is deleted stays: let a rule remove old versions" if is_on else ""
         return Observation("versioning", "ask whether versions are kept", "yes" if is_on else "no", follows, not is_on)
-
-    async def _cors(self, name: str, method: str, url: str, body: bytes = b"") -> Observation:
-        """Ask as a browser does for a page of any origin; one that was redirected says that its origin is ``null``."""
-        asked = {"origin": _ANY_ORIGIN, "access-control-request-method": method}
-        before = [await self._follow("OPTIONS", url, asked)] if method == "PUT" else []
-        answers = [await self._follow(method, url, {"origin": origin}, body) for origin in (_ANY_ORIGIN, "null")]
-        allowed = [answer.headers.get("access-control-allow-origin", "") for answer in (*before, *answers)]
-        exposed = answers[0].headers.get("access-control-expose-headers", "").lower()
-        is_exposed = method == "GET" or "etag" in exposed or exposed == "*"
-        is_fine = all(origin in ("*", _ANY_ORIGIN, "null") for origin in allowed) and is_exposed
-        came = f"allowed origins: {', '.join(origin or 'none' for origin in allowed)}"
-        return Observation(f"cors_{name}", f"{method} as a page of another origin", came, "", is_fine)
-
-    async def _public(self) -> Observation:
-        """Fetch by the address of clients; whether they reach it cannot be known from here where this server does not."""
-        public = self._client.location.public
-        tried = "get an object by the address of clients"
-        if public is None:
-            follows = "say it by public=URL if clients reach the store"
-            return Observation("public", tried, "no such address is known", follows, False)
-        came = await self._follow("GET", self._client.presigned("GET", self._object, (), {}, _LIFE))
-        if came.status == 0:
-            return Observation("public", tried, _told(came), "not reached from here; clients may", True)
-        return _seen("public", tried, came, came.body == _TEXT)
 
     def _part_url(self, upload_id: str, size: int = len(_TEXT), pinned: Pinned | None = None) -> str:
         query = [("partNumber", "1"), ("uploadId", upload_id), *pin(pinned)]
         signed = {"content-length": str(size)}
         return self._client.presigned("PUT", self._in_parts, query, signed, _LIFE, from_here=True)
 
-    async def _try(self, method: str, key: str | None, query: Any = (), **options: Any) -> Answer:
-        try:
-            return await self._client.once(method, key, query, **options)
-        except BROKEN as error:
-            return _no_answer(error)
-
-    async def _follow(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
-    ) -> Answer:
-        try:
-            return await self._client.send_as_told(method, url, headers or {}, body)
-        except BROKEN as error:
-            return _no_answer(error)
-
-
-def has_found(report: Report, name: str) -> bool:
-    """Whether what was tried under a name is as it should be."""
-    return any(seen.name == name and seen.is_fine for seen in report.observations)
-
-
-def _judged(store: str, seen: list[Observation]) -> Report:
-    fine = {observation.name: observation.is_fine for observation in seen}
-    reasons = {}
-    for what, demands in (("uploads", _FOR_UPLOADS), ("downloads", _FOR_DOWNLOADS)):
-        if not fine.get("public", False):
-            missing = ["clients are not known to reach it: say by which address, as public=https://HOST"]
-        else:
-            missing = [reason for name, reason in demands.items() if not fine.get(name, False)]
-        reasons[what] = missing
-    told = [f"Direct {what} are not used: {'; '.join(missing)}." for what, missing in reasons.items() if missing]
-    return Report(store, [_with_cost(one) for one in seen], not reasons["uploads"], not reasons["downloads"], told)
-
-
-def _with_cost(seen: Observation) -> Observation:
-    """Say what follows of an observation that is not as it should be, where that was not said."""
-    demand = {**_FOR_UPLOADS, **_FOR_DOWNLOADS}.get(seen.name)
-    if seen.is_fine or seen.follows or demand is None:
-        return seen
-    return msgspec.structs.replace(seen, follows=f"clients are not sent there: {demand}")
-
-
-def _seen(name: str, tried: str, came: Answer, is_fine: bool, follows: str = "") -> Observation:
-    return Observation(name, tried, _told(came), follows, is_fine)
-
-
-def _told(came: Answer) -> str:
-    if came.status == 0:
-        return f"no answer, {came.body.decode()}"
-    return f"{came.status} {came.code}".rstrip() if came.status >= 300 else str(came.status)
-
-
-def _no_answer(error: Exception) -> Answer:
-    return Answer(0, {}, (str(error) or type(error).__name__).encode())
-
 
 def _sha256_of(content: bytes) -> str:
     return base64.b64encode(hashlib.sha256(content).digest()).decode()
-
-
-def _is_refusal(answer: Answer) -> bool:
-    return answer.status == 0 or 400 <= answer.status < 500
 
 
 def _prefix_of(rule: Any) -> str:

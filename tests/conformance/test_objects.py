@@ -1,4 +1,4 @@
-"""The store in a bucket keeps the contract of every BlobStore, on a strict and a lax S3 store, and what it promises beyond."""
+"""A store of objects keeps the contract of every BlobStore, on a strict and a lax S3 store and on Azure's, and more than that."""
 
 from __future__ import annotations
 
@@ -8,47 +8,48 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fileferry.blobs import azure, s3
 from fileferry.blobs.conformance import CHECKS, Check
-from fileferry.blobs.s3 import Client, Credentials, S3Store, parse, pieces
-from fileferry.blobs.s3.objects import Objects
+from fileferry.blobs.objects import pieces
+from fileferry.blobs.objects.store import ObjectStore as ObjectBlobs
+from fileferry.blobs.objects.verbs import Objects
 from fileferry.blobs.store import BlobMissing
 from fileferry.errors import Unavailable
 from fileferry.model import new_id, utc_now
-from support.object_stores import ObjectStore, Rclone
+from support.object_stores import Place, Rclone, SeaweedFS
 
-STORES = [pytest.param(name, marks=pytest.mark.service(name)) for name in ("seaweedfs", "rclone")]
+STORES = [pytest.param(name, marks=pytest.mark.service(name)) for name in ("seaweedfs", "rclone", "azurite")]
+STRICT = [STORES[0], STORES[2]]
 MIB = 1024 * 1024
-SUMS = Client._sums
-Use = Callable[[S3Store, Objects], Awaitable[None]]
+CLIENTS = (s3.Client, azure.Client)
+SUMS = {client: client._sums for client in CLIENTS}
+Use = Callable[[ObjectBlobs, Objects], Awaitable[None]]
 
 
 @pytest.fixture
-def object_store(request: pytest.FixtureRequest) -> ObjectStore:
-    store: ObjectStore = request.getfixturevalue(request.param)
+def object_store(request: pytest.FixtureRequest) -> Place:
+    store: Place = request.getfixturevalue(request.param)
     return store
 
 
-def on(
-    object_store: ObjectStore, use: Use, *, secret: str | None = None, prefix: str | None = None, **made: object
-) -> None:
+def on(object_store: Place, use: Use, *, prefix: str | None = None, **made: Any) -> None:
     """Run ``use`` on a store, and the objects that it is made of; without a time of grace unless told otherwise."""
 
     async def run() -> None:
-        location = parse(object_store.location(prefix))
-        client = Client(location, Credentials(object_store.key_id, secret or object_store.secret))
-        store = S3Store(client, location.prefix, **{"grace": timedelta(0), **made})  # type: ignore[arg-type]
+        store, objects = object_store.open(object_store.location(prefix), **{"grace": timedelta(0), **made})
         try:
-            await use(store, Objects(client, location.prefix))
+            await use(store, objects)
         finally:
             await store.close()
 
     asyncio.run(run())
 
 
-async def kept(store: S3Store, content: bytes) -> str:
+async def kept(store: ObjectBlobs, content: bytes) -> str:
     key = new_id(utc_now())
     writer = store.open_write(key)
     await writer.append([content])
@@ -57,19 +58,19 @@ async def kept(store: S3Store, content: bytes) -> str:
     return key
 
 
-async def region(store: S3Store, key: str, offset: int, content: bytes) -> None:
+async def region(store: ObjectBlobs, key: str, offset: int, content: bytes) -> None:
     writer = store.open_region(key, offset)
     await writer.append([content])
     await writer.commit()
     await writer.close()
 
 
-async def read(store: S3Store, key: str, start: int, length: int) -> bytes:
+async def read(store: ObjectBlobs, key: str, start: int, length: int) -> bytes:
     return b"".join([block async for block in store.read(key, start, length)])
 
 
 @pytest.mark.parametrize("object_store", STORES, indirect=True)
-def test_the_store_keeps_its_contract(object_store: ObjectStore) -> None:
+def test_the_store_keeps_its_contract(object_store: Place) -> None:
     # All in one test: a check takes less than finding the store.
     for check in CHECKS:
         on(object_store, lambda store, _, check=check: check(store))  # type: ignore[misc]
@@ -77,15 +78,15 @@ def test_the_store_keeps_its_contract(object_store: ObjectStore) -> None:
 
 @pytest.mark.service("seaweedfs")
 @pytest.mark.parametrize("check", [check for check in CHECKS if "orphan" in check.__name__], ids=lambda c: c.__name__)
-def test_a_store_with_a_time_of_grace_keeps_its_contract(seaweedfs: ObjectStore, check: Check) -> None:
+def test_a_store_with_a_time_of_grace_keeps_its_contract(seaweedfs: SeaweedFS, check: Check) -> None:
     on(seaweedfs, lambda store, _: check(store), grace=timedelta(hours=1))
 
 
 @pytest.mark.parametrize("object_store", STORES, indirect=True)
-def test_a_blob_of_several_parts_reads_back_from_anywhere(object_store: ObjectStore) -> None:
+def test_a_blob_of_several_parts_reads_back_from_anywhere(object_store: Place) -> None:
     content = os.urandom(11 * MIB + 3)
 
-    async def use(store: S3Store, objects: Objects) -> None:
+    async def use(store: ObjectBlobs, objects: Objects) -> None:
         key = await kept(store, content)
         assert (await store.stat(key)).size == len(content)
         for start, length in [(0, len(content)), (5 * MIB - 1, 2), (len(content) - 7, 7), (6 * MIB, 5 * MIB)]:
@@ -108,10 +109,10 @@ def test_a_store_behind_tls_is_believed_by_its_certificate(tmp_path: Path, monke
     subprocess.run([*command, *named, *files], check=True, capture_output=True)
     content = os.urandom(6 * MIB)
 
-    async def trusted(store: S3Store, _: Objects) -> None:
+    async def trusted(store: ObjectBlobs, _: Objects) -> None:
         assert await read(store, await kept(store, content), 0, len(content)) == content
 
-    async def refused(store: S3Store, _: Objects) -> None:
+    async def refused(store: ObjectBlobs, _: Objects) -> None:
         with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
             await store.identity()
 
@@ -121,11 +122,11 @@ def test_a_store_behind_tls_is_believed_by_its_certificate(tmp_path: Path, monke
         on(store, trusted, part_size=5 * MIB)
 
 
-@pytest.mark.service("seaweedfs")
-def test_regions_are_joined_and_what_is_discarded_is_gone(seaweedfs: ObjectStore) -> None:
+@pytest.mark.parametrize("object_store", STRICT, indirect=True)
+def test_regions_are_joined_and_what_is_discarded_is_gone(object_store: Place) -> None:
     content = os.urandom(3000)
 
-    async def use(store: S3Store, objects: Objects) -> None:
+    async def use(store: ObjectBlobs, objects: Objects) -> None:
         key = new_id(utc_now())
         await region(store, key, 0, bytes(2000))  # of a writer that died before it was recorded
         for start in (1000, 0, 2000):
@@ -143,12 +144,12 @@ def test_regions_are_joined_and_what_is_discarded_is_gone(seaweedfs: ObjectStore
         await store.delete(key)
         assert [found async for found in objects.list("blobs/")] == []
 
-    on(seaweedfs, use)
+    on(object_store, use)
 
 
 @pytest.mark.service("seaweedfs")
-def test_a_piece_that_was_listed_late_is_read_all_the_same(seaweedfs: ObjectStore) -> None:
-    async def use(store: S3Store, objects: Objects) -> None:
+def test_a_piece_that_was_listed_late_is_read_all_the_same(seaweedfs: SeaweedFS) -> None:
+    async def use(store: ObjectBlobs, objects: Objects) -> None:
         key = new_id(utc_now())
         await region(store, key, 0, b"first")
         await store.assemble(key)
@@ -160,20 +161,20 @@ def test_a_piece_that_was_listed_late_is_read_all_the_same(seaweedfs: ObjectStor
     on(seaweedfs, use)
 
 
-@pytest.mark.service("seaweedfs")
-def test_what_another_process_has_just_written_is_no_orphan(seaweedfs: ObjectStore) -> None:
-    async def use(store: S3Store, _: Objects) -> None:
+@pytest.mark.parametrize("object_store", STRICT, indirect=True)
+def test_what_another_process_has_just_written_is_no_orphan(object_store: Place) -> None:
+    async def use(store: ObjectBlobs, _: Objects) -> None:
         key = await kept(store, b"whose owner is being recorded")
         assert [found async for found in store.orphans()] == []
         assert not await store.delete_unowned(key, _nobody)
         assert (await store.stat(key)).size == 29
 
-    on(seaweedfs, use, grace=timedelta(minutes=5))
+    on(object_store, use, grace=timedelta(minutes=5))
 
 
-@pytest.mark.service("seaweedfs")
-def test_parts_that_a_dead_process_left_are_given_up(seaweedfs: ObjectStore) -> None:
-    async def use(store: S3Store, objects: Objects) -> None:
+@pytest.mark.parametrize("object_store", STRICT, indirect=True)
+def test_parts_that_a_dead_process_left_are_given_up(object_store: Place) -> None:
+    async def use(store: ObjectBlobs, objects: Objects) -> None:
         key, pieces_key = new_id(utc_now()), new_id(utc_now())
         left = {f"blobs/{key}/whole", f"blobs/{pieces_key}/{0:016x}"}
         for name in left:
@@ -186,12 +187,12 @@ def test_parts_that_a_dead_process_left_are_given_up(seaweedfs: ObjectStore) -> 
         assert await store.delete_unowned(key, _nobody)
         assert [found async for found in objects.list_unfinished("blobs/")] == []
 
-    on(seaweedfs, use, abandoned=timedelta(0))
+    on(object_store, use, abandoned=timedelta(0))
 
 
 @pytest.mark.parametrize("object_store", STORES, indirect=True)
-def test_orphans_are_found_page_by_page_and_each_once(object_store: ObjectStore) -> None:
-    async def use(store: S3Store, objects: Objects) -> None:
+def test_orphans_are_found_page_by_page_and_each_once(object_store: Place) -> None:
+    async def use(store: ObjectBlobs, objects: Objects) -> None:
         store._objects._page = 2
         keys = [new_id(utc_now()) for _ in range(5)]
         for key in keys:
@@ -203,14 +204,13 @@ def test_orphans_are_found_page_by_page_and_each_once(object_store: ObjectStore)
 
 
 @pytest.mark.parametrize("object_store", STORES, indirect=True)
-def test_bytes_that_were_changed_on_their_way_are_refused(
-    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_that_were_changed_on_their_way_are_refused(object_store: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store itself compares what came with the MD5: an acknowledged blob is what was sent."""
 
-    async def use(store: S3Store, objects: Objects) -> None:
-        monkeypatch.setattr(Client, "_sums", _sums_of_something_else)
-        with pytest.raises(Unavailable, match="Digest"):
+    async def use(store: ObjectBlobs, objects: Objects) -> None:
+        for client in CLIENTS:
+            monkeypatch.setattr(client, "_sums", _sums_of_something_else)
+        with pytest.raises(Unavailable, match="400 "):
             await objects.put("blobs/a/whole", b"changed")
         monkeypatch.undo()
         assert await objects.size("blobs/a/whole") is None
@@ -218,28 +218,31 @@ def test_bytes_that_were_changed_on_their_way_are_refused(
     on(object_store, use)
 
 
-@pytest.mark.service("seaweedfs")
-def test_a_second_claim_at_the_same_moment_is_refused(seaweedfs: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def use(store: S3Store, objects: Objects) -> None:
-        monkeypatch.setattr(S3Store, "identity", _first_none(S3Store.identity))
+@pytest.mark.parametrize("object_store", STRICT, indirect=True)
+def test_a_second_claim_at_the_same_moment_is_refused(object_store: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(store: ObjectBlobs, objects: Objects) -> None:
+        monkeypatch.setattr(ObjectBlobs, "identity", _first_none(ObjectBlobs.identity))
         await objects.put("identity", b"of another")
         with pytest.raises(Unavailable, match="Another server"):
             await store.identify("ours")
         assert await objects.get("identity") == b"of another"
 
-    on(seaweedfs, use)
+    on(object_store, use)
 
 
-def _sums_of_something_else(self: Client, body: bytes) -> dict[str, str]:
-    said = SUMS(self, body)
-    return said if not body else {**said, "content-md5": SUMS(self, b"sent")["content-md5"]}
+def _sums_of_something_else(self: Any, body: bytes) -> dict[str, str]:
+    sums = SUMS[type(self)]
+    said = sums(self, body)
+    return said if not body else {**said, "content-md5": sums(self, b"sent")["content-md5"]}
 
 
-def _first_none(identity: Callable[[S3Store], Awaitable[str | None]]) -> Callable[[S3Store], Awaitable[str | None]]:
+def _first_none(
+    identity: Callable[[ObjectBlobs], Awaitable[str | None]],
+) -> Callable[[ObjectBlobs], Awaitable[str | None]]:
     """Return ``identity`` as one sees it who looks just before another claims the bucket."""
     answers = iter([True])
 
-    async def found(store: S3Store) -> str | None:
+    async def found(store: ObjectBlobs) -> str | None:
         return None if next(answers, False) else await identity(store)
 
     return found

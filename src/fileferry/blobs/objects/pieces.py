@@ -1,7 +1,7 @@
 """Blobs that came in pieces: each is an object of its own, and a small object lists them once the blob is put together. No I/O.
 
 A blob's objects are ``blobs/KEY/…``: ``whole``, or a piece for each region, named by its offset, and ``manifest``. ``empty`` is
-what a region without bytes leaves.
+what a region without bytes leaves, ``incoming`` what a client is still to send to the store itself.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ def piece(key: str, offset: int) -> str:
 def empty(key: str) -> str:
     """Return the name of the object that stands for regions without bytes."""
     return f"{BLOBS}{key}/empty"
+
+
+def incoming(key: str) -> str:
+    """Return the name of the object to which a client sends a blob, of stores where it is copied when it is whole."""
+    return f"{BLOBS}{key}/incoming"
 
 
 def manifest(key: str) -> str:

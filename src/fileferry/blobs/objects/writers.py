@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from fileferry.blobs.s3.budget import Budget, Gathering
-from fileferry.blobs.s3.objects import Objects
+from fileferry.blobs.objects.budget import Budget, Gathering
+from fileferry.blobs.objects.verbs import Objects
 from fileferry.errors import FerryError
 from fileferry.groups import settled
 
 PART_SIZE = 8 * 1024 * 1024
 """How many bytes go in one request. S3 wants 5 MiB at least of all parts but the last."""
-_EQUAL_PARTS = 2500  # of 8, 16, 32 and 64 MiB, as an object has 10,000 parts at most: 292 GiB together
+_EQUAL_PARTS = 2500  # of 8, 16, 32 and 64 MiB, as an object of S3 has 10,000 parts at most: 292 GiB together
 _log = structlog.get_logger(__name__)
 
 

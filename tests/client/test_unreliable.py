@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from faces import Awaiting
-from link import Link
 from shell import Shell
 
 import fileferry
@@ -26,6 +25,7 @@ from fileferry.client.blocking.transport import Transport
 from fileferry.client.transfers.journal import state_folder
 from fileferry.client.transfers.streaming import WINDOW
 from fileferry.errors import AlreadyUploaded
+from support.link import Link
 from support.live_server import LiveServer
 
 MIB = 1024 * 1024

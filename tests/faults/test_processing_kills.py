@@ -99,6 +99,8 @@ def test_what_a_killed_worker_was_at_is_done_by_another_once(make_server: MakeSe
                 ("rejected", "infected"),
             ]
             assert second.stop() == 0
+        # One that was killed says nothing of its end, and stays listed for a while.
+        assert _processes(server.data) == {("serve", server.pid), ("worker", first.pid)}
     assert _ends(server.data) == Counter({"file.ready": 2, "file.rejected": 1})
 
 
@@ -148,6 +150,10 @@ def _rows(data: Path, query: str) -> list[Any]:
 def _ends(data: Path) -> Counter[str]:
     kinds = "('file.ready', 'file.rejected', 'file.recalled')"
     return Counter(row[0] for row in _rows(data, f"SELECT type FROM events WHERE type IN {kinds}"))
+
+
+def _processes(data: Path) -> set[tuple[str, int]]:
+    return set(_rows(data, "SELECT role, pid FROM processes"))
 
 
 def _under_way(data: Path) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 _NODE_PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
 _PROXIES = Path(__file__).parents[2] / ".services" / "proxies" / "bin"
 _LOOP_DEVICES = Path("/dev/loop-control")
+_NEW_NODE = "node 22"
 
 SERVICES: dict[str, tuple[str | Path, ...]] = {
     "azurite": ("node", _NODE_PACKAGES / "azurite"),
@@ -21,6 +24,7 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "clamd": ("clamd",),
     "curl": ("curl",),
     "haproxy": ("haproxy",),
+    "mcp-conformance": (_NEW_NODE, _NODE_PACKAGES / "@modelcontextprotocol" / "conformance"),
     "nginx": ("nginx",),
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
     "pgbouncer": ("pgbouncer",),
@@ -88,7 +92,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _is_there(part: str | Path) -> bool:
+    if part == _NEW_NODE:
+        return _node_version() >= 22
     return part.exists() if isinstance(part, Path) else shutil.which(part) is not None
+
+
+@functools.cache
+def _node_version() -> int:
+    if shutil.which("node") is None:
+        return 0
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
+    return int(said.removeprefix("v").partition(".")[0] or 0)
 
 
 def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:

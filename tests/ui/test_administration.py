@@ -40,6 +40,24 @@ def test_a_key_is_made_shown_once_changed_rotated_and_revoked(service: Service, 
     assert "revoked" in person.get("/keys").text
 
 
+def test_a_key_is_used_by_whoever_is_signed_in_with_it_too(service: Service, person: Person) -> None:
+    made = service.request("POST", "/api/keys", json={"name": "used", "scopes": ["read"]}).json()
+
+    def told() -> list[str]:
+        pages = [
+            person.get("/keys").text.split("used</a>")[1].split("</tr>")[0],
+            person.get(f"/keys/{made['id']}").text,
+        ]
+        return [re.split(r"Last used\W+(?:dt|dd|td)?\W*(?:dd)?\W*", page)[1] for page in pages]
+
+    assert [text[:5] for text in told()] == ["never", "never"]
+    reader = signed_in(service, made["key"])
+    service.pass_time(minutes=5)
+    assert ["5 minutes ago" in text for text in told()] == [True, True]
+    reader.get("/files")
+    assert ["just now" in text for text in told()] == [True, True]
+
+
 def test_revoking_the_key_that_one_is_signed_in_with_signs_out(service: Service) -> None:
     made = service.request("POST", "/api/keys", json={"name": "own", "scopes": ["admin"]}).json()
     person = signed_in(service, made["key"])

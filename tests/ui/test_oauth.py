@@ -194,6 +194,15 @@ def test_a_key_that_loses_a_scope_loses_it_for_programs_too(service: Service) ->
     assert "create_upload" not in names
 
 
+def test_a_program_uses_the_key_that_it_is_lent(service: Service) -> None:
+    key = make_key(service, "read")
+    given = connected(service, key["key"])
+    service.pass_time(minutes=7)
+    assert listed(service, given["access_token"]).is_success
+    told = service.request("GET", f"/api/keys/{key['id']}").json()["last_used_at"]
+    assert told == f"{service.now:%Y-%m-%dT%H:%M}:00.000Z"
+
+
 def test_a_token_opens_the_tools_and_nothing_else(service: Service) -> None:
     given = connected(service, make_key(service, "upload", "read")["key"])
     for path in ("/api/files", "/v1/files", "/api/grants"):

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import html
+import os
 import re
+import socket
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from fileferry.blobs.direct import Observation, Report
+from fileferry.db import processes
+from fileferry.model import Process, new_id
 from fileferry.ui import server
 from ui.person import Person, signed_in
 from ui.test_sign_in import new_key
@@ -55,6 +63,64 @@ def test_the_server_is_shown_to_a_root_key_alone(service: Service, person: Perso
     confined = signed_in(service, new_key(service, scopes=["admin"], path_prefix="a")[1])
     assert confined.get("/keys").status_code == 403
     assert "/ui/keys" not in confined.get("/files").text
+
+
+def rows(page: str, heading: str) -> list[str]:
+    """Return the words of each row of the table below a heading."""
+    table = page.split(f">{heading}</h2>")[1].split("</table>")[0].split("<tbody>")[1]
+    return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in table.split("</tr>")[:-1]]
+
+
+def test_the_page_of_the_server_tells_which_processes_live(service: Service) -> None:
+    beside = Service(service.data)
+    own = re.escape(f"{socket.gethostname()} {version('fileferry')}")
+    served = rf"serve {os.getpid()}(, this one)? {own} just now just now alive"
+    person = signed_in(service)
+    try:
+        beside.upload()
+        found = [row for row in rows(person.get("/server").text, "Processes") if re.fullmatch(served, row)]
+        assert len(found) == 2
+        assert ["this one" in row for row in found].count(True) == 1
+    finally:
+        beside.close()
+    assert len(rows(person.get("/server").text, "Processes")) == 1
+
+
+def test_a_process_that_was_killed_is_silent_for_a_day_and_forgotten_then(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    gone = Process(new_id(service.now), "worker", "box <b>", 7, "0.1", service.now, service.now)
+    service.write(processes.tell, gone)
+    person = signed_in(service)
+    assert "worker 7 box &lt;b&gt; 0.1 just now just now alive" in rows(person.get("/server").text, "Processes")
+    service.pass_time(hours=23)
+    person = signed_in(service)
+    told = "worker 7 box &lt;b&gt; 0.1 23 hours ago 23 hours ago silent: killed, or cut off"
+    service.sweep()
+    assert told in rows(person.get("/server").text, "Processes")
+    service.pass_time(hours=2)
+    service.sweep()
+    assert "worker" not in signed_in(service).get("/server").text
+    service.close()
+
+
+def test_the_page_of_the_server_tells_what_a_bucket_does(
+    service: Service, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = service._engine
+    monkeypatch.setattr(engine, "settings", replace(engine.settings, store="s3://bucket/files"))
+    assert "did not try it" in person.get("/server").text
+    seen = [
+        Observation("reachable", "list", "200", "", True),
+        Observation("resend", "send the part again", "<409>", "it cannot go on", False),
+    ]
+    monkeypatch.setattr(engine, "store_report", Report("some store", seen, True, False, ["no range of an object"]))
+    page = person.get("/server").text
+    assert rows(page, "What the bucket does") == [
+        "list 200 as it should be",
+        "send the part again &lt;409&gt; it cannot go on",
+    ]
+    assert "no range of an object" in page
+    assert re.search(r"sent there</dt><dd>to upload<", page)
 
 
 def test_the_page_of_a_file_says_who_fetched_it(service: Service, person: Person) -> None:

@@ -182,6 +182,14 @@ class Service:
         """Record the fetches that wait to be written together."""
         self._run(self._engine.fetches._write())
 
+    def write_key_uses(self) -> None:
+        """Write when keys were used, as a minute's end does."""
+        self._run(self._engine.key_uses.write())
+
+    def write(self, fn: Any, *args: Any) -> Any:
+        """Run ``fn`` of a connection in a transaction of the database."""
+        return self._run(self._engine.database.write(fn, *args))
+
     def deliver(self, **seams: Any) -> None:
         """Send what is due to webhooks, without the chance that retries wait longer."""
 

@@ -219,7 +219,7 @@ def test_a_database_of_before_is_upgraded_while_servers_of_before_go_on(tmp_path
         connection.execute("DROP INDEX events_by_file")
         connection.execute("ALTER TABLE uploads DROP COLUMN request_id")
         later = "names, names_progress, rates, short_urls, batches, sessions, shares, share_files, file_requests, sent_files"
-        later += ", lent_keys, accounts, commits"
+        later += ", lent_keys, accounts, commits, key_uses, processes"
         connection.execute(f"DROP TABLE {later}")
         connection.execute("ALTER TABLE direct_uploads DROP COLUMN pinned")
         connection.execute("UPDATE alembic_version SET version_num = '0007'")

@@ -15,6 +15,7 @@ from fileferry.settings import ONLY_THESE, STORES, Settings, SettingsError
 
 if TYPE_CHECKING:
     from fileferry.blobs import azure, s3
+    from fileferry.blobs.direct import Report
 
 _log = get_logger(__name__)
 
@@ -29,20 +30,21 @@ def open_store(settings: Settings) -> BlobStore:
     return store if before is None else MovingStore(store, _open(before))
 
 
-async def examine(store: BlobStore, settings: Settings) -> None:
-    """Find out whether clients may be sent to the store, unless the settings rule it out; log why they are not."""
+async def examine(store: BlobStore, settings: Settings) -> Report | None:
+    """Find out whether clients may be sent to the store, and log why they are not; None where the settings rule it out."""
     before = settings.of_store_before()
     if isinstance(store, MovingStore) and before is not None:
         await examine(store.before, before)
         store = store.staying
     if settings.resolved_store_folder() is not None or (settings.direct == "never" and settings.redirect == "never"):
-        return
+        return None
     if _reach(settings)[1] is None:
         _log.info("clients_not_sent_to_store", reason="its address is not known to them: say it as public=https://HOST")
-        return
+        return None
     report = await store.probe()
     for reason in report.reasons:
         _log.warning("clients_not_sent_to_store", reason=reason)
+    return report
 
 
 def check(settings: Settings) -> None:

@@ -93,11 +93,12 @@ def create(
 
 @app.command("ls")
 def list_keys(org: Org = None, as_json: Json = False, url: Url = None, key: Key = None) -> None:
-    """List keys, one per line: id, prefix, scopes, created, expires, revoked and name."""
+    """List keys, one per line: id, prefix, scopes, created, expires, revoked, name and last used."""
     with session(url, key) as client:
         for found in client.list_keys(organization=org):
             times = [moment_text(at) for at in (found.created_at, found.expires_at, found.revoked_at)]
-            line = "\t".join([found.key_id, found.prefix, ",".join(found.scopes), *times, printable(found.name)])
+            named = [printable(found.name), moment_text(found.last_used_at)]
+            line = "\t".join([found.key_id, found.prefix, ",".join(found.scopes), *times, *named])
             print(json_line(found) if as_json else line)
 
 
@@ -206,6 +207,7 @@ def _print_rights(found: ApiKey, as_json: bool) -> None:
         return
     print(f"name\t{printable(found.name)}")
     print(f"scopes\t{','.join(found.scopes)}")
+    print(f"last_used\t{moment_text(found.last_used_at)}")
     print(f"path_prefix\t{'-' if found.path_prefix is None else printable(found.path_prefix)}")
     print(f"on_behalf_of\t{'-' if found.on_behalf_of is None else printable(','.join(found.on_behalf_of))}")
     print_limits(found.limits)

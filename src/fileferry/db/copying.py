@@ -22,7 +22,7 @@ from fileferry.db.database import holders_of
 from fileferry.db.failures import translated
 from fileferry.db.migration import NEWEST, make_tables, record_newest, revision
 from fileferry.db.postgresql_schema import have_the_same_rows_in_indexes
-from fileferry.db.schema import commits, events, metadata, names, names_progress, rates, stores
+from fileferry.db.schema import commits, events, metadata, names, names_progress, processes, rates, stores
 from fileferry.errors import Unavailable
 from fileferry.settings import Settings, SettingsError
 
@@ -35,8 +35,8 @@ _progress = Table(
     Column("name", String, primary_key=True),
     Column("last", String),
 )
-# The index of names is made anew from the files; rates were counted, and commits made, elsewhere.
-_TABLES = [table for table in metadata.sorted_tables if table not in (commits, names, names_progress, rates)]
+# The index of names is made anew from the files; rates were counted, commits made, and processes seen elsewhere.
+_TABLES = [table for table in metadata.sorted_tables if table not in (commits, names, names_progress, processes, rates)]
 
 
 class Copied(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from fileferry.blobs.direct import Report
 from fileferry.blobs.store import BlobStore
 from fileferry.db import bookkeeping, upkeep
 from fileferry.db.database import Database
@@ -15,6 +16,7 @@ from fileferry.db.organizations import find_default_organization
 from fileferry.engine.access import keys, links, openid, organizations, roles
 from fileferry.engine.access.accounts import Accounts
 from fileferry.engine.access.audit import Audit
+from fileferry.engine.access.key_uses import KeyUses
 from fileferry.engine.access.keys import Keys
 from fileferry.engine.access.organizations import Organizations
 from fileferry.engine.access.passphrases import Passphrases
@@ -36,6 +38,7 @@ from fileferry.engine.files.fetches import Fetches
 from fileferry.engine.files.folders import Folders
 from fileferry.engine.files.hot import Hot
 from fileferry.engine.files.name_index import NameIndex
+from fileferry.engine.files.processes import Processes
 from fileferry.engine.files.references import References
 from fileferry.engine.files.shared import Shared
 from fileferry.engine.files.shares import Shares
@@ -77,10 +80,14 @@ class Engine:
     ) -> None:
         self.database = database
         self.store = store
+        self.store_report: Report | None = None
+        """What this process found of a bucket when it started; None where it did not try."""
         self.settings = settings
         self.clock = clock
         self.links = minter
-        self.keys = Keys(database, clock)
+        self.processes = Processes(database, clock)
+        self.key_uses = KeyUses(database)
+        self.keys = Keys(database, self.key_uses, clock)
         self.organizations = Organizations(database, clock)
         self.audit = Audit(database)
         self._room = room
@@ -99,8 +106,8 @@ class Engine:
         self.accounts = Accounts(database, clock)
         self.roles = roles.read(settings)
         self.provider = None if settings.oidc_issuer is None else openid.Provider(settings, self.roles, clock)
-        self.sessions = Sessions(database, self.keys, self.accounts, self.rates, settings, clock)
-        self.lending = Lending(database, Clients(minter, settings, clock), clock)
+        self.sessions = Sessions(database, self.keys, self.key_uses, self.accounts, self.rates, settings, clock)
+        self.lending = Lending(database, self.key_uses, Clients(minter, settings, clock), clock)
         self.under_way = UnderWay(database, settings)
         self.arrivals = Arrivals(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
         self.streams = Streams(database, store, room, self.uploads.hashing, completion, self.rates, settings, clock)
@@ -120,10 +127,10 @@ class Engine:
         self.references = References(database, clock)
         self.processing = Processing(database, self.files, scanner, settings, clock)
         self.webhooks = Webhooks(database, clock)
-        self.deliveries = Deliveries(database, minter, settings, clock)
+        self.deliveries = Deliveries(database, minter, settings, clock, holder=self.processes.own)
         self.preflights = Preflights(settings, clock)
         self.name_index = NameIndex(database)
-        self.sweeper = Sweeper(database, store, self.name_index, settings, clock)
+        self.sweeper = Sweeper(database, store, self.name_index, settings, clock, self.processes.own)
 
     async def leases(self) -> list[tuple[str, str, datetime]]:
         """Return what one process at a time does for all: its name, the process that does it, and until when that has it."""
@@ -158,6 +165,8 @@ class Engine:
         await self.rates.close()
         await self.events.close()
         await self.fetches.close()
+        await self.key_uses.write()
+        await self.processes.close()
         await self.uploads.close()
         await self.store.close()
         await self.database.close()

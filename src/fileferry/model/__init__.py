@@ -34,6 +34,7 @@ from fileferry.model.files import (
 )
 from fileferry.model.ids import canonical_id, is_uuid, new_id
 from fileferry.model.names import MAX_NAME_BYTES, MAX_PATH_BYTES, clean_name, clean_path, normalized
+from fileferry.model.processes import Process
 from fileferry.model.searches import Bound, Page, Search
 from fileferry.model.shares import FileRequest, SentFile, Share
 from fileferry.model.uploads import Batch, Part, Stream, Upload, UploadState
@@ -63,6 +64,7 @@ __all__ = [
     "Page",
     "Part",
     "Principal",
+    "Process",
     "Rules",
     "Scan",
     "ScanOutcome",

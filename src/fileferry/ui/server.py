@@ -10,6 +10,7 @@ from litestar import Response, get
 
 from fileferry.engine.access import policy
 from fileferry.engine.engine import Engine
+from fileferry.engine.files.processes import is_silent
 from fileferry.errors import InvalidParameter
 from fileferry.model import EVENT_TYPES
 from fileferry.ui import pages
@@ -68,6 +69,11 @@ async def show_server(request: AnyRequest, engine: Engine, visitor: Visitor) -> 
         scans=settings.clamd is not None,
         shortcomings=[SHORTCOMINGS.get(code, code) for code in await engine.shortcomings()],
         leases=await engine.leases(),
+        processes=await engine.processes.list(),
+        own=engine.processes.own,
+        is_silent=is_silent,
+        bucket=bucket,
+        report=engine.store_report,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -35,6 +35,7 @@ class KeyObject(msgspec.Struct, kw_only=True):
     """An API key without its secret; ``prefix`` is how the secret begins, ``user_id`` the author of what it does.
 
     ``path_prefix`` is the folder that it is confined to, ``on_behalf_of`` the end users that it may act for (``*``: any).
+    ``last_used_at`` is when somebody acted with it last, or by a session or a token that it stands behind.
     """
 
     id: str
@@ -46,6 +47,7 @@ class KeyObject(msgspec.Struct, kw_only=True):
     created_at: str
     expires_at: str | None
     revoked_at: str | None
+    last_used_at: str | None
     path_prefix: str | None
     on_behalf_of: list[str] | None
     limits: LimitsObject
@@ -146,7 +148,8 @@ async def list_keys(engine: Engine, principal: Principal, cursor: Cursor = "", l
     """List the organization's API keys, revoked ones too."""
     after = decode_cursor(cursor, 1)
     page = await engine.keys.list(principal, after[0] if after else "", parse_limit(limit))
-    objects = [await _key_object(engine, key) for key in page.items]
+    uses = await engine.key_uses.last([key.id for key in page.items])
+    objects = [KeyObject(**await _key_fields(engine, key, uses.get(key.id))) for key in page.items]
     return KeyPage(objects, encode_cursor(page.next_cursor) if page.next_cursor else None)
 
 
@@ -203,7 +206,7 @@ async def whoami(engine: Engine, principal: Principal) -> IdentityObject:
     )
 
 
-async def _key_fields(engine: Engine, key: Key) -> dict[str, Any]:
+async def _key_fields(engine: Engine, key: Key, used_at: datetime | None) -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
@@ -214,6 +217,7 @@ async def _key_fields(engine: Engine, key: Key) -> dict[str, Any]:
         "created_at": format_time(key.created_at),
         "expires_at": format_optional_time(key.expires_at),
         "revoked_at": format_optional_time(key.revoked_at),
+        "last_used_at": format_optional_time(used_at),
         "path_prefix": key.path_prefix,
         "on_behalf_of": None if key.on_behalf_of is None else list(key.on_behalf_of),
         "limits": limits_object(key.limits),
@@ -222,11 +226,15 @@ async def _key_fields(engine: Engine, key: Key) -> dict[str, Any]:
 
 
 async def _key_object(engine: Engine, key: Key) -> KeyObject:
-    return KeyObject(**await _key_fields(engine, key))
+    return KeyObject(**await _key_fields(engine, key, await _last_use(engine, key)))
 
 
 async def _with_secret(engine: Engine, key: Key, secret: str) -> NewKeyObject:
-    return NewKeyObject(**await _key_fields(engine, key), key=secret)
+    return NewKeyObject(**await _key_fields(engine, key, await _last_use(engine, key)), key=secret)
+
+
+async def _last_use(engine: Engine, key: Key) -> datetime | None:
+    return (await engine.key_uses.last([key.id])).get(key.id)
 
 
 router = Router("/api", route_handlers=[create_key, list_keys, get_key, patch_key, revoke_key, rotate_key, whoami])

@@ -26,6 +26,7 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    """When somebody acted with it last; None where nobody did. It may be a minute late."""
     path_prefix: str | None = None
     """The folder that it is confined to."""
     on_behalf_of: tuple[str, ...] | None = None

@@ -16,6 +16,7 @@ from fileferry.db.schema.files import files, folders, inline_bytes, jobs, refere
 from fileferry.db.schema.housekeeping import leases, stores
 from fileferry.db.schema.lent_keys import lent_keys
 from fileferry.db.schema.names import names, names_progress
+from fileferry.db.schema.presence import key_uses, processes
 from fileferry.db.schema.rates import rates
 from fileferry.db.schema.sessions import sessions
 from fileferry.db.schema.shares import file_requests, sent_files, share_files, shares
@@ -37,6 +38,7 @@ __all__ = [
     "inline_bytes",
     "jobs",
     "key_secrets",
+    "key_uses",
     "keys",
     "leases",
     "lent_keys",
@@ -45,6 +47,7 @@ __all__ = [
     "names_progress",
     "organizations",
     "parts",
+    "processes",
     "rates",
     "references",
     "sent_files",

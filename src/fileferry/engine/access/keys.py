@@ -19,6 +19,7 @@ from fileferry.db.database import Database
 from fileferry.db.usage import Usage
 from fileferry.engine.access import audit, key_bounds, policy, quotas
 from fileferry.engine.access.key_bounds import KeyBounds
+from fileferry.engine.access.key_uses import KeyUses
 from fileferry.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unauthorized
 from fileferry.model import (
     NO_LIMITS,
@@ -70,8 +71,9 @@ class NewUser(msgspec.Struct, frozen=True):
 class Keys:
     """The keys of all organizations."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, uses: KeyUses, clock: Clock) -> None:
         self._database = database
+        self._uses = uses
         self._clock = clock
 
     async def authenticate(self, secret: str, organization: str | None, end_user: str | None = None) -> Principal:
@@ -93,11 +95,15 @@ class Keys:
             raise NotFound()
         if not policy.may_act_for(key, end_user):
             raise Forbidden("This API key acts for end users: name one that it may act for, in the header user-id.")
+        self._uses.note(key.id, now)
         return Principal(key, owner, end_user, now, shown)
 
     async def renew(self, principal: Principal) -> Principal:
         """Return the principal with the rights and limits that it has by now; raises Unauthorized or Forbidden for one without."""
-        return await self._database.lookup(renewed, principal, self._clock())
+        now = self._clock()
+        found = await self._database.lookup(renewed, principal, now)
+        self._uses.note(found.key.id, now)
+        return found
 
     async def refuse_changed(self, principal: Principal) -> None:
         """Return if a principal's rights and limits are those that its request began with; raises Unauthorized, Forbidden.

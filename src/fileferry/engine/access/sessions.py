@@ -21,6 +21,7 @@ from fileferry.db import web_sessions as stored
 from fileferry.db.database import Database
 from fileferry.engine.access import policy
 from fileferry.engine.access.accounts import Accounts, Vouched
+from fileferry.engine.access.key_uses import KeyUses
 from fileferry.engine.access.keys import Keys, renewed
 from fileferry.engine.access.rates import Rates
 from fileferry.errors import Forbidden, NotFound, Unauthorized
@@ -42,10 +43,18 @@ class Sessions:
     """The sessions of all organizations."""
 
     def __init__(
-        self, database: Database, keys: Keys, accounts: Accounts, rates: Rates, settings: Settings, clock: Clock
+        self,
+        database: Database,
+        keys: Keys,
+        uses: KeyUses,
+        accounts: Accounts,
+        rates: Rates,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._keys = keys
+        self._uses = uses
         self._accounts = accounts
         self._rates = rates
         self._settings = settings
@@ -107,6 +116,7 @@ class Sessions:
         """Return the session that a token opens, which goes on from now; raises as ``look`` does."""
         found = await self.look(token)
         now, session = self._clock(), found.session
+        self._uses.note(session.key_id, now)
         if now - session.seen_at >= _TOUCHED:
             latest = session.created_at + self._settings.session_lifetime
             ends_at = min(latest, now + self._settings.session_idle_timeout)

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from fileferry.db import lent_keys
 from fileferry.db.database import Database
 from fileferry.engine.access import audit, policy
+from fileferry.engine.access.key_uses import KeyUses
 from fileferry.engine.authorization.clients import SCOPES, Client, Clients
 from fileferry.errors import Forbidden, InvalidParameter, NotFound, Unauthorized
 from fileferry.model import Clock, LentKey, Principal, Scope
@@ -39,8 +40,9 @@ class Asked(msgspec.Struct, frozen=True):
 class Lending:
     """What the keys of all organizations are lent to."""
 
-    def __init__(self, database: Database, clients: Clients, clock: Clock) -> None:
+    def __init__(self, database: Database, uses: KeyUses, clients: Clients, clock: Clock) -> None:
         self._database = database
+        self._uses = uses
         self.clients = clients
         self._clock = clock
         self._protocol: ModuleType | None = None
@@ -101,7 +103,9 @@ class Lending:
     async def authenticate(self, token: str) -> Principal:
         """Return who acts with an access token; raises Unauthorized."""
         protocol = await self._loaded()
-        return await self._database.lookup(self._find, protocol, protocol.digest(token))
+        principal = await self._database.lookup(self._find, protocol, protocol.digest(token))
+        self._uses.note(principal.key.id, self._clock())
+        return principal
 
     async def list(self, principal: Principal) -> list[LentKey]:
         """Return what the principal's key is lent to; for an administrator all keys of the organization."""

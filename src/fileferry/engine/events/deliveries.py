@@ -87,6 +87,7 @@ class Deliveries:
         *,
         resolve: Resolve = egress.resolve,
         chance: Callable[[], float] = random.random,
+        holder: str | None = None,
     ) -> None:
         self._database = database
         self._minter = minter
@@ -95,7 +96,7 @@ class Deliveries:
         self._clock = clock
         self._resolve = resolve
         self._chance = chance
-        self._holder = str(uuid.uuid4())
+        self._holder = holder or str(uuid.uuid4())
         self._is_held = False
         self._ask_at = _BEFORE
         self._told = database.bell()

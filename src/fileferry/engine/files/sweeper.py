@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +21,7 @@ from fileferry.db import (
     files,
     jobs,
     lent_keys,
+    processes,
     rates,
     requests,
     shares,
@@ -36,6 +36,7 @@ from fileferry.db.database import Database
 from fileferry.disks.spare import free_bytes
 from fileferry.engine.files import lives, versions
 from fileferry.engine.files.name_index import NameIndex
+from fileferry.engine.files.processes import FORGOTTEN
 from fileferry.errors import InsufficientStorage
 from fileferry.logs import get_logger
 from fileferry.model import Clock, Extent, State, UploadState, Version
@@ -75,14 +76,20 @@ class Sweeper:
     """Sweeps when asked, or at intervals in one process at a time (a database lease)."""
 
     def __init__(
-        self, database: Database, store: BlobStore, names: NameIndex, settings: Settings, clock: Clock
+        self,
+        database: Database,
+        store: BlobStore,
+        names: NameIndex,
+        settings: Settings,
+        clock: Clock,
+        holder: str,
     ) -> None:
         self._database = database
         self._names = names
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._holder = str(uuid.uuid4())
+        self._holder = holder
         self._next_count = 0.0
 
     async def run(self) -> None:
@@ -131,6 +138,7 @@ class Sweeper:
         await self._repeat(requests.delete_expired, now - self._settings.tombstone_retention, _PAGE)
         await self._repeat(web_sessions.delete_ended, now, _PAGE)
         await self._repeat(lent_keys.delete_ended, now, _PAGE)
+        await self._repeat(processes.forget, now - FORGOTTEN, _PAGE)
         await self._enqueue_rescans()
         await self._measure()
         with contextlib.suppress(InsufficientStorage):  # events stay until their files' names are taken up

@@ -24,7 +24,7 @@ document.addEventListener("submit", event => {
 
 function prepare(part) {
   // A page without this script has no use for these.
-  for (const button of part.querySelectorAll("[data-copy][hidden], [data-all][hidden]")) button.hidden = !navigator.clipboard && button.matches("[data-copy]");
+  for (const button of part.querySelectorAll("[data-copy][hidden], [data-scripted][hidden]")) button.hidden = !navigator.clipboard && button.matches("[data-copy]");
 }
 
 // Whether somebody is at something there that a new copy of the part would undo.

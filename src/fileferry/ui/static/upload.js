@@ -37,11 +37,14 @@ function span(seconds) {
 }
 
 async function ask(address, body) {
-  const answer = await fetch(address, { method: body === undefined ? "GET" : "POST", headers, body: body && JSON.stringify(body) });
+  const answer = await fetch(address, { method: body === undefined ? "GET" : "POST", headers, body: body && JSON.stringify(body) })
+    .catch(() => { throw Object.assign(new Error("No connection."), { status: 0 }); });
   const said = await answer.json().catch(() => ({}));
   if (!answer.ok) throw Object.assign(new Error(said.detail || "The server did not take it."), { status: answer.status });
   return said;
 }
+// Whether it may go well at another time: the network is away, or the server is busy.
+const passes = error => error.status === 0 || error.status === 429 || error.status >= 500;
 
 class Transfer {
   constructor(file, path) {
@@ -82,8 +85,8 @@ class Transfer {
       const limit = Number(form.dataset.largest);
       if (this.file.size > limit) throw new Error(`It is larger than the ${size(limit)} that one file may have.`);
       const known = begun()[this.print];
-      if (known) this.ticket = await ask(`${form.dataset.tickets}/${known.id}`, {}).catch(() => null);
-      if (this.ticket && !this.ticket.url && this.ticket.state !== "completed") this.ticket = null;
+      if (known) this.ticket = await ask(`${form.dataset.tickets}/${known.id}`, {}).catch(error => { if (passes(error)) throw error; return null; });
+      if (this.ticket && !this.ticket.url && !["received", "completed"].includes(this.ticket.state)) this.ticket = null;
       if (!this.ticket) {
         this.ticket = await ask(form.dataset.tickets, { path: this.path, size: this.file.size, type: this.file.type, ...this.where });
         remember(this.print, { id: this.ticket.id, path: this.path, at: Date.now() });
@@ -91,7 +94,7 @@ class Transfer {
       if (this.state !== "active") return;
       if (!this.ticket.url) return this.succeed();
       this.send();
-    } catch (error) { this.fail(error.message); }
+    } catch (error) { if (passes(error) && this.state === "active") this.hold(); else this.fail(error.message); }
   }
   send() {
     this.began = performance.now();

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.service("azurite")
 MIB = 1024 * 1024
 CONTENT = os.urandom(100_000)
+PART = 65536
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,28 @@ def test_what_is_sent_while_it_is_confirmed_twice_does_not_replace_what_was_veri
     assert service.request("GET", f"/{file['s3Key']}?redirect=0", key=None).content == CONTENT
 
 
-def test_parts_come_here_as_the_store_names_no_tags(service: Service, folder: str) -> None:
+def test_a_large_file_goes_there_in_parts_that_nobody_has_to_list(
+    service: Service, web: httpx.Client, azurite: Azurite
+) -> None:
+    content = os.urandom(2 * PART + 1000)
+    asked = {"name": "large", "size": len(content), "part_size": PART, "direct": True}
+    ticket = service.request("POST", "/api/uploads", json=asked).json()
+    parts = {part["part_number"]: part for part in ticket["direct"]}
+    assert [part["size"] for part in parts.values()] == [PART, PART, 1000]
+    for number in (3, 1, 1):
+        part = content[(number - 1) * PART : number * PART]
+        web.put(parts[number]["url"], content=part).raise_for_status()
+    seen = service.request("GET", f"/api/uploads/{ticket['id']}").json()
+    assert [(part["part_number"], part["size"]) for part in seen["parts"]] == [(1, PART), (3, 1000)]
+    assert service.request("POST", f"/api/uploads/{ticket['id']}/complete", json={}).status_code == 409
+    web.put(seen["direct"][1]["url"], content=content[PART : 2 * PART]).raise_for_status()
+    file = service.request("POST", f"/api/uploads/{ticket['id']}/complete", json={}).raise_for_status().json()
+    assert web.get(service.fetch(file["url"]).headers["location"]).content == content
+
+
+def test_parts_that_a_client_has_to_list_come_here_as_the_store_does_not_name_them(
+    service: Service, folder: str
+) -> None:
     asked = {"name": "large", "size": 11 * MIB, "partSize": 5 * MIB}
     ticket = service.request("POST", f"/v1/files/multipart/{folder}/initiate", json=asked).json()
     assert all(part["url"].startswith("http://service/") for part in ticket["urls"])

@@ -107,7 +107,7 @@ async def initiate(request: AnyRequest, engine: Engine, principal: Principal, fo
     asked = await json_body(request, engine, Scope.UPLOAD, NewMultipart)
     promise = msgspec.structs.replace(promise_of(asked, folder_id), part_size=asked.part_size or 0)
     (upload,) = await engine.tickets.open(principal, [promise])
-    direct = (await engine.direct.offer(principal, [upload])).get(upload.id)
+    direct = (await engine.direct.offer(principal, [upload], lists_parts=True)).get(upload.id)
     return MultipartTicket(
         id=upload.file_id,
         upload_id=str(upload.multipart_id),

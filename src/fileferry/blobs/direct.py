@@ -10,7 +10,10 @@ import msgspec
 
 
 class DirectPart(msgspec.Struct, frozen=True):
-    """A part that a client has sent to the store. ``size`` is in bytes; ``tag`` is what the store answered, without quotes."""
+    """A part that a client has sent to the store. ``size`` is in bytes; ``tag`` is what the store answered, without quotes.
+
+    It is empty where the store names no parts.
+    """
 
     number: int
     size: int
@@ -53,6 +56,11 @@ class DirectUploads(Protocol):
     @property
     def pins(self) -> frozenset[str]:
         """The names of digests (RFC 9530) that the store holds the body of a URL to: it refuses other bytes as they come."""
+        ...
+
+    @property
+    def names_parts(self) -> bool:
+        """Whether the answer to a part has an ETag, by which a client can list it."""
         ...
 
     async def begin(self, key: str) -> str:

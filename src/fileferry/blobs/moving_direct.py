@@ -22,6 +22,7 @@ class MovingUploads:
         self.pins = staying.pins if staying else frozenset[str]()
         self.least_part = staying.least_part if staying else 0
         self.largest_part = staying.largest_part if staying else 0  # so that nothing new fits
+        self.names_parts = staying.names_parts if staying else False
         self.longest = min(staying.longest, before.longest) if staying else before.longest
 
     async def begin(self, key: str) -> str:

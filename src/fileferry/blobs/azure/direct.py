@@ -20,9 +20,10 @@ _LONGEST = timedelta(days=7)  # after a week without a list blocks are dropped
 
 
 class AzureUploads:
-    """The DirectUploads of a container, one part for each blob: the answer to a block has no ETag, by which clients list parts."""
+    """The DirectUploads of a container: a part is a block, and the answer to one has no ETag."""
 
-    least_part = LARGEST_PART + 1
+    least_part = 1
+    names_parts = False
     largest_part = LARGEST_PART
     longest = _LONGEST
     pins: frozenset[str] = frozenset()
@@ -50,8 +51,8 @@ class AzureUploads:
         found = await self._objects.blocks(pieces.incoming(key))
         if found is None:
             return None
-        numbered = [(number_of(block, name), size) for block, size in found.items()]
-        return [DirectPart(number, size, "") for number, size in numbered if number is not None]
+        numbered = {number_of(block, name) or 0: size for block, size in found.items()}
+        return [DirectPart(number, numbered[number], "") for number in sorted(numbered) if number]
 
     async def complete(self, key: str, name: str, parts: Sequence[DirectPart]) -> None:
         """Put the list of the blocks, and let the store copy the blob. Raises Unavailable where it is not whole afterwards."""

@@ -38,6 +38,7 @@ class S3Uploads:
     least_part = LEAST_PART
     largest_part = LARGEST_PART
     longest = LONGEST
+    names_parts = True
 
     def __init__(self, client: Client, objects: Objects, pins: frozenset[str] = frozenset()) -> None:
         self.pins = pins

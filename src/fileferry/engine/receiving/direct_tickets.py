@@ -62,16 +62,19 @@ class DirectTickets:
         self._settings = settings
         self._clock = clock
 
-    async def offer(self, principal: Principal, opened: Sequence[Upload]) -> dict[str, list[DirectUrl]]:
+    async def offer(
+        self, principal: Principal, opened: Sequence[Upload], *, lists_parts: bool = False
+    ) -> dict[str, list[DirectUrl]]:
         """Tell the store of uploads that have just been opened; return the URLs of those that may go there, by the upload's id.
 
         Others come to their own signed URLs: what is small, of no known size, to complete itself or counted on its way, and all
-        of them while the store is away.
+        of them while the store is away; and where the client ``lists_parts`` by their ETags, what comes in parts to a store that
+        has none for them.
         """
         direct = self._store.direct_uploads
         if direct is None or self._settings.direct == "never" or self._rates.toll(principal) is not None:
             return {}
-        fitting = [upload for upload in opened if self._fits(direct, upload)]
+        fitting = [upload for upload in opened if self._fits(direct, upload, lists_parts and not direct.names_parts)]
         begun: list[DirectUpload] = []
         try:
             for start in range(0, len(fitting), _AT_ONCE):
@@ -160,7 +163,7 @@ class DirectTickets:
         key = upload.blob_key or new_id(self._clock())
         return DirectUpload(upload.id, key, await direct.begin(key), _pinned(direct, upload))
 
-    def _fits(self, direct: DirectUploads, upload: Upload) -> bool:
+    def _fits(self, direct: DirectUploads, upload: Upload, only_whole: bool) -> bool:
         size, part_size = upload.promised_size, upload.part_size
         if size is None or size <= self._settings.inline_size or upload.auto_complete or upload.end_user is not None:
             return False
@@ -168,6 +171,8 @@ class DirectTickets:
         if lifetime > direct.longest + timedelta(seconds=1):
             return False
         is_split = part_size is not None and size > part_size
+        if is_split and only_whole:
+            return False
         return (part_size if is_split and part_size else size) <= direct.largest_part and (
             not is_split or (part_size or 0) >= direct.least_part
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from unit.costs import counting
 from unit.service import Service
 
@@ -72,6 +74,7 @@ def test_it_is_kept_when_a_process_ends(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.sqlite
 def test_many_requests_write_it_once(tmp_path: Path) -> None:
     with counting() as costs:
         service = Service(tmp_path)

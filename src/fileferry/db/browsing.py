@@ -30,10 +30,9 @@ from fileferry.db.schema import events, files, folders, versions
 from fileferry.db.schema.columns import microseconds
 from fileferry.model import Folder, State, StoredFile
 
+# In microseconds, and in the words of the statement: PostgreSQL takes two parameters for two things, and groups by neither.
+_DAY: Any = literal_column("86400000000", BigInteger)
 _FAR = 2**62  # of what never ends: later than all that does
-_DAY: Any = literal_column(
-    "86400000000"
-)  # microseconds; as a parameter it would not be the same in GROUP BY as in SELECT
 _ORDERS: dict[str, tuple[Any, bool]] = {
     "newest": (type_coerce(files.c.modified_at, BigInteger), True),
     "oldest": (type_coerce(files.c.modified_at, BigInteger), False),
@@ -125,7 +124,7 @@ def count_fetches(conn: Connection, file_ids: Sequence[str]) -> dict[str, Fetche
 
 def count_days(conn: Connection, organization_id: str, since: datetime, after_id: str) -> list[tuple[int, int, int]]:
     """Return of each day (since 1970) how many files came that are there, and their bytes; ``after_id`` is an id of ``since``."""
-    day = (type_coerce(files.c.created_at, BigInteger) // _DAY).label("day")
+    day = type_coerce(files.c.created_at, BigInteger) // _DAY
     query = (
         select(day, func.count(), func.coalesce(func.sum(versions.c.size), 0))
         .join_from(files, versions, versions.c.id == files.c.current_version_id)
@@ -136,7 +135,7 @@ def count_days(conn: Connection, organization_id: str, since: datetime, after_id
 
 def count_event_days(conn: Connection, organization_id: str, type: str, since: datetime) -> list[tuple[int, int]]:
     """Return of each day (since 1970) how many events of a type there were."""
-    day = (type_coerce(events.c.created_at, BigInteger) // _DAY).label("day")
+    day = type_coerce(events.c.created_at, BigInteger) // _DAY
     query = select(day, func.count()).where(
         events.c.organization_id == organization_id, events.c.type == type, events.c.created_at >= since
     )

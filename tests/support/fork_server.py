@@ -26,6 +26,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
+from unittest import mock
 
 import uvicorn._subprocess
 from litestar.datastructures import State
@@ -296,7 +297,8 @@ def _register_routes() -> None:
     app = importlib.import_module("fileferry.app")
     settings = importlib.import_module("fileferry.settings").Settings()
     app.Framework = lambda **options: routed(State(), **options)  # type: ignore[attr-defined]
-    app.create_app(settings)
+    with mock.patch.object(app, "configure_logging"):  # each process does that as its own settings say
+        app.create_app(settings)
 
 
 if __name__ == "__main__":

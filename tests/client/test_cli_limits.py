@@ -82,7 +82,7 @@ def test_what_a_key_is_confined_to_is_shown_and_changed(shell: Shell) -> None:
     shell.out("keys", "create", name, "--scope", "read", "--path-prefix", "reports")
     listed = [json.loads(line) for line in shell.out("keys", "list", "--json").splitlines()]
     (id,) = [key["key_id"] for key in listed if key["name"] == name]
-    made = {"name": name, "scopes": "read", "path_prefix": "reports", "on_behalf_of": "-"}
+    made = {"name": name, "scopes": "read", "path_prefix": "reports", "on_behalf_of": "-", "last_used": "-"}
     assert shown(shell.out("keys", "show", id)) == made
     changed = shown(
         shell.out("keys", "update", id, "--path-prefix", "none", "--on-behalf-of", "a", "--on-behalf-of", "b")

@@ -56,6 +56,7 @@ def seen(service: Service) -> dict[str, Any]:
 
 def test_what_the_file_says_is_there_after_a_start_and_once_only(service: Service) -> None:
     start(service)
+    assert service.request("PUT", "/api/upload/in/box/a.txt", key=SECRET, content=b"words").status_code == 201
     first = seen(service)
     assert first["organization"]["limits"]["max_size"] == 1024**3
     (key,) = first["keys"]
@@ -63,7 +64,6 @@ def test_what_the_file_says_is_there_after_a_start_and_once_only(service: Servic
     assert key["limits"]["requests"] == "100/minute"
     (webhook,) = first["webhooks"]
     assert (webhook["url"], webhook["types"]) == ("https://hooks.example.com/files", ["file.ready"])
-    assert service.request("PUT", "/api/upload/in/box/a.txt", key=SECRET, content=b"words").status_code == 201
     with mock.patch.object(Writer, "submit", side_effect=AssertionError("a start must work on a full disk too")):
         start(service)
     assert seen(service) == first

@@ -13,10 +13,11 @@ import pytest
 
 from browser.resuming import make_large, send_with_cuts
 from browser.tab import Tab, tab
+from support.clamd import MARKER, LiveClamd
 from support.live_server import LiveServer
 from support.node import PACKAGES
 
-pytestmark = pytest.mark.service("chromium")
+pytestmark = [pytest.mark.service("chromium"), pytest.mark.service("clamd")]
 
 AXE = PACKAGES / "axe-core" / "axe.min.js"
 PAGES = [
@@ -28,9 +29,14 @@ LARGE = 30_000_000
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server that takes no PDF, so that something is rejected, and may be told of events."""
-    settings = {"webhook_networks": "127.0.0.0/8", "allowed_types": "text/plain,application/octet-stream,image/png"}
+def server(tmp_path_factory: pytest.TempPathFactory, clamd: LiveClamd) -> Iterator[LiveServer]:
+    """A server that takes no PDF and scans what it takes, so that things are rejected, and that may be told of events."""
+    settings = {
+        "webhook_networks": "127.0.0.0/8",
+        "allowed_types": "text/plain,application/octet-stream,image/png",
+        "clamd": clamd.tcp,
+        "clamd_max_size": "100MiB",
+    }
     live = LiveServer(tmp_path_factory.mktemp("dashboard"), settings)
     try:
         live.start()
@@ -68,6 +74,7 @@ def test_a_tour(browser: Tab, server: LiveServer, api: httpx.Client, tmp_path: P
     make_large(large, LARGE)
     (tmp_path / "small.txt").write_text("a small text")
     (tmp_path / "refused.pdf").write_bytes(b"%PDF-1.7\nnot allowed here")
+    (tmp_path / "infected.txt").write_bytes(MARKER)
 
     sign_in(browser, server)
     browser.click("summary", "New folder")
@@ -79,10 +86,16 @@ def test_a_tour(browser: Tab, server: LiveServer, api: httpx.Client, tmp_path: P
     # Three files, one of which is refused.
     browser.choose("#file", [tmp_path / "refused.pdf"])
     browser.until("document.querySelector('#transfers .bad')?.innerText", "the page says why it is refused")
+    browser.choose("#file", [tmp_path / "infected.txt"])
+    browser.until("[...document.querySelectorAll('#transfers .bad')].some(each => each.innerText.includes('malware'))")
     send_with_cuts(browser, server, "tour", large, [tmp_path / "small.txt"], seconds=5)
     file = api.get("/api/files/path/tour/large.bin", headers={"Prefer": "wait=30"}).json()
     content = api.get(f"/api/files/{file['id']}/content").content
     assert hashlib.sha256(content).digest() == hashlib.sha256(large.read_bytes()).digest()
+
+    browser.open(f"{server.url}/ui/problems")
+    browser.says("infected.txt")
+    browser.says("malware was found")
 
     # It is found again, fetched, and seen to have been.
     browser.open(f"{server.url}/ui/files")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -196,7 +197,9 @@ def test_a_session_is_begun_where_there_is_room(kept: Scene, disk: Disk, headers
     assert answer.status_code == 507
 
 
-def test_events_wait_for_room_and_are_sent_then(service: Service, disk: Disk) -> None:
+def test_events_wait_for_room_and_are_sent_then(tmp_path: Path) -> None:
+    service = Service(tmp_path)  # one that has no webhooks of other tests to send to
+    disk = Disk(service)
     scene = Scene(service)
     service.deliver()
     before = scene.admin_asks("GET", f"{scene.webhook}/deliveries").json()["deliveries"]
@@ -209,3 +212,4 @@ def test_events_wait_for_room_and_are_sent_then(service: Service, disk: Disk) ->
     disk.empty()
     service.deliver()
     assert len(scene.admin_asks("GET", log).json()["deliveries"]) == len(before) + 1
+    service.close()

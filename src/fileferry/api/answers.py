@@ -52,18 +52,23 @@ class Answer:
         self, body: AsyncGenerator[bytes | FileSlice], first: bytes | FileSlice, receive: Receive, send: Send
     ) -> None:
         gone = asyncio.ensure_future(departure(receive))
+
+        async def has_left(message: Message, asked: int | None) -> bool:
+            """Send; whether the client has gone, as the server knows a turn of the loop before ``gone`` does, or has not taken all."""
+            await send(message)
+            await asyncio.sleep(0)
+            return gone.done() or message.get("count") != asked
+
         try:
             async with contextlib.aclosing(body):
                 piece: bytes | FileSlice | None = first
                 while piece is not None:
                     for message in _messages(piece):
-                        await send(message)
-                        if gone.done():
+                        if await has_left(message, message.get("count")):
                             return
                     piece = None
                     # Nothing more is read before the client has taken this: a send begins by waiting for what came before it.
-                    await send({"type": "http.response.body", "body": b"", "more_body": True})
-                    if gone.done():
+                    if await has_left({"type": "http.response.body", "body": b"", "more_body": True}, None):
                         return
                     piece = await anext(body, None)
             await send({"type": "http.response.body", "body": b"", "more_body": False})

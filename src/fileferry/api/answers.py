@@ -54,7 +54,7 @@ class Answer:
         gone = asyncio.ensure_future(departure(receive))
 
         async def has_left(message: Message, asked: int | None) -> bool:
-            """Send; whether the client has gone, as the server knows a turn of the loop before ``gone`` does, or has not taken all."""
+            """Send, and tell whether the client has gone: the server knows that a turn of the loop before ``gone`` does."""
             await send(message)
             await asyncio.sleep(0)
             return gone.done() or message.get("count") != asked

@@ -12,6 +12,7 @@ import pytest
 
 _NODE_PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
 _PROXIES = Path(__file__).parents[2] / ".services" / "proxies" / "bin"
+_STORES = Path(__file__).parents[2] / ".services" / "stores" / "bin"
 _LOOP_DEVICES = Path("/dev/loop-control")
 _NEW_NODE = "node 22"
 
@@ -29,7 +30,7 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "node": ("node", _NODE_PACKAGES / ".package-lock.json"),
     "pgbouncer": ("pgbouncer",),
     "postgresql": ("pg_ctlcluster",),
-    "rclone": ("rclone", "openssl"),
+    "rclone": (_STORES / "rclone", "openssl"),  # that of distributions has no `serve s3`
     "redis": ("redis-server",),
     "rgw": ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin"),
     "seaweedfs": ("weed",),

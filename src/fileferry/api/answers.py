@@ -53,8 +53,9 @@ class Answer:
     ) -> None:
         gone = asyncio.ensure_future(departure(receive))
 
-        async def has_left(message: Message, asked: int | None) -> bool:
+        async def has_left(message: Message) -> bool:
             """Send, and tell whether the client has gone: the server knows that a turn of the loop before ``gone`` does."""
+            asked = message.get("count")
             await send(message)
             await asyncio.sleep(0)
             return gone.done() or message.get("count") != asked
@@ -64,11 +65,11 @@ class Answer:
                 piece: bytes | FileSlice | None = first
                 while piece is not None:
                     for message in _messages(piece):
-                        if await has_left(message, message.get("count")):
+                        if await has_left(message):
                             return
                     piece = None
                     # Nothing more is read before the client has taken this: a send begins by waiting for what came before it.
-                    if await has_left({"type": "http.response.body", "body": b"", "more_body": True}, None):
+                    if await has_left({"type": "http.response.body", "body": b"", "more_body": True}):
                         return
                     piece = await anext(body, None)
             await send({"type": "http.response.body", "body": b"", "more_body": False})

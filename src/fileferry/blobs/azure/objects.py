@@ -16,44 +16,22 @@ from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from fileferry.blobs.azure.client import Client
-from fileferry.blobs.objects import verbs
-from fileferry.blobs.objects.requests import Answer, parsed, text_of
+from fileferry.blobs.objects.plain import TYPE, PlainObjects, moment_of
+from fileferry.blobs.objects.requests import Answer, text_of
 from fileferry.blobs.objects.verbs import Listed
 from fileferry.errors import Unavailable
 
 BLOCK_BLOB = {"x-ms-blob-type": "BlockBlob"}
-_TYPE = "application/octet-stream"
 _COPYING = timedelta(hours=1)  # how long the source may be read
 _LOOKS = 12  # at a copy, of which the last ones are 3 s apart
 # All block ids of a blob have to be of one length, so that two writers of a name do not stop each other.
 _BLOCK = re.compile(r"([0-9a-f]{16})-(\d{6})-(\d{11})")
 
 
-class Objects:
+class Objects(PlainObjects[Client]):
     """The blobs of one container, below its prefix."""
 
-    def __init__(self, client: Client, prefix: str, page: int = 1000) -> None:
-        self._client = client
-        self._prefix = prefix
-        self._page = page  # names in one listing; none has more than 5000
-
-    async def put(self, key: str, body: bytes, *, must_be_new: bool = False) -> bool:
-        """Write a blob; return whether it was written. With ``must_be_new`` none is replaced."""
-        headers = {"content-length": str(len(body)), "content-type": _TYPE, **BLOCK_BLOB}
-        if must_be_new:
-            headers["if-none-match"] = "*"
-        answer = await self._client.ask("PUT", key, (), headers, body, accept=(409, 412) if must_be_new else ())
-        return answer.is_success
-
-    async def get(self, key: str) -> bytes | None:
-        """Return a small blob whole; None where there is none."""
-        answer = await self._client.ask("GET", key, accept=(404,))
-        return answer.body if answer.is_success else None
-
-    async def size(self, key: str) -> int | None:
-        """Return how many bytes a blob has; None where there is none, and for one that is still coming in blocks."""
-        answer = await self._client.ask("HEAD", key, accept=(404,))
-        return int(answer.headers.get("content-length", 0)) if answer.is_success else None
+    put_headers = BLOCK_BLOB
 
     async def delete(self, key: str) -> None:
         """Remove a blob and what snapshots there are of it; one that is not there is no error.
@@ -66,13 +44,6 @@ class Objects:
             given_up = {"content-length": "0", "x-ms-lease-action": "break", "x-ms-lease-break-period": "0"}
             await self._client.ask("PUT", key, [("comp", "lease")], given_up, accept=(404, 409))
             await self._client.ask("DELETE", key, headers=headers, accept=(404,))
-
-    def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
-        """Yield ``length`` bytes from ``start`` on, at least one; goes on where a connection breaks. Raises BlobMissing.
-
-        A blob that is shorter is missing too.
-        """
-        return verbs.read(self._client.stream, key, start, length)
 
     async def list(self, prefix: str) -> AsyncGenerator[Listed]:
         """Yield the blobs whose names begin so, a page at a time, in the order of their names."""
@@ -174,7 +145,7 @@ class Objects:
         for block in blocks:
             SubElement(root, "Latest").text = block
         body = tostring(root, "utf-8", xml_declaration=True)
-        told = {"content-length": str(len(body)), "x-ms-blob-content-type": _TYPE, **(headers or {})}
+        told = {"content-length": str(len(body)), "x-ms-blob-content-type": TYPE, **(headers or {})}
         return await self._client.ask("PUT", key, [("comp", "blocklist")], told, body, accept=accept)
 
     async def _pages(self, prefix: str, *further: tuple[str, str]) -> AsyncGenerator[tuple[Element, datetime]]:
@@ -185,16 +156,10 @@ class Objects:
             query += [("maxresults", str(self._page)), *([("marker", marker)] if marker else [])]
             answer = await self._client.ask("GET", None, query)
             page = self._document(answer)
-            yield page, verbs.moment_of(answer)
+            yield page, moment_of(answer)
             marker = text_of(page, "NextMarker")
             if not marker:
                 return
-
-    def _document(self, answer: Answer) -> Element:
-        page = parsed(answer.body)
-        if page is None:
-            raise self._client.refused(answer)
-        return page
 
 
 def block_id(upload_id: str, number: int, now: datetime | None) -> str:

@@ -36,12 +36,11 @@ _FOR_DOWNLOADS = {
 }
 
 
-class Probe(Trial):
+class Probe(Trial[Client]):
     """One look at a container."""
 
     def __init__(self, client: Client, objects: Objects) -> None:
         super().__init__(client)
-        self._client = client
         self._objects = objects
         self._names = f"probe/{uuid.uuid4()}"
         self._blob = f"{self._names}/blob"

@@ -123,8 +123,8 @@ class Sender:
 
     async def send_as_told(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """Send a request of whoever has a signed URL, once, and return whatever is answered; raises one of ``BROKEN``."""
-        length = {"content-length": str(len(body))} if method in ("PUT", "POST") else {}
-        return await read(await self.send(method, url, {"host": urlsplit(url).netloc, **length, **headers}, body))
+        told = {"host": urlsplit(url).netloc, **length_of(method, body), **headers}
+        return await read(await self.send(method, url, told, body))
 
     async def repeated(self, attempt: Callable[[], Awaitable[tuple[_T, Answer]]], accept: Collection[int] = ()) -> _T:
         """Return what is to be returned of the first attempt that is a success or to be accepted.
@@ -186,6 +186,11 @@ async def streamed(response: httpcore.Response) -> tuple[Streamed, Answer]:
 async def off_the_loop(compute: Callable[[bytes], _T], body: bytes) -> _T:
     """Return what is computed of a body, in a thread where that takes long."""
     return compute(body) if len(body) < _SMALL else await asyncio.to_thread(compute, body)
+
+
+def length_of(method: str, body: bytes) -> dict[str, str]:
+    """Return the header that tells of a body's length, where a method has one."""
+    return {"content-length": str(len(body))} if method in ("PUT", "POST") else {}
 
 
 def md5_of(body: bytes) -> str:

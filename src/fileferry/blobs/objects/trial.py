@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Generic, TypeVar
 
 from fileferry.blobs.direct import Observation
+from fileferry.blobs.objects.client import Client
 from fileferry.blobs.objects.probing import no_answer, seen_of, told
 from fileferry.blobs.objects.requests import BROKEN, Answer
 
 _ANY_ORIGIN = "https://a-page.example"
 
 
-class Client(Protocol):
-    """What sends requests; both methods raise one of ``BROKEN``."""
-
-    async def once(
-        self,
-        method: str,
-        key: str | None,
-        query: Sequence[tuple[str, str]] = (),
-        /,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-    ) -> Answer:
-        """Send a request once."""
-        ...
-
-    async def send_as_told(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", /) -> Answer:
-        """Send a request of whoever has a signed URL, once."""
-        ...
+C = TypeVar("C", bound=Client)
 
 
-class Trial:
+class Trial(Generic[C]):
     """What probes of all stores do."""
 
-    def __init__(self, client: Client) -> None:
-        self.__client = client
+    def __init__(self, client: C) -> None:
+        self._client = client
 
     async def ask(
         self,
@@ -48,7 +32,7 @@ class Trial:
     ) -> Answer:
         """Return what is answered to the server."""
         try:
-            return await self.__client.once(method, key, query, headers=headers, body=body)
+            return await self._client.once(method, key, query, headers=headers, body=body)
         except BROKEN as error:
             return no_answer(error)
 
@@ -57,7 +41,7 @@ class Trial:
     ) -> Answer:
         """Return what is answered to whoever has a URL."""
         try:
-            return await self.__client.send_as_told(method, url, headers or {}, body)
+            return await self._client.send_as_told(method, url, headers or {}, body)
         except BROKEN as error:
             return no_answer(error)
 

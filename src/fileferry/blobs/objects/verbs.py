@@ -1,21 +1,12 @@
-"""What a store of objects must do for blobs to be kept in it: the interface, and how bytes of an object are read by HTTP."""
+"""What a store of objects must do for blobs to be kept in it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 import msgspec
-
-from fileferry.blobs.objects.requests import BROKEN, Answer, Streamed
-from fileferry.blobs.store import BlobMissing
-from fileferry.errors import Unavailable
-
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
-_RESUMPTIONS = 4  # of one answer, each after some bytes or none
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -72,63 +63,3 @@ class Objects(Protocol):
     def list_unfinished(self, prefix: str) -> AsyncGenerator[tuple[str, str, timedelta]]:
         """Yield key, id and age since the last part of every object that is still coming in parts."""
         ...
-
-
-class GetObject(Protocol):
-    """How an object's bytes are asked for."""
-
-    async def __call__(self, key: str, headers: Mapping[str, str], /, *, accept: Collection[int]) -> Streamed:
-        """Get an object whose body is read later."""
-        ...
-
-
-async def read(get: GetObject, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
-    """Yield ``length`` bytes from ``start`` on, at least one; goes on where a connection breaks. Raises BlobMissing.
-
-    An object that is shorter is missing too.
-    """
-    end = start + length
-    failures = 0
-    while start < end:
-        answer = await get(key, {"range": f"bytes={start}-{end - 1}"}, accept=(404, 416))
-        try:
-            if answer.status in (404, 416):
-                raise BlobMissing(key)
-            skipped = _skipped(answer, start)
-            async for block in answer.body():
-                dropped = min(skipped, len(block))
-                skipped -= dropped
-                block = block[dropped : dropped + end - start]
-                if block:
-                    start += len(block)
-                    yield block
-                if start == end:
-                    break
-        except BROKEN as error:
-            failures += 1
-            if failures > _RESUMPTIONS:
-                raise Unavailable("The store broke off again and again.", retry_after=5) from error
-            continue
-        finally:
-            await answer.close()
-        if start < end:
-            raise BlobMissing(key)
-
-
-def moment_of(answer: Answer) -> datetime:
-    """Return what the store's clock said when it answered."""
-    try:
-        return parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
-        return datetime.now(UTC)
-
-
-def _skipped(answer: Streamed, start: int) -> int:
-    """Return how many bytes of the body come before ``start``: rclone says 200 to what is a range, others to the whole."""
-    told = _RANGE.fullmatch(answer.headers.get("content-range", ""))
-    if told is None and answer.status == 206:
-        raise Unavailable("The store sent a range without saying which.", retry_after=5)
-    begins = int(told[1]) if told else 0
-    if begins > start:
-        raise Unavailable("The store sent another range than it was asked for.", retry_after=5)
-    return start - begins

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpcore
 
-from fileferry.blobs.objects import requests
-from fileferry.blobs.objects.requests import Answer, Pause, Refusals, Sender, Streamed
+from fileferry.blobs.objects import client as objects
+from fileferry.blobs.objects.requests import Pause, Refusals, md5_of
 from fileferry.blobs.s3.location import Location
 from fileferry.blobs.s3.signing import EMPTY, UNSIGNED, Credentials, presigned, query_string, signed
-from fileferry.errors import FerryError
 from fileferry.model import Clock, utc_now
 
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
@@ -32,63 +31,16 @@ _MEANINGS = {
 }
 
 
-class Client:
-    """Sends requests for one bucket. ``clock`` is that of signatures; ``pause`` waits between attempts, in seconds."""
+class Client(objects.Client):
+    """Sends requests for one bucket."""
 
     def __init__(
         self, location: Location, credentials: Credentials, clock: Clock = utc_now, pause: Pause = asyncio.sleep
     ) -> None:
-        self._location = location
-        self._credentials = credentials
-        self._clock = clock
         store = f"The bucket {location.bucket} at {location.origin}"
-        self._refusals = Refusals(store, _MEANINGS, _FULL, absent="NoSuchBucket")
-        self._sender = Sender(location.scheme, self._refusals, pause)
-
-    async def ask(
-        self,
-        method: str,
-        key: str | None,
-        query: Sequence[tuple[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        *,
-        accept: Collection[int] = (),
-    ) -> Answer:
-        """Send a request for ``key`` below the prefix, or for the bucket; return a success, or an answer that is to be accepted.
-
-        A body goes with its MD5, which stores verify. Raises Unavailable with the reason for any other answer, and where none
-        came; InsufficientStorage where the store is full.
-        """
-        sums = await requests.off_the_loop(self._sums, body)
-
-        async def attempt() -> tuple[Answer, Answer]:
-            answer = await requests.read(await self._send(method, key, query, {**(headers or {}), **sums}, body))
-            return answer, answer
-
-        return await self._sender.repeated(attempt, accept)
-
-    async def once(
-        self,
-        method: str,
-        key: str | None,
-        query: Sequence[tuple[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-    ) -> Answer:
-        """Send a request once, with ``headers`` in place of our own, and return whatever is answered; raises one of ``BROKEN``."""
-        told = {"content-length": str(len(body))} if method in ("PUT", "POST") else {}
-        told |= {**self._sums(body), **(headers or {})}
-        return await requests.read(await self._send(method, key, query, told, body))
-
-    async def stream(self, key: str, headers: Mapping[str, str], *, accept: Collection[int] = ()) -> Streamed:
-        """Get an object whose body is read later; raises as ``ask`` does."""
-
-        async def attempt() -> tuple[Streamed, Answer]:
-            told = {**headers, "x-amz-content-sha256": EMPTY}
-            return await requests.streamed(await self._send("GET", key, (), told, b""))
-
-        return await self._sender.repeated(attempt, accept)
+        super().__init__(location.scheme, Refusals(store, _MEANINGS, _FULL, absent="NoSuchBucket"), clock, pause)
+        self.location = location
+        self._credentials = credentials
 
     def presigned(
         self,
@@ -104,34 +56,12 @@ class Client:
 
         It is of the address that clients reach the bucket by, or ``from_here`` of the one that this server does.
         """
-        where = self._location
+        where = self.location
         origin = where.origin if from_here or where.public is None else where.public
         path = f"{where.root}{where.prefix}{key}"
         told = {**headers, "host": urlsplit(origin).netloc}
-        written = presigned(self._credentials, where.region, method, path, query, told, lifetime, self._clock())
+        written = presigned(self._credentials, where.region, method, path, query, told, lifetime, self.clock())
         return f"{origin}{path}?{written}"
-
-    async def send_as_told(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
-        """Send a request of whoever has a presigned URL, once, and return whatever is answered; raises one of ``BROKEN``."""
-        return await self._sender.send_as_told(method, url, headers, body)
-
-    @property
-    def location(self) -> Location:
-        """Where the bucket is."""
-        return self._location
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of signatures."""
-        return self._clock
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._sender.close()
-
-    def refused(self, answer: Answer) -> FerryError:
-        """Return what to tell of an answer that says no, where no other is to be expected."""
-        return self._refusals.error_of(answer)
 
     async def _send(
         self,
@@ -141,17 +71,17 @@ class Client:
         headers: Mapping[str, str],
         body: bytes,
     ) -> httpcore.Response:
-        where = self._location
+        where = self.location
         path = where.root if key is None else f"{where.root}{where.prefix}{key}"
         written = query_string(query)
         named = {"host": where.host, **headers}
         payload = named.pop("x-amz-content-sha256")
-        told = signed(self._credentials, where.region, method, path, written, named, payload, self._clock())
+        told = signed(self._credentials, where.region, method, path, written, named, payload, self.clock())
         return await self._sender.send(method, f"{where.origin}{path}{written and f'?{written}'}", told, body)
 
     def _sums(self, body: bytes) -> dict[str, str]:
-        """Return the headers that tell of a body: with TLS around it its MD5 is enough, else the signature must cover it."""
+        # With TLS around a body its MD5 is enough, else the signature must cover it.
         if not body:
             return {"x-amz-content-sha256": EMPTY}
-        sha256 = UNSIGNED if self._location.scheme == "https" else hashlib.sha256(body).hexdigest()
-        return {"x-amz-content-sha256": sha256, "content-md5": requests.md5_of(body)}
+        sha256 = UNSIGNED if self.location.scheme == "https" else hashlib.sha256(body).hexdigest()
+        return {"x-amz-content-sha256": sha256, "content-md5": md5_of(body)}

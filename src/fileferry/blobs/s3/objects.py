@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from fileferry.blobs.direct import DirectPart
-from fileferry.blobs.objects import verbs
-from fileferry.blobs.objects.requests import Answer, parsed, text_of
+from fileferry.blobs.objects.plain import TYPE, PlainObjects, moment_of
+from fileferry.blobs.objects.requests import Answer, text_of
 from fileferry.blobs.objects.verbs import Listed
 from fileferry.blobs.s3.client import Client
 from fileferry.errors import Unavailable
@@ -19,42 +19,12 @@ from fileferry.errors import Unavailable
 _COMPLETION = (200, 404, 500, 502, 503, 504)  # what may be answered to what was done; 200 with an error in the body
 
 
-class Objects:
+class Objects(PlainObjects[Client]):
     """The objects of one bucket, below its prefix."""
-
-    def __init__(self, client: Client, prefix: str, page: int = 1000) -> None:
-        self._client = client
-        self._prefix = prefix
-        self._page = page  # keys that one listing names; none names more than a thousand
-
-    async def put(self, key: str, body: bytes, *, must_be_new: bool = False) -> bool:
-        """Write an object; return whether it was written. With ``must_be_new`` none is replaced, by stores that can see to it."""
-        headers = {"content-length": str(len(body)), "content-type": "application/octet-stream"}
-        if must_be_new:
-            headers["if-none-match"] = "*"
-        answer = await self._client.ask("PUT", key, (), headers, body, accept=(409, 412) if must_be_new else ())
-        return answer.is_success
-
-    async def get(self, key: str) -> bytes | None:
-        """Return a small object whole; None where there is none."""
-        answer = await self._client.ask("GET", key, accept=(404,))
-        return answer.body if answer.is_success else None
-
-    async def size(self, key: str) -> int | None:
-        """Return how many bytes an object has; None where there is none."""
-        answer = await self._client.ask("HEAD", key, accept=(404,))
-        return int(answer.headers.get("content-length", 0)) if answer.is_success else None
 
     async def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
         await self._client.ask("DELETE", key, accept=(404,))
-
-    def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes]:
-        """Yield ``length`` bytes from ``start`` on, at least one; goes on where a connection breaks. Raises BlobMissing.
-
-        An object that is shorter is missing too.
-        """
-        return verbs.read(self._client.stream, key, start, length)
 
     async def list(self, prefix: str) -> AsyncGenerator[Listed]:
         """Yield the objects whose keys begin so, a page at a time, in whatever order the store has."""
@@ -65,7 +35,7 @@ class Objects:
                 query.append(("continuation-token", token))
             answer = await self._client.ask("GET", None, query)
             page = self._document(answer)
-            now = verbs.moment_of(answer)
+            now = moment_of(answer)
             for found in page.findall("{*}Contents"):
                 key = text_of(found, "Key")
                 # Some stores list the folders that they make of keys.
@@ -80,7 +50,7 @@ class Objects:
 
     async def begin_parts(self, key: str) -> str:
         """Begin an object that comes in parts; return its id."""
-        headers = {"content-length": "0", "content-type": "application/octet-stream"}
+        headers = {"content-length": "0", "content-type": TYPE}
         answer = await self._client.ask("POST", key, [("uploads", "")], headers)
         return text_of(self._document(answer), "UploadId")
 
@@ -165,7 +135,7 @@ class Objects:
         while True:
             answer = await self._client.ask("GET", key, [("uploadId", upload_id), *marker], accept=(404,))
             page = self._document(answer) if answer.is_success else None
-            yield page, verbs.moment_of(answer)
+            yield page, moment_of(answer)
             further = [("part-number-marker", text_of(page, "NextPartNumberMarker"))]
             if text_of(page, "IsTruncated") != "true" or further == marker:
                 return
@@ -181,12 +151,6 @@ class Objects:
             latest = max([latest or _written(initiated, now), *moments])
             idle = now - latest
         return idle
-
-    def _document(self, answer: Answer) -> Element:
-        page = parsed(answer.body)
-        if page is None or not answer.is_success:
-            raise self._client.refused(answer)
-        return page
 
 
 def _completion(tags: Sequence[str]) -> bytes:

@@ -40,12 +40,11 @@ _FOR_DOWNLOADS = {
 }
 
 
-class Probe(Trial):
+class Probe(Trial[Client]):
     """One look at a bucket."""
 
     def __init__(self, client: Client, objects: Objects) -> None:
         super().__init__(client)
-        self._client = client
         self._objects = objects
         self._names = f"probe/{uuid.uuid4()}"
         self._object = f"{self._names}/object"

@@ -65,11 +65,8 @@ def matches(head: bytes) -> list[Match]:
 
 @functools.cache
 def _signatures() -> _Signatures:
-    from puremagic import (
-        magic_footer_array,
-        magic_header_array,
-        multi_part_dict,
-    )  # a mebibyte, with the first file only
+    # A mebibyte, loaded with the first file.
+    from puremagic import magic_footer_array, magic_header_array, multi_part_dict
 
     places: dict[tuple[int, int], _Place] = {}
     for number, row in enumerate(magic_header_array):

@@ -205,9 +205,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from fileferry.version import version
 
-        return version("fileferry")
+        return version()
     if name not in __all__:
         raise AttributeError(f"module 'fileferry' has no attribute {name!r}")
     from fileferry import client

@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -57,6 +56,7 @@ from fileferry.telemetry import BUILD, Application, Telemetry, configure_logging
 from fileferry.ui import requests, shares
 from fileferry.ui.assets import get_asset
 from fileferry.ui.door import door
+from fileferry.version import version
 from fileferry.web import admission, caching, identities, problems, waiting
 from fileferry.web.dates import Dated
 from fileferry.web.express import Express
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with opened(settings, clock) as engine:
             app.state.engine = engine
-            BUILD.labels(version("fileferry")).set(1)
+            BUILD.labels(version()).set(1)
             _end_with_parent()
             judging = [engine.processing.run()] if settings.processing == "server" else []
             loops = [engine.sweeper.run(), engine.name_index.run(), engine.deliveries.run(), *judging]

@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ from fileferry.engine.engine import Engine
 from fileferry.errors import Unavailable
 from fileferry.model import utc_now
 from fileferry.settings import Settings, SettingsError
+from fileferry.version import version
 
 RECORD = "backup.json"
 """Written last: a folder without it holds no whole copy."""
@@ -187,7 +187,7 @@ async def _opened_copy(settings: Settings, folder: Path) -> AsyncIterator[Engine
 
 async def _read_again(engine: Engine) -> Record:
     """Read every ready version to its end; raises Unavailable for one whose bytes are not those that came."""
-    record = Record(utc_now(), version("fileferry"), NEWEST, 0, 0)
+    record = Record(utc_now(), version(), NEWEST, 0, 0)
     async with contextlib.aclosing(engine.verifier.run()) as verified:
         async for found in verified:
             if found.fault is not None:

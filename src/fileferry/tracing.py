@@ -7,11 +7,11 @@ said by OpenTelemetry's own variables, https://opentelemetry.io/docs/specs/otel/
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fileferry.settings import SettingsError
 from fileferry.telemetry import Application, Message, Receive, Send
+from fileferry.version import version
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -81,7 +81,7 @@ def _provider() -> TracerProvider:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    ours = {"service.name": os.environ.get("OTEL_SERVICE_NAME", "fileferry"), "service.version": version("fileferry")}
+    ours = {"service.name": os.environ.get("OTEL_SERVICE_NAME", "fileferry"), "service.version": version()}
     provider = TracerProvider(resource=Resource.create(ours))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider

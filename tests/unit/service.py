@@ -34,6 +34,8 @@ from support import postgresql
 from support.routes import routed
 
 ROOT_KEY = "ff_of_this_test_and_no_other"
+_BEGINNING = datetime(2030, 1, 1, tzinfo=UTC)
+_END = _BEGINNING + timedelta(days=36500)
 _trusting = functools.cache(connections.trusting)  # reading all certificates takes longer than most tests
 
 
@@ -53,12 +55,13 @@ class Service:
         given |= {"log_level": "error", **settings}
         self.settings: Settings = load({f"FILEFERRY_{name.upper()}": value for name, value in given.items()})
         self.data = folder
-        self.now = datetime(2030, 1, 1, tzinfo=UTC)
+        self.now = _BEGINNING
         self._loop = asyncio.new_event_loop()
         self._handlers = logging.getLogger().handlers[:]
-        self._place_database()
+        keeps_leases = self._place_database()
         self._run(prepare(self.settings, self.clock))
-        self._run(self._keep_sweeper_away())
+        if not keeps_leases:
+            self._run(_keep_sweeper_away(self.settings))
         self._state = State()
         with mock.patch("fileferry.app.Framework", functools.partial(routed, self._state)):
             self._app: Any = create_app(self.settings, self.clock)
@@ -66,21 +69,22 @@ class Service:
         self._running: asyncio.Task[None] | None = None
         self._run(self._start())
 
-    def _place_database(self) -> None:
-        """Put a migrated database where the settings say that it is, unless it is there."""
+    def _place_database(self) -> bool:
+        """Put a migrated database where the settings say that it is, unless it is there; tell whether it has the leases."""
         if self.settings.database_url is not None:
-            return
+            return False
         self.data.mkdir(parents=True, exist_ok=True)
         place = self.data / "fileferry.db"
         if place.exists():
-            return
+            return False
         if not postgresql.is_chosen():
             place.write_bytes(_empty_database())
-            return
+            return True
         told = self.data / "database.url"
         if not told.exists():
             told.write_text(postgresql.new_database(prepared=True))
         self.settings = structs.replace(self.settings, database_url=told.read_text())
+        return False
 
     def clock(self) -> datetime:
         """Tell the time of this service."""
@@ -242,16 +246,6 @@ class Service:
         with mock.patch.object(connections, "trusting", _trusting):
             return self._loop.run_until_complete(awaited)
 
-    async def _keep_sweeper_away(self) -> None:
-        """Take the lease that the service's own sweeper would, so that nothing is swept but by a test's word."""
-        database = open_database(self.settings)
-        try:
-            until = self.now + timedelta(days=36500)
-            for name in ("sweeper", "webhooks"):
-                assert await database.write(bookkeeping.take_lease, name, "the test", self.now, until)
-        finally:
-            await database.close()
-
     async def _start(self) -> None:
         ready = asyncio.Event()
 
@@ -276,10 +270,21 @@ def _decoded(segment: bytes) -> bytes:
     return unquote_to_bytes(segment)
 
 
+async def _keep_sweeper_away(settings: Settings) -> None:
+    """Take the leases that the service's own loops would, so that nothing is swept or sent but by a test's word."""
+    database = open_database(settings)
+    try:
+        for name in ("sweeper", "webhooks"):
+            assert await database.write(bookkeeping.take_lease, name, "the test", _BEGINNING, _END)
+    finally:
+        await database.close()
+
+
 @functools.cache
 def _empty_database() -> bytes:
-    """Return a migrated database without a row: migrating takes longer than most tests."""
+    """Return a migrated database with the leases and no other row: migrating takes longer than most tests."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "empty.db")
+        path = Path(folder, "fileferry.db")
         migrate(f"sqlite:///{path}")
+        asyncio.run(_keep_sweeper_away(load({"FILEFERRY_DATA": folder})))
         return path.read_bytes()

@@ -51,13 +51,14 @@ def test_a_service_goes_on_with_the_copy_where_it_was(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("fileferry.db*")) == ["fileferry.db-copied"]
     service = Service(tmp_path, database_url=target)
     try:
-        for path, content in CONTENTS.items():
-            assert service.fetch(files[path]["url"].partition("service")[2]).content == content
         events = service.request("GET", "/api/events?after=0", headers={"Accept": "application/json"}).json()["events"]
         service.upload(b"new", path="new")
         after = service.request("GET", "/api/events?after=0", headers={"Accept": "application/json"}).json()["events"]
         assert [each["id"] for each in after[:-1]] == [each["id"] for each in events]
         assert int(after[-1]["id"]) == int(events[-1]["id"]) + 1
+        # Only now: that they were fetched is an event too, which is told some time later.
+        for path, content in CONTENTS.items():
+            assert service.fetch(files[path]["url"].partition("service")[2]).content == content
         assert service.request("GET", "/file/v2/orgs/x/workspaces/x/files").status_code in (403, 404)
         assert service.scan(fix=False).is_sound
     finally:

@@ -51,7 +51,10 @@ def test_only_disks_with_a_weakness_are_told_of() -> None:
     assert "folder" in (warning_of("fuse.something") or "")
 
 
-def test_a_good_folder_passes_every_trial_and_nothing_is_left_of_them(tmp_path: Path) -> None:
+def test_a_good_folder_passes_every_trial_and_nothing_is_left_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fileferry.disks.kinds.kind_of", lambda _folder: "ext4")  # these tests may be in memory
     assert trial.examine(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -69,6 +72,7 @@ def test_a_good_folder_passes_every_trial_and_nothing_is_left_of_them(tmp_path: 
 def test_what_a_folder_cannot_do_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, fatal: bool | None
 ) -> None:
+    monkeypatch.setattr("fileferry.disks.kinds.kind_of", lambda _folder: "ext4")
     monkeypatch.setattr(calls, "rename_exclusive", refusing(errno.EINVAL))
     monkeypatch.setattr(f"fileferry.disks.trial.{call}", refusing(code))
     assert [finding.fatal for finding in trial.examine(tmp_path)] == ([] if fatal is None else [fatal])

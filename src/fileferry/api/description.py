@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from fileferry.api.examples import EXAMPLES
 from fileferry.api.reference import Description, ReferencePage
 from fileferry.api.responses import Flow, Kind, Render
 from fileferry.api.signed_status import SignedFile
+from fileferry.version import version
 from fileferry.web import azure, problems
 from fileferry.web.requests import AnyRequest
 
@@ -125,7 +125,7 @@ def configured(upload_renders: Sequence[Render]) -> OpenAPIConfig:
 
     return OpenAPIConfig(
         title="fileferry",
-        version=version("fileferry"),
+        version=version(),
         description=_ABOUT,
         openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, before_request=make),
         render_plugins=[ReferencePage(document.completed), Description(document.completed)],

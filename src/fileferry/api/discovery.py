@@ -5,7 +5,6 @@ and whether all is well. It tells only what is there; making and changing worksp
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -19,6 +18,7 @@ from fileferry.api.workspace_objects import UserObject
 from fileferry.engine.engine import Engine
 from fileferry.errors import FerryError, InsufficientStorage
 from fileferry.model import Page, Principal, Scope, Workspace, format_time, normalized
+from fileferry.version import version
 from fileferry.web.requests import AnyRequest, base_url, parse_limit
 
 HUB_CODE = "fileferry"
@@ -223,7 +223,7 @@ async def check_health(
     if not parse_flag("full", full):
         return Response(status, status_code=code, media_type="text/plain")
     shown = dependencies if parse_flag("check_dependencies", check_dependencies) else None
-    return Response(Health(status, version("fileferry"), shown), status_code=code)
+    return Response(Health(status, version(), shown), status_code=code)
 
 
 router = Router(

@@ -12,11 +12,12 @@ import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+from fileferry.version import version
 
 _PLACES = {
     "login": "identity",
@@ -121,7 +122,7 @@ def _also(family: typer.Typer) -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"fileferry {version('fileferry')}")
+        print(f"fileferry {version()}")
         raise typer.Exit
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 
 from fileferry.client.failures import NotConfigured
+from fileferry.version import version
 
 CONNECT_SECONDS = 10.0
 
@@ -25,7 +25,7 @@ class Connection:
         named = end_user if end_user is not None else os.environ.get("FILEFERRY_END_USER") or None
         self._end_user = None if named is None else _usable_name(named)
         self.timeout = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
-        self.headers = {"User-Agent": f"fileferry/{version('fileferry')}"}
+        self.headers = {"User-Agent": f"fileferry/{version()}"}
 
     def to(self, path: str) -> str:
         """Return the whole address of a path of the server; raise NotConfigured when no server is known."""

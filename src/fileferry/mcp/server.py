@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import mcp_types as types
@@ -16,6 +15,7 @@ from fileferry.errors import FerryError, InternalError, NotFound, Retry
 from fileferry.mcp.actions import Answer
 from fileferry.mcp.api import Api
 from fileferry.mcp.tools import TOOLS, Tool, seen_with
+from fileferry.version import version
 
 INSTRUCTIONS = (
     "Moves files by URL. Never send file bytes as arguments: create_upload gives a URL and a curl line, get_file a URL to"
@@ -48,7 +48,7 @@ def build(api_of: Callable[[Context], Api]) -> Server[Any]:
 
     return Server(
         "fileferry",
-        version=version("fileferry"),
+        version=version(),
         title="fileferry",
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib.metadata import version
 from urllib.parse import urlsplit
 
 from litestar import Response, get
@@ -16,6 +15,7 @@ from fileferry.model import EVENT_TYPES
 from fileferry.ui import pages
 from fileferry.ui.reports import SHORTCOMINGS
 from fileferry.ui.visits import Visitor
+from fileferry.version import version
 from fileferry.web.requests import AnyRequest, decode_number, encode_cursor
 
 _PAGE = 50
@@ -62,7 +62,7 @@ async def show_server(request: AnyRequest, engine: Engine, visitor: Visitor) -> 
         "server.html",
         "Server",
         "/server",
-        version=version("fileferry"),
+        version=version(),
         database="PostgreSQL" if settings.resolved_database_file() is None else "SQLite",
         store="on the disk of this machine" if bucket is None else f"in the bucket {bucket.netloc}{bucket.path}",
         disks=engine.free_space(),

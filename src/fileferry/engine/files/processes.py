@@ -10,12 +10,12 @@ import os
 import socket
 import uuid
 from datetime import datetime, timedelta
-from importlib.metadata import version
 
 from fileferry.db import processes as stored
 from fileferry.db.database import Database
 from fileferry.logs import get_logger
 from fileferry.model import Clock, Process
+from fileferry.version import version
 
 TOLD_EVERY = timedelta(minutes=1)
 SILENT = timedelta(minutes=3)
@@ -45,7 +45,7 @@ class Processes:
     async def tell(self, role: str) -> None:
         """Tell that this process lives. What cannot be written is told the next time."""
         host, now = socket.gethostname()[:_LONGEST_HOST], self._clock()
-        process = Process(self.own, role, host, os.getpid(), version("fileferry"), self._started_at, now)
+        process = Process(self.own, role, host, os.getpid(), version(), self._started_at, now)
         try:
             await self._database.grow(stored.tell, process)
             self._is_told = True

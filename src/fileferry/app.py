@@ -152,6 +152,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Appl
 
 def create_served_app() -> Application:
     """Return the service for a process that does nothing else; uvicorn calls this in each."""
+    memory.keep_compact()
     application = create_app()
     memory.collect_rarely()
     return application

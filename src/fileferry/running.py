@@ -129,6 +129,7 @@ async def _make_so(settings: Settings, wanted: bootstrap.Bootstrap | None) -> No
 
 async def work() -> None:
     """Judge and scan files, and sweep, beside any number of servers and others like it, until SIGTERM or SIGINT."""
+    memory.keep_compact()
     settings = _shared(configuration.load())
     configure_logging(settings)
     _tell_of_disks(settings)

@@ -12,7 +12,7 @@ from typing import IO
 from fileferry.errors import InsufficientStorage
 from fileferry.groups import settled
 
-HELD = 16 * 1024 * 1024
+HELD = 10 * 1024 * 1024
 """Bytes of parts that are still coming, of all uploads; what is more waits in a file."""
 SENT = 16 * 1024 * 1024
 """Bytes of parts on their way to the store, of all uploads; one of more is sent alone."""

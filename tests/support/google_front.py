@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import tempfile
 from collections.abc import Mapping
@@ -21,9 +22,10 @@ import google_crc32c
 import httpx
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from google.cloud.storage._signing import _url_encode, get_canonical_headers
-from google.oauth2.service_account import Credentials
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from google.cloud.storage._signing import _url_encode, get_canonical_headers  # type: ignore[import-untyped]
 
 from support.google import ACCOUNT, FakeGoogle, service_account
 
@@ -69,7 +71,9 @@ class Google(FakeGoogle):
 
 
 def _handler_of(behind: str, key_file: Path) -> type[BaseHTTPRequestHandler]:
-    public_key = Credentials.from_service_account_file(str(key_file)).signer._key.public_key()
+    key = load_pem_private_key(json.loads(key_file.read_text())["private_key"].encode(), None)
+    assert isinstance(key, RSAPrivateKey)
+    public_key = key.public_key()
     lock = Lock()
     client = httpx.Client(trust_env=False, timeout=30, base_url=behind)
 

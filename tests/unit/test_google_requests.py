@@ -15,6 +15,7 @@ from google.auth._helpers import utcnow
 
 from fileferry.blobs.google import Client, Credentials, parse, resolve
 from fileferry.blobs.google.objects import Objects
+from fileferry.blobs.google.probe import Probe
 from fileferry.blobs.objects.requests import Pause
 from fileferry.errors import Unavailable
 from fileferry.settings import SettingsError, load
@@ -236,6 +237,36 @@ def test_what_says_where_an_upload_ends_is_known_to_nobody_beforehand() -> None:
     script.run(use, opening())
     first, second = (head.partition("boundary=")[2].partition("\r\n")[0] for head in script.requests)
     assert first != second
+
+
+def rule(condition: dict[str, Any], action: str = "Delete") -> dict[str, Any]:
+    return {"lifecycle": {"rule": [{"action": {"type": action}, "condition": condition}]}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "unfit"),
+    [
+        (rule({"age": 1}), {"lifecycle"}),
+        (rule({"matchesPrefix": ["another/", "prefix/blobs/"]}), {"lifecycle"}),
+        (rule({"matchesPrefix": ["another/"]}), set()),
+        (rule({"numNewerVersions": 1}), set()),
+        (rule({"isLive": False}), set()),
+        (rule({"age": 1}, "AbortIncompleteMultipartUpload"), set()),
+        ({"softDeletePolicy": {"retentionDurationSeconds": "604800"}}, {"soft_delete"}),
+        ({"versioning": {"enabled": True}}, {"versioning"}),
+    ],
+)
+def test_what_a_bucket_is_set_to_is_told_where_it_harms_files(settings: dict[str, Any], unfit: set[str]) -> None:
+    script = Script(answer(200, json.dumps(settings).encode()), answer(403))
+
+    async def use(objects: Objects) -> None:
+        probe = Probe(objects._client, objects)
+        assert {seen.name async for seen in probe._settings() if not seen.is_fine} == unfit
+        # Who may write objects may not always ask.
+        assert [seen.is_fine async for seen in probe._settings()] == [True]
+
+    script.run(use, opening())
+    assert script.requests[0].startswith("GET /storage/v1/b/bucket?fields=")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ class Probe(Trial[Client]):
         yield seen_of("reachable", "list one name", reached, reached.status == 200)
         if reached.status == 0:
             return
-        yield compare_clocks(reached, self._client.clock(), "")
+        yield compare_clocks(reached, self._client.clock(), "RequestTimeTooSkewed")
         if reached.status != 200:
             return
         async for observation in self._permissions():

@@ -150,6 +150,18 @@ def test_who_gets_no_token_is_told_why(tokens: Tokens, key_file: Path) -> None:
     assert script.pauses == []
 
 
+def test_a_machine_without_an_identity_is_told_what_to_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in (("CLOUDSDK_CONFIG", str(tmp_path)), ("PATH", ""), ("NO_GCE_CHECK", "True")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+
+    async def use(objects: Objects) -> None:
+        with pytest.raises(Unavailable, match=r"there are none: name a key's file in GOOGLE_APPLICATION_CREDENTIALS"):
+            await objects.get("a")
+
+    Script().run(use, opening(resolve(parse("gs://bucket"), None)))
+
+
 def test_where_tokens_come_from_may_be_away_for_a_while(tmp_path: Path) -> None:
     script = Script()
     file = service_account(tmp_path / "key.json", "http://127.0.0.1:9/token")

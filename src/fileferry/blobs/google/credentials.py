@@ -77,7 +77,7 @@ class Credentials:
 
     async def _renew(self, refused: str | None) -> None:
         from google.auth.credentials import TokenState
-        from google.auth.exceptions import GoogleAuthError, TransportError
+        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 
         try:
             await asyncio.to_thread(self._refresh)
@@ -86,6 +86,8 @@ class Credentials:
                 _log.warning("token_not_renewed", reason=_first_line(error))
                 return
             raise OSError(f"no token can be fetched: {_first_line(error)}") from error
+        except DefaultCredentialsError as error:
+            raise TokenRefused("there are none: name a key's file in GOOGLE_APPLICATION_CREDENTIALS") from error
         except (GoogleAuthError, ValueError) as error:
             raise TokenRefused(_first_line(error)) from error
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import tempfile
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,11 +71,45 @@ class Google(FakeGoogle):
         return super().open(location, secret=secret or str(self.key_file), **options)
 
 
+class _Session:
+    """A resumable session as the documents have it: its bytes come once, in order, and are as many as was said."""
+
+    def __init__(self, client: httpx.Client, name: str, size: int) -> None:
+        self._client, self._name, self._size = client, name, size
+        self._came, self._answer = b"", b""
+        self._is_cancelled = False
+
+    def answer(self, method: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        """Take some of the bytes, or tell how many there are."""
+        self._is_cancelled |= method == "DELETE"
+        if self._is_cancelled:
+            return 499, {}, b""
+        if self._answer:
+            return 200, {"content-type": "application/json"}, self._answer
+        told = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("content-range", "bytes 0-0/*"))
+        assert told
+        if "content-range" in headers and told[2] not in ("*", str(self._size)):
+            return 400, {}, b""
+        if told[1] is not None:
+            start = int(told[1])
+            came = self._came[:start] + body
+            if start > len(self._came) or len(came) > self._size:
+                return 400, {}, b""
+            self._came = max(self._came, came, key=len)
+        if len(self._came) < self._size:
+            return 308, {"range": f"bytes=0-{len(self._came) - 1}"} if self._came else {}, b""
+        place = f"/upload/storage/v1/b/{FakeGoogle.BUCKET}/o"
+        made = self._client.post(place, params={"uploadType": "media", "name": self._name}, content=self._came)
+        self._answer = made.raise_for_status().content
+        return 200, {"content-type": "application/json"}, self._answer
+
+
 def _handler_of(behind: str, key_file: Path) -> type[BaseHTTPRequestHandler]:
     key = load_pem_private_key(json.loads(key_file.read_text())["private_key"].encode(), None)
     assert isinstance(key, RSAPrivateKey)
     public_key = key.public_key()
     lock = Lock()
+    sessions: dict[str, _Session] = {}
     client = httpx.Client(trust_env=False, timeout=30, base_url=behind)
 
     class Handler(BaseHTTPRequestHandler):
@@ -104,6 +139,9 @@ def _handler_of(behind: str, key_file: Path) -> type[BaseHTTPRequestHandler]:
         def _answer(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
             url = urlsplit(self.path)
             query = parse_qsl(url.query, keep_blank_values=True)
+            if "upload_id" in dict(query):
+                with lock:
+                    return sessions[dict(query)["upload_id"]].answer(self.command, self.headers, body)
             if url.path == "/token":
                 return 200, {"content-type": "application/json"}, b'{"access_token": "a-token", "expires_in": 3600}'
             if url.path.startswith(("/storage/", "/upload/")):
@@ -127,6 +165,14 @@ def _handler_of(behind: str, key_file: Path) -> type[BaseHTTPRequestHandler]:
                 and client.get(path.removesuffix("/compose")).status_code < 300
             ):
                 return 412, {}, b'{"error": {"code": 412, "errors": [{"reason": "conditionNotMet"}]}}'
+            if ("uploadType", "resumable") in query:
+                id = uuid.uuid4().hex
+                sessions[id] = _Session(client, dict(query)["name"], int(self.headers["x-upload-content-length"]))
+                return (
+                    200,
+                    {"location": f"http://{self.headers['host']}{path}?uploadType=resumable&upload_id={id}"},
+                    b"",
+                )
             boundary = re.search(r"boundary=(\w+)", self.headers.get("content-type", ""))
             if boundary:
                 _before, description, content, _after = body.split(f"--{boundary[1]}".encode(), 3)

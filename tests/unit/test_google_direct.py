@@ -9,10 +9,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import requests
+from google.resumable_media.requests import ResumableUpload
 
 from fileferry.blobs.google.direct import GoogleUploads
 from unit.direct_flows import CONTENT, confirm, names, ticket_of
@@ -166,6 +169,70 @@ def test_a_large_file_of_the_native_api_goes_there_in_parts_in_any_order(service
     web.put(seen["direct"][1]["url"], content=content[PART : 2 * PART]).raise_for_status()
     file = service.request("POST", f"/api/uploads/{ticket['id']}/complete", json={}).raise_for_status().json()
     assert web.get(service.fetch(file["url"]).headers["location"]).content == content
+
+
+def session_of(service: Service, size: int = len(CONTENT), **headers: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Ask the organizations API where to send a file; return what was said, and what was answered."""
+    said = {"filename": "clip.mp4", "file_size": size, "mime_type": "video/mp4"}
+    asked = service.request("POST", "/v1/organizations/default/files/upload-url", json=said, headers=headers)
+    return said, asked.raise_for_status().json()
+
+
+def register(service: Service, said: dict[str, Any], upload: dict[str, Any]) -> httpx.Response:
+    told = {**said, "gcs_path": upload["gcs_path"], "file_id": upload["file_id"]}
+    return service.request("POST", "/v1/organizations/default/files", json=told)
+
+
+def test_the_session_of_the_organizations_api_is_the_stores(
+    service: Service, web: httpx.Client, google: Google
+) -> None:
+    said, upload = session_of(service, origin="https://a-page.example")
+    url = upload["upload_url"]
+    assert url.startswith(f"{google.endpoint}/upload/storage/v1/b/")
+    assert register(service, said, upload).status_code == 409
+    assert web.put(url, content=CONTENT + b"!").status_code == 400
+    web.put(url, content=CONTENT, headers={"content-type": "video/mp4"}).raise_for_status()
+    file = register(service, said, upload).raise_for_status().json()
+    assert (file["size"], file["mime_type"], file["status"]) == (len(CONTENT), "video/mp4", "completed")
+    web.put(url, content=bytes(len(CONTENT)))
+    path = httpx.URL(file["url"]).raw_path.decode()
+    assert service.request("GET", f"{path}?redirect=0", key=None).content == CONTENT
+    assert names(service, google, "parts/") == []
+
+
+def test_a_session_goes_on_where_it_was_by_googles_own_client(service: Service, web: httpx.Client) -> None:
+    content = os.urandom(3 * 262144 + 5)
+    said, upload = session_of(service, len(content))
+    total = len(content)
+    first = {"content-range": f"bytes 0-262143/{total}"}
+    answer = web.put(upload["upload_url"], content=content[:262144], headers=first)
+    assert (answer.status_code, answer.headers["range"]) == (308, "bytes=0-262143")
+    session = ResumableUpload(upload["upload_url"], 262144, checksum=None)
+    session._resumable_url, session._stream, session._content_type = upload["upload_url"], BytesIO(content), "video/mp4"
+    session._total_bytes = total
+    with requests.Session() as transport:
+        session.recover(transport)
+        while not session.finished:
+            session.transmit_next_chunk(transport)
+    file = register(service, said, upload).raise_for_status().json()
+    assert web.get(service.fetch(file["url"]).headers["location"]).content == content
+
+
+def test_a_session_that_is_never_registered_leaves_nothing(service: Service, web: httpx.Client, google: Google) -> None:
+    before = names(service, google, "")
+    said, upload = session_of(service)
+    web.put(upload["upload_url"], content=CONTENT).raise_for_status()
+    service.pass_time(days=8)
+    service.sweep()
+    assert names(service, google, "") == before
+    assert register(service, said, upload).status_code in (404, 410)
+
+
+def test_a_store_without_sessions_leaves_them_to_the_server(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service._engine.store.direct_uploads, "_has_sessions", False)
+    assert session_of(service)[1]["upload_url"].startswith("http://service/u/")
+    monkeypatch.undo()
+    assert session_of(service, 100)[1]["upload_url"].startswith("http://service/u/"), "a small file is no object"
 
 
 def test_who_fetches_by_a_link_is_sent_to_the_store(service: Service, web: httpx.Client, google: Google) -> None:

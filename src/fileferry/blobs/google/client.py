@@ -70,6 +70,11 @@ class Client(objects.Client):
         told = {**headers, "host": urlsplit(origin).netloc}
         return f"{origin}{path}?{presigned(self._credentials, method, path, query, told, lifetime, self.clock())}"
 
+    def for_clients(self, url: str) -> str:
+        """Return an address that the store has told, as clients reach it."""
+        parts, where = urlsplit(url), self.location
+        return f"{where.public or where.origin}{parts.path}?{parts.query}"
+
     @property
     def _place(self) -> str:
         return f"{self.location.origin}/storage/v1/b/{self.location.bucket}"
@@ -86,7 +91,7 @@ class Client(objects.Client):
 
     def _url(self, method: str, key: str | None, query: Sequence[tuple[str, str]]) -> str:
         """Return where a request goes. A POST uploads or composes; a GET of a key alone brings its bytes."""
-        if method == "POST" and ("uploadType", "multipart") in query:
+        if method == "POST" and "uploadType" in dict(query):
             return f"{self.location.origin}/upload{self._place.removeprefix(self.location.origin)}/o?{urlencode(query)}"
         name = "" if key is None else f"/{quote(self.location.prefix + key, safe='-_.~')}"
         if method == "POST":

@@ -31,8 +31,9 @@ class GoogleUploads:
     longest = LONGEST
     pins: frozenset[str] = frozenset()
 
-    def __init__(self, client: Client, objects: Objects, *, names_parts: bool) -> None:
+    def __init__(self, client: Client, objects: Objects, *, names_parts: bool, has_sessions: bool) -> None:
         self.names_parts = names_parts
+        self._has_sessions = has_sessions
         self._client = client
         self._objects = objects
 
@@ -41,6 +42,14 @@ class GoogleUploads:
         name = await self._objects.begin_parts(pieces.whole(key))
         await self._objects.put(begun(pieces.whole(key), name), b"")
         return name
+
+    async def session(self, key: str, size: int, origin: str | None) -> tuple[str, str] | None:
+        """Begin a session of the only part, if the store holds those to their size: what it was sent once it never takes again."""
+        if not self._has_sessions:
+            return None
+        name = await self.begin(key)
+        address = await self._objects.begin_session(pieces.whole(key), name, size, origin)
+        return name, self._client.for_clients(address)
 
     async def urls(
         self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta, pinned: Pinned | None = None

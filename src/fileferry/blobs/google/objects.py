@@ -86,6 +86,18 @@ class Objects(PlainObjects[Client]):
         await self.put(name, body)
         return name
 
+    async def begin_session(self, key: str, upload_id: str, size: int, origin: str | None) -> str:
+        """Let the store take the only part, of ``size`` bytes, in a resumable session; return its address, which is its permit.
+
+        Pages of ``origin`` may send to it too. Raises Unavailable.
+        """
+        query = [("uploadType", "resumable"), ("name", self._prefix + part_of(key, upload_id, 1)), *NEW]
+        headers = {"content-length": "0", "x-upload-content-type": TYPE, "x-upload-content-length": str(size)}
+        answer = await self._client.ask("POST", key, query, headers | ({"origin": origin} if origin else {}))
+        if "location" not in answer.headers:
+            raise self._client.refused(answer)
+        return answer.headers["location"]
+
     async def complete_parts(self, key: str, upload_id: str, tags: Sequence[str], size: int) -> None:
         """Let the store compose the parts, whose names the ``tags`` are, and remove them. Asked again it does the same."""
         await self.join(key, upload_id, tags, size)

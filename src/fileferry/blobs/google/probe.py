@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 
@@ -25,6 +26,7 @@ from fileferry.errors import FerryError
 _TEXT = b"fileferry"
 _OTHER = b"ferryfile"
 _LIFE = timedelta(minutes=5)
+_SESSIONS_HERE = "the sessions of the organizations API go through the server"
 _KEY_ONLY = "URLs can be signed with a service account's key only"
 _FOR_UPLOADS = {
     "signs": _KEY_ONLY,
@@ -225,6 +227,7 @@ class Probe(Trial[Client]):
         came_to = "its MD5" if is_named else "none, or another"
         yield Observation("etag", "read the ETag of the part", came_to, follows, is_named)
         yield await self._seal(name, url)
+        yield await self._session()
 
     async def _seal(self, name: str, url: str) -> Observation:
         """Let the store compose what was sent, send other bytes by the URL, and by it to what was composed; and compose anew."""
@@ -243,6 +246,28 @@ class Probe(Trial[Client]):
             with suppress(FerryError):
                 await self._objects.abort_parts(self._sealed, name)
         return seen_of("sealed", tried, late, is_refusal(late) and kept == _TEXT)
+
+    async def _session(self) -> Observation:
+        """Send more to a session than was said, ask another how far it is, send it all, and then other bytes."""
+        tried = "send more to a session than was said; send what was, and other bytes"
+        key = f"{self._names}/session"
+        put = partial(self.follow, "PUT")
+        try:
+            larger, whole = [await self._objects.begin_session(key, name, len(_TEXT), None) for name in ("1", "2")]
+            more = await put(larger, body=_TEXT + b"!")
+            asked = await put(whole, {"content-range": f"bytes */{len(_TEXT)}"})
+            sent = await put(whole, body=_TEXT)
+            await put(whole, body=_OTHER)
+            came = [await self._objects.get(part_of(key, name, 1)) for name in ("1", "2")]
+        except FerryError as error:
+            return Observation("session", tried, error.detail, _SESSIONS_HERE, False)
+        finally:
+            for name in ("1", "2"):
+                with suppress(FerryError):
+                    await self._objects.abort_parts(key, name)
+        is_fine = is_refusal(more) and asked.status == 308 and sent.is_success and came == [None, _TEXT]
+        answers = " and ".join(map(told, (more, sent)))
+        return Observation("session", tried, answers, "" if is_fine else _SESSIONS_HERE, is_fine)
 
     async def _by_public_address(self) -> Observation:
         if self._client.location.public is None:

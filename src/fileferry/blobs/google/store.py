@@ -26,7 +26,8 @@ class GoogleStore(ObjectStore):
     async def probe(self) -> Report:
         """Try it with objects below ``probe/``."""
         report = await Probe(self._client, self._bucket).run()
-        uploads = GoogleUploads(self._client, self._bucket, names_parts=has_found(report, "etag"))
+        found = {"names_parts": has_found(report, "etag"), "has_sessions": has_found(report, "session")}
+        uploads = GoogleUploads(self._client, self._bucket, **found)
         self.direct_uploads = uploads if report.uploads else None
         sign = signed_download(self._client)
         self.direct_downloads = ObjectDownloads(sign, self.find_object) if report.downloads else None

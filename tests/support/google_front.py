@@ -13,6 +13,7 @@ import tempfile
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
@@ -79,7 +80,7 @@ class _Session:
         self._came, self._answer = b"", b""
         self._is_cancelled = False
 
-    def answer(self, method: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    def answer(self, method: str, headers: Message, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Take some of the bytes, or tell how many there are."""
         self._is_cancelled |= method == "DELETE"
         if self._is_cancelled:
@@ -124,7 +125,7 @@ def _handler_of(behind: str, key_file: Path) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             status, headers, content = self._answer(body)
             if self.headers.get("origin"):
-                headers = {**headers, "access-control-allow-origin": "*", "access-control-allow-methods": "GET, PUT"}
+                headers = {**headers, "access-control-allow-origin": "*", "access-control-expose-headers": "ETag"}
             self.send_response_only(status)
             for name, value in {
                 "date": self.date_time_string(),

@@ -183,6 +183,28 @@ def test_an_emulator_is_asked_as_nobody() -> None:
     assert "accept-encoding: gzip" in head  # bytes as they are stored, whatever is said of their coding
 
 
+def test_what_is_told_in_json_is_not_asked_for_in_a_coding() -> None:
+    script = Script(answer(200, b"{}"), WRITTEN)
+
+    async def use(objects: Objects) -> None:
+        await objects.size("a")
+        await objects.put("a", b"abc")
+
+    script.run(use, opening())
+    assert not any("accept-encoding" in head for head in script.requests)
+
+
+def test_what_others_have_put_beside_parts_is_let_be() -> None:
+    named = ["prefix/parts/of-nobody", "prefix/parts/a/b", "prefix/parts/blobs/k/whole/id/000001"]
+    items = [{"name": name, "timeCreated": "2026-11-30T08:09:10Z"} for name in named]
+    script = Script(answer(200, json.dumps({"items": items}).encode()))
+
+    async def use(objects: Objects) -> Any:
+        return [found[:2] async for found in objects.list_unfinished("")]
+
+    assert script.run(use, opening()) == [("blobs/k/whole", "id")]
+
+
 @pytest.mark.parametrize("failure", [answer(408), answer(429), answer(500), answer(503), CUT])
 def test_what_failed_in_passing_is_asked_again(failure: bytes) -> None:
     script = Script(failure, WRITTEN)

@@ -87,23 +87,25 @@ class Client(objects.Client):
         headers: Mapping[str, str],
         body: bytes,
     ) -> httpcore.Response:
-        return await self._authorized(method, self._url(method, key, query), headers, body)
+        told = {**headers}
+        if method == "GET" and key is not None and not query:
+            query = [("alt", "media")]
+            # As they are stored, should anybody have said that they are coded.
+            told["accept-encoding"] = "gzip"
+        return await self._authorized(method, self._url(method, key, query), told, body)
 
     def _url(self, method: str, key: str | None, query: Sequence[tuple[str, str]]) -> str:
-        """Return where a request goes. A POST uploads or composes; a GET of a key alone brings its bytes."""
+        """Return where a request goes; a POST uploads or composes."""
         if method == "POST" and "uploadType" in dict(query):
             return f"{self.location.origin}/upload{self._place.removeprefix(self.location.origin)}/o?{urlencode(query)}"
         name = "" if key is None else f"/{quote(self.location.prefix + key, safe='-_.~')}"
         if method == "POST":
             name += "/compose"
-        if method == "GET" and key is not None and not query:
-            query = [("alt", "media")]
         written = urlencode(query)
         return f"{self._place}/o{name}{written and f'?{written}'}"
 
     async def _authorized(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> httpcore.Response:
-        # Stored bytes are to come as they are, whatever somebody has said of their coding.
-        told = {"host": urlsplit(url).netloc, "accept-encoding": "gzip", **headers}
+        told = {"host": urlsplit(url).netloc, **headers}
         try:
             permit = await self._credentials.authorization()
             response = await self._sender.send(method, url, {**told, **permit}, body)

@@ -134,7 +134,9 @@ class Objects(PlainObjects[Client]):
         """Yield name, the writer's id and age since the last part of every object that there are parts of."""
         last: tuple[str, str, timedelta] | None = None
         async for found in self.list(PARTS + prefix):
-            key, upload_id, _name = found.key.removeprefix(PARTS).rsplit("/", 2)
+            key, _, upload_id = found.key.removeprefix(PARTS).rpartition("/")[0].rpartition("/")
+            if not key:
+                continue  # nothing of ours
             if last is not None and last[:2] != (key, upload_id):
                 yield last
                 last = None

@@ -81,11 +81,11 @@ def test_what_a_url_brings_late_is_swept(
     ticket = ticket_of(service, folder, "late")
     web.put(ticket["url"], content=CONTENT).raise_for_status()
     confirm(service, ticket["id"]).raise_for_status()
+    service.sweep()  # from here on nothing knows of the ticket
     web.put(ticket["url"], content=bytes(len(CONTENT))).raise_for_status()
     assert len(names(service, google, "parts/")) >= 1
-    store = service._engine.store
-    monkeypatch.setattr(store, "_abandoned", timedelta(0))
-    service.scan(fix=True)
+    monkeypatch.setattr(service._engine.store, "_abandoned", timedelta(0))
+    service._run(service._engine.sweeper.scan(fix=True))
     assert names(service, google, "parts/") == []
     assert service.request("GET", f"/{ticket['s3Key']}?redirect=0", key=None).content == CONTENT
 

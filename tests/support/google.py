@@ -28,8 +28,8 @@ PROGRAM = Path(__file__).parents[2] / ".services/stores/bin/fake-gcs-server"
 class FakeGoogle:
     """``with FakeGoogle() as store``. It verifies no signature, no digest and no signed length.
 
-    It lists all at once, answers a signed request in JSON, says no type or disposition that a URL was signed with, and composes to
-    what was to be new. ``google_front`` does these things before it.
+    It answers a signed request in JSON, says no type or disposition that a URL was signed with, and composes to what was to be new.
+    ``google_front`` does these things before it.
     """
 
     name = "gcs"

@@ -171,7 +171,9 @@ def test_a_large_file_of_the_native_api_goes_there_in_parts_in_any_order(service
     assert web.get(service.fetch(file["url"]).headers["location"]).content == content
 
 
-def session_of(service: Service, size: int = len(CONTENT), **headers: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def session_of(
+    service: Service, size: int = len(CONTENT), **headers: str | bytes
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Ask the organizations API where to send a file; return what was said, and what was answered."""
     said = {"filename": "clip.mp4", "file_size": size, "mime_type": "video/mp4"}
     asked = service.request("POST", "/v1/organizations/default/files/upload-url", json=said, headers=headers)
@@ -198,6 +200,10 @@ def test_the_session_of_the_organizations_api_is_the_stores(
     path = httpx.URL(file["url"]).raw_path.decode()
     assert service.request("GET", f"{path}?redirect=0", key=None).content == CONTENT
     assert names(service, google, "parts/") == []
+
+
+def test_a_page_of_a_strange_origin_gets_a_session_all_the_same(service: Service, google: Google) -> None:
+    assert session_of(service, origin=b"https://\xe9.example")[1]["upload_url"].startswith(google.endpoint)
 
 
 def test_a_session_goes_on_where_it_was_by_googles_own_client(service: Service, web: httpx.Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -332,6 +333,13 @@ def test_a_file_that_is_no_key_is_told_by_its_name_alone(tmp_path: Path) -> None
             keyed(file)
     with pytest.raises(ValueError, match=r"gone\.json cannot be used"):
         keyed(tmp_path / "gone.json")
+
+
+def test_what_is_to_be_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+    with pytest.raises(ValueError, match=r"pip install 'fileferry\[gcs\]'"):
+        resolve(parse("gs://bucket"), None)
+    assert resolve(parse("gs://bucket?endpoint=http://127.0.0.1:1"), None).account is None, "an emulator needs none"
 
 
 def test_the_file_is_one_that_many_programs_read() -> None:

@@ -93,7 +93,9 @@ class Objects(PlainObjects[Client]):
         """
         query = [("uploadType", "resumable"), ("name", self._prefix + part_of(key, upload_id, 1)), *NEW]
         headers = {"content-length": "0", "x-upload-content-type": TYPE, "x-upload-content-length": str(size)}
-        answer = await self._client.ask("POST", key, query, headers | ({"origin": origin} if origin else {}))
+        answer = await self._client.ask(
+            "POST", key, query, headers | ({"origin": origin} if origin and origin.isascii() else {})
+        )
         if "location" not in answer.headers:
             raise self._client.refused(answer)
         return answer.headers["location"]

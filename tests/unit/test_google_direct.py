@@ -225,6 +225,8 @@ def test_a_session_goes_on_where_it_was_by_googles_own_client(service: Service, 
 
 
 def test_a_session_that_is_never_registered_leaves_nothing(service: Service, web: httpx.Client, google: Google) -> None:
+    service.pass_time(days=8)
+    service.sweep()  # what other tests have left
     before = names(service, google, "")
     said, upload = session_of(service)
     web.put(upload["upload_url"], content=CONTENT).raise_for_status()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from google.auth._helpers import utcnow
+from google.auth.compute_engine import _metadata
 
 from fileferry.blobs.google import Client, Credentials, parse, resolve
 from fileferry.blobs.google.objects import Objects
@@ -47,9 +48,21 @@ class Tokens:
                 if not tokens.refuses:
                     tokens.given += 1
                     told = {"access_token": f"token-{tokens.given}", "expires_in": tokens.lifetime}
+                self._tell(400 if tokens.refuses else 200, told)
+
+            def do_GET(self) -> None:
+                """Answer as the metadata server of a machine of Google's."""
+                told: dict[str, Any] = {"email": "machine@project", "scopes": [], "aliases": ["default"]}
+                if "/token" in self.path:
+                    tokens.given += 1
+                    told = {"access_token": f"machine-{tokens.given}", "expires_in": 3600, "token_type": "Bearer"}
+                self._tell(200, told)
+
+            def _tell(self, status: int, told: Any) -> None:
                 body = json.dumps(told).encode()
-                self.send_response(400 if tokens.refuses else 200)
+                self.send_response(status)
                 self.send_header("content-type", "application/json")
+                self.send_header("metadata-flavor", "Google")
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -161,6 +174,26 @@ def test_a_machine_without_an_identity_is_told_what_to_name(monkeypatch: pytest.
             await objects.get("a")
 
     Script().run(use, opening(resolve(parse("gs://bucket"), None)))
+
+
+def test_a_machine_of_google_has_an_identity_which_signs_nothing(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host = tokens.url.partition("//")[2].removesuffix("/token")
+    monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", host)  # read when it is loaded
+    for name, value in (("GCE_METADATA_IP", host), ("CLOUDSDK_CONFIG", str(tmp_path)), ("PATH", "")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    credentials = resolve(parse("gs://bucket"), None)
+    script = Script(answer(200, b"{}"), answer(200, b"{}"))
+
+    async def use(objects: Objects) -> None:
+        await objects.size("a")
+        await objects.size("a")
+
+    script.run(use, opening(credentials))
+    assert bearers(script) == ["Bearer machine-1"] * 2
+    assert credentials.account is None
 
 
 def test_where_tokens_come_from_may_be_away_for_a_while(tmp_path: Path) -> None:

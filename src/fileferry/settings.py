@@ -41,9 +41,9 @@ __all__ = [
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)
 _SHORTEST_ROOT_KEY = 24
 _FEWEST_CHARACTERS = 8
-STORES = ("file:///", "s3://", "az://")
+STORES = ("file:///", "s3://", "az://", "gs://")
 """What the address of a store begins with."""
-ONLY_THESE = "only file:///FOLDER, s3://BUCKET and az://CONTAINER are supported by this release."
+ONLY_THESE = "only file:///FOLDER, s3://BUCKET, az://CONTAINER and gs://BUCKET are supported by this release."
 """What is told of any other one."""
 
 
@@ -78,8 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_listen_url: str | None = None
     """Where to listen for notices when there is a pooler: the URL of PostgreSQL itself. Without it waiters look every 100 ms."""
     store: str | None = None
-    """Where blobs live: ``file:///folder``, ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME`` or
-    ``az://CONTAINER/PREFIX?account=NAME``, see the page on stores. Default: the data folder."""
+    """Where blobs live: ``file:///folder``, ``s3://BUCKET/PREFIX?endpoint=URL&region=NAME``,
+    ``az://CONTAINER/PREFIX?account=NAME`` or ``gs://BUCKET/PREFIX``, see the page on stores. Default: the data folder."""
     store_before: str | None = None
     """The store that ``fileferry migrate-store`` moves files from: what is not in ``store`` yet is read from it. Drop it when that
     command says so; see the page on stores."""
@@ -109,9 +109,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The account key of an Azure store before; default: what opens ``store``."""
     azure_before_sas_token: str | None = None
     """A SAS token of it, in place of a key."""
+    gcs_credentials: str | None = None
+    """The file of a service account's key for a Google store, or of another identity; default: ``GOOGLE_APPLICATION_CREDENTIALS``,
+    else the identity of the machine."""
+    gcs_before_credentials: str | None = None
+    """The same for a Google store before; default: what opens ``store``."""
     direct: Literal["auto", "never"] = "auto"
-    """Whether clients send to an S3 or Azure store themselves, by its presigned URLs: where it enforces what they were signed for,
-    and its address is known to them (``public=``, AWS or Azure itself); see the page on stores."""
+    """Whether clients send to a store of objects themselves, by its presigned URLs: where it enforces what they were signed for,
+    and its address is known to them (``public=``, or AWS, Azure and Google themselves); see the page on stores."""
     redirect: Literal["auto", "never"] = "never"
     """Whether who fetches a file from such a store is sent there (307). A link's own ``?redirect=1`` or ``0`` wins over it."""
     root_key: str | None = None
@@ -313,6 +318,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 azure_sas_token=self.azure_before_sas_token,
                 azure_connection_string=None,
             )
+        if self.gcs_before_credentials is not None:
+            alone = msgspec.structs.replace(alone, gcs_credentials=self.gcs_before_credentials)
         return alone
 
 

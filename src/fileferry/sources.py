@@ -23,6 +23,7 @@ _ELSEWHERE = {
     "azure_key": ("AZURE_STORAGE_KEY",),
     "azure_sas_token": ("AZURE_STORAGE_SAS_TOKEN",),
     "azure_connection_string": ("AZURE_STORAGE_CONNECTION_STRING",),
+    "gcs_credentials": ("GOOGLE_APPLICATION_CREDENTIALS",),
 }
 """Variables that many programs read, for settings whose own is not there."""
 _PLACES = ("s3_region", "azure_account")

@@ -13,10 +13,13 @@ import pytest
 from fileferry.blobs.direct import Report
 from fileferry.blobs.s3.probe import Probe
 from fileferry.model import new_id, utc_now
+from support.google import service_account
 from support.live_server import LiveServer
 from support.object_stores import Place, SeaweedFS
 
 if TYPE_CHECKING:
+    from support.google import FakeGoogle
+    from support.google_front import Google
     from support.node import Azurite
 
 # What each does not hold to, of what is tried: by this they are told apart.
@@ -24,8 +27,14 @@ CLASSES = {
     "seaweedfs": {"if_range"},
     "rclone": {"checksums", "create_only", "range", "cors_upload", "resend", "pinned"},
     "azurite": set(),
+    "google": set(),
 }
-SENT_THERE = {"seaweedfs": (True, True), "rclone": (False, False), "azurite": (True, True)}
+SENT_THERE = {
+    "seaweedfs": (True, True),
+    "rclone": (False, False),
+    "azurite": (True, True),
+    "google": (True, True),
+}
 STORES = [pytest.param(name, marks=pytest.mark.service(name)) for name in CLASSES]
 LIFECYCLE = """<LifecycleConfiguration><Rule><ID>eats</ID><Status>Enabled</Status><Filter><Prefix>%s</Prefix></Filter>
 <Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>"""
@@ -90,6 +99,17 @@ def test_a_token_in_place_of_a_key_keeps_files_and_sends_nobody_there(azurite: A
     assert "account key" in report.reasons[0]
 
 
+@pytest.mark.service("google")
+def test_an_emulator_that_verifies_nothing_keeps_files_and_is_sent_nobody(gcs: FakeGoogle, google: Google) -> None:
+    report: Report = on(gcs, lambda store: store.probe(), secret=str(google.key_file))
+    assert failed(report) == {"overrides", "size", "copy", "cors_upload", "sealed", "etag", "session"}
+    assert report.is_sound
+    assert "signed length" in report.reasons[0]
+    report = on(gcs, lambda store: store.probe())
+    assert (failed(report), report.is_sound) == ({"signs"}, True)
+    assert report.reasons[0] == "Direct uploads are not used: URLs can be signed with a service account's key only."
+
+
 @pytest.mark.service("seaweedfs")
 @pytest.mark.parametrize(("prefix", "eats"), [("", True), ("%s", True), ("another/", False)])
 def test_a_rule_that_would_eat_files_is_a_fault(seaweedfs: SeaweedFS, prefix: str, eats: bool) -> None:
@@ -135,3 +155,19 @@ def test_the_doctor_prints_the_report_of_a_container(azurite: Azurite, tmp_path:
     told = away.run("doctor", "--store")
     assert (told.returncode, b"no  reachable" in told.stdout) == (1, True)
     assert b"b2YgYW5vdGhlciBhY2NvdW50" not in told.stdout + told.stderr
+
+
+@pytest.mark.service("google")
+def test_the_doctor_prints_the_report_of_a_bucket_of_google(google: Google, tmp_path: Path) -> None:
+    server = LiveServer(tmp_path, google.settings(is_public=True))
+    told = server.run("doctor", "--store")
+    assert told.returncode == 0, told.stderr
+    assert (
+        b"ok  sealed         compose it, and send other bytes by the same URL: 403 SignatureDoesNotMatch" in told.stdout
+    )
+    assert b"Uploads: clients can be sent to the store itself." in told.stdout
+    key = tmp_path / "another.json"
+    away = LiveServer(tmp_path, {**google.settings(), "gcs_credentials": str(service_account(key))})
+    told = away.run("doctor", "--store")
+    assert (told.returncode, b"no  reachable" in told.stdout) == (1, True)
+    assert b"PRIVATE KEY" not in told.stdout + told.stderr

@@ -20,6 +20,7 @@ from support.live_server import LiveServer, MakeServer
 from support.object_stores import SeaweedFS
 
 if TYPE_CHECKING:
+    from support.google import FakeGoogle
     from support.node import Azurite
 
 pytestmark = pytest.mark.service("seaweedfs")
@@ -123,6 +124,11 @@ def test_a_transfer_goes_on_after_kill_9(
 @pytest.mark.service("azurite")
 def test_a_transfer_to_a_container_goes_on_after_kill_9(make_server: MakeServer, azurite: Azurite) -> None:
     go_on_after_kills(make_server(log_level="warning", **azurite.settings()), "azure", kills=1)
+
+
+@pytest.mark.service("gcs")
+def test_a_transfer_to_a_bucket_of_google_goes_on_after_kill_9(make_server: MakeServer, gcs: FakeGoogle) -> None:
+    go_on_after_kills(make_server(log_level="warning", **gcs.settings()), "google", kills=1)
 
 
 def test_a_bucket_of_another_database_and_a_wrong_secret_are_refused_in_one_sentence(

@@ -1,4 +1,4 @@
-"""Real stores of objects in processes of their own: of S3 a strict one, SeaweedFS, and a lax one, rclone; and Azurite."""
+"""Real stores of objects in processes of their own: of S3 a strict one, SeaweedFS, and a lax one, rclone; Azurite; and Google's."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from fileferry.blobs.s3.objects import Objects
 from support.live_server import LiveServer
 
 if TYPE_CHECKING:
+    from support.google import FakeGoogle
+    from support.google_front import Google
     from support.node import Azurite
 
 START_SECONDS = 120.0
@@ -192,9 +194,8 @@ class Rclone(ObjectStore):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--store seaweedfs`, by which every server in a process of its own keeps its blobs in a bucket."""
-    parser.addoption(
-        "--store", choices=["seaweedfs", "rclone", "rgw", "azurite"], help="keep the blobs of all live servers there"
-    )
+    places = ["seaweedfs", "rclone", "rgw", "azurite", "gcs"]
+    parser.addoption("--store", choices=places, help="keep the blobs of all live servers there")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -230,6 +231,24 @@ def azurite() -> Iterator[Azurite]:
     from support.node import Azurite  # the SDK takes a second to load
 
     with Azurite() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[FakeGoogle]:
+    """An emulator of Google's; each test has a prefix of its own in it."""
+    from support.google import FakeGoogle
+
+    with FakeGoogle() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[Google]:
+    """The same behind what verifies as Google does; each test has a prefix of its own in it."""
+    from support.google_front import Google
+
+    with Google() as store:
         yield store
 
 

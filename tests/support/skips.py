@@ -24,6 +24,8 @@ SERVICES: dict[str, tuple[str | Path, ...]] = {
     "chromium": ("chromium",),
     "clamd": ("clamd",),
     "curl": ("curl",),
+    "gcs": (_STORES / "fake-gcs-server",),
+    "google": (_STORES / "fake-gcs-server",),
     "haproxy": ("haproxy",),
     "mcp-conformance": (_NEW_NODE, _NODE_PACKAGES / "@modelcontextprotocol" / "conformance"),
     "nginx": ("nginx",),

@@ -13,6 +13,7 @@ import pytest
 
 from fileferry.blobs.azure.direct import AzureUploads
 from fileferry.blobs.objects import pieces
+from unit.direct_flows import CONTENT, confirm, names, ticket_of
 from unit.service import Service
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.service("azurite")
 MIB = 1024 * 1024
-CONTENT = os.urandom(100_000)
 PART = 65536
 
 
@@ -41,31 +41,6 @@ def folder(service: Service) -> str:
 def web() -> Iterator[httpx.Client]:
     with httpx.Client(trust_env=False, timeout=60) as client:
         yield client
-
-
-def names(service: Service, azurite: Azurite) -> list[str]:
-    """Return what the container has of blobs."""
-
-    async def run() -> list[str]:
-        store, objects = azurite.open(service.settings.store or "")
-        try:
-            return [found.key async for found in objects.list("blobs/")]
-        finally:
-            await store.close()
-
-    found: list[str] = service._run(run())
-    return found
-
-
-def ticket_of(service: Service, folder: str, name: str = "a.bin", **more: Any) -> dict[str, Any]:
-    described = {"name": name, "size": len(CONTENT), **more}
-    answer = service.request("POST", f"/v1/files/{folder}", json={"filesMetadata": [described]})
-    ticket: dict[str, Any] = answer.raise_for_status().json()["urls"][0]
-    return ticket
-
-
-def confirm(service: Service, id: str) -> httpx.Response:
-    return service.request("POST", "/v1/files/confirm-upload", json={"ids": [id]})
 
 
 def test_a_ticket_is_a_url_of_the_store_and_what_it_brought_can_be_changed_by_nobody(

@@ -22,6 +22,7 @@ from support.object_stores import SeaweedFS
 from unit.service import Service
 
 if TYPE_CHECKING:
+    from support.google_front import Google
     from support.node import Azurite
 
 CONTENT = os.urandom(300_000)
@@ -316,5 +317,35 @@ def test_a_bucket_becomes_a_container_and_a_container_a_folder(
     complete(service, ticket)
     done = move(service, folder)
     assert (done.blobs, done.under_way, done.faults) == (4, [], {})
+    service = make(store=folder)
+    assert verified(service) == [None] * 4
+
+
+@pytest.mark.service("google")
+def test_a_folder_becomes_a_bucket_of_google_and_that_a_folder(make: Make, tmp_path: Path, google: Google) -> None:
+    bucket, folder = google.settings(is_public=True), f"file://{tmp_path / 'data'}"
+    keys = {name: value for name, value in bucket.items() if name != "store"}
+    service = make(**keys)
+    service.upload(CONTENT, "whole")
+    begun = ticket_for(service, "begun", 4 * PART)
+    send(service, begun, 2)
+    assert move(service, bucket["store"]).blobs == 1
+    service = make(**bucket, store_before=folder)
+    send(service, begun, 1, 3, 4)
+    complete(service, begun)
+    pieces = ticket_for(service, "pieces", 4 * PART)
+    send(service, pieces, 3, 1, 2, 4)
+    complete(service, pieces)
+    asked = {"path": "direct", "size": len(CONTENT), "direct": True}
+    ticket = service.request("POST", "/api/uploads", json=asked).json()
+    assert ticket["direct"][0]["url"].startswith(google.endpoint)
+    assert move(service, bucket["store"]).blobs == 1
+    service = make(**keys, store=folder, store_before=bucket["store"])
+    with httpx.Client(trust_env=False) as web:
+        (renewed,) = service.request("POST", f"/api/uploads/{ticket['id']}/urls").json()["direct"]
+        web.put(renewed["url"], content=CONTENT).raise_for_status()
+    complete(service, ticket)
+    done = move(service, folder)
+    assert (len(done.under_way), done.faults) == (0, {})
     service = make(store=folder)
     assert verified(service) == [None] * 4

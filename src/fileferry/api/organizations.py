@@ -169,8 +169,9 @@ async def create_upload_url(request: AnyRequest, engine: Engine, principal: Prin
     promise = Promise(path=_clean(asked.filename), content_type=asked.mime_type, size=asked.file_size)
     (upload,) = await engine.tickets.open(principal, [promise])
     lifetime = engine.settings.upload_idle_timeout
+    direct = await engine.direct.offer_session(principal, upload, request.headers.get("origin"))
     return UploadSession(
-        upload_url=upload_url(request, engine, upload, lifetime),
+        upload_url=direct or upload_url(request, engine, upload, lifetime),
         gcs_path=_gcs_path(upload),
         file_id=upload.file_id,
         expires_at=format_time(engine.tickets.url_expiry(lifetime)),

@@ -67,6 +67,13 @@ class DirectUploads(Protocol):
         """Begin the blob ``key``, which must be new; return the store's own name for its parts."""
         ...
 
+    async def session(self, key: str, size: int, origin: str | None) -> tuple[str, str] | None:
+        """Begin the new blob ``key`` as a resumable session of Google's protocol, for ``size`` bytes, and pages of ``origin`` too.
+
+        Returns the store's own name for what comes, the first part, and the session's address; None where it has no sessions.
+        """
+        ...
+
     async def urls(
         self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta, pinned: Pinned | None = None
     ) -> Sequence[str]:

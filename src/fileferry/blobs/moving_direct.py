@@ -29,11 +29,14 @@ class MovingUploads:
         """Begin it in the store that stays."""
         if self._staying is None:
             raise Unavailable("Clients are not sent to this store.")
-        name = await self._staying.begin(key)
-        self._begun[name] = None
-        if len(self._begun) > _REMEMBERED:
-            self._begun.popitem(last=False)
-        return name
+        return self._remembered(await self._staying.begin(key))
+
+    async def session(self, key: str, size: int, origin: str | None) -> tuple[str, str] | None:
+        """Begin it in the store that stays, if that has sessions."""
+        begun = None if self._staying is None else await self._staying.session(key, size, origin)
+        if begun is not None:
+            self._remembered(begun[0])
+        return begun
 
     async def urls(
         self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta, pinned: Pinned | None = None
@@ -52,6 +55,12 @@ class MovingUploads:
     async def abort(self, key: str, name: str) -> None:
         """Give them up there."""
         await (await self._place(key, name)).abort(key, name)
+
+    def _remembered(self, name: str) -> str:
+        self._begun[name] = None
+        if len(self._begun) > _REMEMBERED:
+            self._begun.popitem(last=False)
+        return name
 
     async def _place(self, key: str, name: str) -> DirectUploads:
         if self._staying is None:

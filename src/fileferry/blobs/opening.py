@@ -14,7 +14,7 @@ from fileferry.logs import get_logger
 from fileferry.settings import ONLY_THESE, STORES, Settings, SettingsError
 
 if TYPE_CHECKING:
-    from fileferry.blobs import azure, s3
+    from fileferry.blobs import azure, google, s3
     from fileferry.blobs.direct import Report
 
 _log = get_logger(__name__)
@@ -94,19 +94,23 @@ def _place(settings: Settings) -> tuple[str, ...]:
 
 def _reach(settings: Settings) -> tuple[tuple[str, ...], str | None]:
     """Return where a store that is no folder is, and by which address clients reach it."""
-    if _is_azure(settings):
+    if _scheme(settings) == "az":
         container, _credentials = _container(settings)
         return (container.origin, container.root, container.prefix), container.public
+    if _scheme(settings) == "gs":
+        of_google = _google_bucket(settings)
+        return (of_google.origin, of_google.bucket, of_google.prefix), of_google.public
     bucket = _bucket(settings)
     return (bucket.origin, bucket.bucket, bucket.prefix), bucket.public
 
 
 def _remote(settings: Settings, name: str = "FILEFERRY_STORE") -> BlobStore:
-    return _open_container(settings, name) if _is_azure(settings) else _open_bucket(settings, name)
+    openers = {"az": _open_container, "gs": _open_google, "s3": _open_bucket}
+    return openers[_scheme(settings)](settings, name)
 
 
-def _is_azure(settings: Settings) -> bool:
-    return (settings.store or "").startswith("az://")
+def _scheme(settings: Settings) -> str:
+    return (settings.store or "").partition(":")[0]
 
 
 def _bucket(settings: Settings, name: str = "FILEFERRY_STORE") -> s3.Location:
@@ -151,3 +155,24 @@ def _open_container(settings: Settings, name: str) -> BlobStore:
 
     location, credentials = _container(settings, name)
     return azure.AzureStore(azure.Client(location, credentials), location.prefix, budget=Budget(settings.data))
+
+
+def _google_bucket(settings: Settings, name: str = "FILEFERRY_STORE") -> google.Location:
+    from fileferry.blobs import google
+
+    try:
+        return google.parse(settings.store or "")
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}.") from error
+
+
+def _open_google(settings: Settings, name: str) -> BlobStore:
+    from fileferry.blobs import google
+    from fileferry.blobs.objects.budget import Budget
+
+    location = _google_bucket(settings, name)
+    try:
+        credentials = google.resolve(location, settings.gcs_credentials)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}.") from error
+    return google.GoogleStore(google.Client(location, credentials), location.prefix, budget=Budget(settings.data))

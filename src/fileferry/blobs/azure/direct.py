@@ -37,6 +37,10 @@ class AzureUploads:
         await self._objects.put(pieces.incoming(key), b"")
         return await self._objects.begin_parts(key)
 
+    async def session(self, key: str, size: int, origin: str | None) -> None:
+        """There are none."""
+        return
+
     async def urls(
         self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta, pinned: Pinned | None = None
     ) -> Sequence[str]:

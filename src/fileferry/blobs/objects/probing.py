@@ -24,7 +24,9 @@ def judged(
         if not fine.get("public", False):
             missing = ["clients are not known to reach it: say by which address, as public=https://HOST"]
         else:
-            missing = [reason for name, reason in demands.items() if not fine.get(name, False)]
+            # What was not tried for lack of something else is no reason where there is that.
+            unfit = [reason for name, reason in demands.items() if not fine.get(name, True)]
+            missing = unfit or [reason for name, reason in demands.items() if name not in fine]
         reasons[what] = missing
     lines = [f"Direct {what} are not used: {'; '.join(missing)}." for what, missing in reasons.items() if missing]
     costly = [_with_cost(one, {**for_uploads, **for_downloads}) for one in seen]

@@ -34,7 +34,7 @@ _LARGEST_ANSWER = 64 * 1024 * 1024  # a listing of a thousand keys has some 400 
 _SMALL = 64 * 1024  # bytes, whose digests take less than handing them to a thread
 _SLICE = 256 * 1024  # bytes of a body that go to a socket at once
 _RETRY_AFTER = 5  # seconds
-_IN_PASSING = frozenset({429, 500, 502, 503, 504})
+_IN_PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def code(self) -> str:
         """The store's word for an error, as ``NoSuchKey``; empty where it said none. To HEAD Azure says it in a header."""
-        return text_of(parsed(self.body), "Code") or self.headers.get("x-ms-error-code", "")
+        return text_of(parsed(self.body), "Code") or self.headers.get("x-ms-error-code", "") or _reason_of(self.body)
 
 
 class Streamed:
@@ -75,7 +75,10 @@ class Streamed:
 
 
 class Refusals(msgspec.Struct, frozen=True):
-    """What a store's words for errors mean: what is wrong with the setting, which say that it is full, and that it is not there."""
+    """What a store's words for errors mean: what is wrong with the setting, which say that it is full, and that it is not there.
+
+    ``absent`` is a word, or a sentence of what is answered.
+    """
 
     store: str
     meanings: Mapping[str, str]
@@ -90,6 +93,10 @@ class Refusals(msgspec.Struct, frozen=True):
         meaning = self.meanings.get(code) or self.meanings.get(str(answer.status))
         said = f"{answer.status} {code}".rstrip()
         return self.unavailable(f"{meaning} ({said})" if meaning else f"it answers {said}")
+
+    def is_absence(self, answer: Answer) -> bool:
+        """Whether an answer says that the store is not there, and not just an object in it."""
+        return answer.code == self.absent or self.absent.encode() in answer.body
 
     def unavailable(self, reason: str) -> Unavailable:
         """Return the error that says why the store cannot be used."""
@@ -142,7 +149,7 @@ class Sender:
                 failure = self._refusals.unavailable(f"no answer, {str(error) or type(error).__name__}")
                 cause = error
             else:
-                if answer.is_success or (answer.status in accept and answer.code != self._refusals.absent):
+                if answer.is_success or (answer.status in accept and not self._refusals.is_absence(answer)):
                     return result
                 failure, cause = self._refusals.error_of(answer), None
                 if not (answer.is_success or answer.status in _IN_PASSING) or isinstance(failure, InsufficientStorage):
@@ -214,6 +221,29 @@ def text_of(element: Element | None, name: str) -> str:
     """Return the text of the first child of this name, in whatever namespace; empty where there is none."""
     found = None if element is None else element.find(f"{{*}}{name}")
     return "" if found is None else found.text or ""
+
+
+def _reason_of(body: bytes) -> str:
+    """Return the reason that an answer's JSON tells, as Google's; empty where it is none."""
+    if not body.startswith(b"{"):
+        return ""
+    try:
+        errors = msgspec.json.decode(body, type=_Refusal).error.errors
+    except msgspec.DecodeError:
+        return ""
+    return errors[0].reason if errors else ""
+
+
+class _Reason(msgspec.Struct, frozen=True):
+    reason: str = ""
+
+
+class _Reasons(msgspec.Struct, frozen=True):
+    errors: list[_Reason] = []
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: _Reasons
 
 
 async def _sliced(body: bytes) -> AsyncIterator[bytes]:

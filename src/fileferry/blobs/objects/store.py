@@ -191,7 +191,8 @@ class ObjectStore:
             yield key
         for name, upload_id in await self._left_in_part(pieces.BLOBS):
             key = pieces.key_of(name)
-            if key is not None and name == pieces.whole(key):
+            # What is left beside a blob that is there has no owner of its own: a crash left it, or a URL that was used late.
+            if key is not None and name == pieces.whole(key) and await self._objects.size(name) is None:
                 yield key
             else:
                 _log.info("parts_given_up", object=name)

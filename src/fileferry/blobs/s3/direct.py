@@ -49,6 +49,10 @@ class S3Uploads:
         """Begin a multipart upload."""
         return await self._objects.begin_parts(pieces.whole(key))
 
+    async def session(self, key: str, size: int, origin: str | None) -> None:
+        """There are none."""
+        return
+
     async def urls(
         self, key: str, name: str, asked: Sequence[tuple[int, int]], lifetime: timedelta, pinned: Pinned | None = None
     ) -> Sequence[str]:

@@ -71,8 +71,8 @@ class DirectTickets:
         of them while the store is away; and where the client ``lists_parts`` by their ETags, what comes in parts to a store that
         has none for them.
         """
-        direct = self._store.direct_uploads
-        if direct is None or self._settings.direct == "never" or self._rates.toll(principal) is not None:
+        direct = self._offered(principal)
+        if direct is None:
             return {}
         fitting = [upload for upload in opened if self._fits(direct, upload, lists_parts and not direct.names_parts)]
         begun: list[DirectUpload] = []
@@ -86,6 +86,27 @@ class DirectTickets:
             await self._database.write(self._record, begun)
         by_id = {upload.id: upload for upload in fitting}
         return {one.upload_id: await self._signed(by_id[one.upload_id], one) for one in begun}
+
+    async def offer_session(self, principal: Principal, upload: Upload, origin: str | None) -> str | None:
+        """Tell the store of an upload that has just been opened; return the address of a resumable session, good for a week.
+
+        Pages of ``origin`` may send to it too. None where the upload comes to its own signed URL; see ``offer``.
+        """
+        direct = self._offered(principal)
+        if direct is None or self._settings.upload_idle_timeout > direct.longest:
+            return None
+        if not self._fits(direct, upload, only_whole=False):
+            return None
+        key = upload.blob_key or new_id(self._clock())
+        try:
+            begun = await direct.session(key, upload.promised_size or 0, origin)
+        except FerryError as error:
+            _log.warning("direct_ticket_not_begun", reason=error.detail)
+            return None
+        if begun is None:
+            return None
+        await self._database.write(self._record, [DirectUpload(upload.id, key, begun[0], None)])
+        return begun[1]
 
     async def urls(self, upload: Upload, numbers: Sequence[int] | None = None) -> list[DirectUrl] | None:
         """Return fresh URLs of an upload, for all parts or those of these numbers; None where it does not go to the store."""
@@ -162,6 +183,11 @@ class DirectTickets:
     async def _begin(self, direct: DirectUploads, upload: Upload) -> DirectUpload:
         key = upload.blob_key or new_id(self._clock())
         return DirectUpload(upload.id, key, await direct.begin(key), _pinned(direct, upload))
+
+    def _offered(self, principal: Principal) -> DirectUploads | None:
+        """Return where a key's clients may be sent; None where bytes are counted on their way, or the settings rule it out."""
+        is_ruled_out = self._settings.direct == "never" or self._rates.toll(principal) is not None
+        return None if is_ruled_out else self._store.direct_uploads
 
     def _fits(self, direct: DirectUploads, upload: Upload, only_whole: bool) -> bool:
         size, part_size = upload.promised_size, upload.part_size

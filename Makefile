@@ -9,6 +9,9 @@ PORT   ?= 8080
 # What servers of tests keep their rows in: sqlite or postgresql.
 DATABASE ?= sqlite
 
+# What differs by the store and not by the page or the setting: flows, published clients, faults of protocols, histories.
+ON_CEPH := tests/contract tests/clients tests/wire/test_fault_matrix.py tests/model
+
 # Where `make services` puts S3 stores, and Node.js on a machine whose own is missing or too old, and where Debian has clamd.
 export PATH := $(CURDIR)/.services/nodejs/bin:$(CURDIR)/.services/stores/bin:$(PATH):/usr/sbin
 
@@ -30,9 +33,10 @@ run: setup ## Start the server on 127.0.0.1:$PORT (8080) with its data in ./data
 test: setup ## Run the test suite; STRICT=1 makes a skipped test a failure, DATABASE=postgresql runs it on PostgreSQL
 	@TESTS_DATABASE=$(DATABASE) $(PYTHON) -m pytest -m "not soak" -n $(JOBS) --maxprocesses 8 --dist worksteal $(if $(filter 1,$(STRICT)),--no-skips) $(ARGS)
 
-soak: setup ## Run the long trials: many gigabytes, many kills, and without ARGS the whole suite on PostgreSQL
+soak: setup ## Run the long trials: many gigabytes, many kills, and without ARGS the suite on PostgreSQL and on Ceph
 	@$(PYTHON) -m pytest -m soak $(ARGS)
 	@$(if $(ARGS),:,$(MAKE) test DATABASE=postgresql)
+	@$(if $(ARGS),:,$(MAKE) test DATABASE=postgresql ARGS="--store rgw $(ON_CEPH)")
 
 check: setup ## Check format, lint, types, the generated client, the words of the docs and the direction of imports
 	@$(PYTHON) -m ruff format --check --quiet .

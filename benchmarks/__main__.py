@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import beside, listing, load, machine, plot, presigner, replicas, report
+from benchmarks import beside, buckets, listing, load, machine, plot, presigner, replicas, report
 from benchmarks.earlier import Earlier
 from benchmarks.peers import INSTALL, ROOT, Peer, all_peers, single_peers
 from benchmarks.process import Server, StartError
@@ -126,7 +126,8 @@ def _arguments() -> argparse.Namespace:
         prog="python -m benchmarks",
         description=__doc__,
         epilog="`python -m benchmarks listing` measures listing and looking up files among a million instead, "
-        "`beside` how long small uploads take beside large work, `replicas` several servers on PostgreSQL.",
+        "`beside` how long small uploads take beside large work, `replicas` several servers on PostgreSQL, "
+        "`buckets` what large files in a bucket cost them.",
     )
     parser.add_argument("--rounds", type=int, default=5, help="how often every server is measured (%(default)s)")
     parser.add_argument(
@@ -148,6 +149,11 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    others = {"listing": listing.main, "beside": beside.main, "replicas": replicas.main}
+    others = {
+        "beside": beside.main,
+        "buckets": buckets.main,
+        "listing": listing.main,
+        "replicas": replicas.main,
+    }
     named = others.get(sys.argv[1]) if len(sys.argv) > 1 else None
     sys.exit(main() if named is None else named(sys.argv[2:]))

@@ -165,6 +165,23 @@ def receive(port: int, target: str, expected: int) -> float:
     return seconds
 
 
+def location(port: int, target: str) -> str:
+    """Ask for a target, and return the URL that it redirects to; raises LoadError where it does not."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=IDLE_SECONDS)
+    try:
+        connection.request("GET", target)
+        response = connection.getresponse()
+        response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise LoadError(f"GET: {error!r}") from error
+    finally:
+        connection.close()
+    url = response.headers.get("Location")
+    if not 300 <= response.status <= 399 or url is None:
+        raise LoadError(f"GET was answered with {response.status} and leads nowhere else")
+    return url
+
+
 def _head(port: int, method: str, target: str, headers: Mapping[str, str]) -> bytes:
     lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

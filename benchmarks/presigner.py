@@ -57,10 +57,11 @@ def _sign(seconds: float) -> Signed:
         client.generate_presigned_url("put_object", Params={"Bucket": "bucket", "Key": f"report-{urls}.bin"})
         urls += 1
         elapsed = time.perf_counter() - started
-    return Signed(urls, elapsed, time.process_time() - cpu_before, _peak_memory())
+    return Signed(urls, elapsed, time.process_time() - cpu_before, peak_memory())
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
+    """Return the most bytes that this process has had resident."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 

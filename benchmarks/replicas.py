@@ -29,7 +29,7 @@ _REPLICAS = (1, 2, 3)
 _BATCH = 100
 
 
-class _Replica(Fileferry):
+class Replica(Fileferry):
     """A server on a database, and a store, that it shares."""
 
     def __init__(self, first: Fileferry | None, settings: dict[str, str]) -> None:
@@ -84,18 +84,19 @@ def _round(folder: Path, replicas: int, seconds: float) -> Iterator[tuple[str, T
         database: Any = None
         settings: dict[str, str] = {}
         if replicas:
-            database = stack.enter_context(_postgresql())
+            database = stack.enter_context(postgresql())
             settings = {"FILEFERRY_DATABASE_URL": database.new_database(), "FILEFERRY_STORE": f"file://{folder}/store"}
         servers: list[Server] = []
         for number in range(max(1, replicas)):
-            peer = _Replica(servers[0].peer if servers else None, settings)  # type: ignore[arg-type]
+            peer = Replica(servers[0].peer if servers else None, settings)  # type: ignore[arg-type]
             servers.append(stack.enter_context(Server(peer, folder / f"server-{number}")))
         pid = None if database is None else database.pid
         yield "small uploads", _load(servers, pid, lambda server: _uploads(server, folder, seconds, len(servers)))
         yield "tickets", _load(servers, pid, lambda server: _tickets(server, folder, seconds))
 
 
-def _postgresql() -> Any:
+def postgresql() -> Any:
+    """Return the database of the tests, with every sync."""
     sys.path.append(str(ROOT / "tests"))  # the database of the tests does here too
     from support.postgresql import LivePostgresql
 

@@ -13,7 +13,7 @@ import pytest
 from support.live_server import LiveServer
 from support.nginx import Nginx
 
-pytestmark = pytest.mark.service("nginx")
+pytestmark = [pytest.mark.service("nginx"), pytest.mark.folder("nginx sends files of it")]
 
 CONTENT = os.urandom(3_000_001)
 PAGE = Path(__file__).parents[2] / "docs" / "proxies.md"

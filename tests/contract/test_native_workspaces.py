@@ -385,6 +385,7 @@ def test_what_is_deleted_for_good_frees_its_bytes(make_server: MakeServer) -> No
         eventually(lambda: not blobs(server))
 
 
+@pytest.mark.folder("its files are counted")
 def test_deleting_a_version_frees_its_bytes_and_no_others(make_server: MakeServer) -> None:
     server = make_server(sweep_interval="1s")
     with server.client() as http:
@@ -400,6 +401,7 @@ def test_deleting_a_version_frees_its_bytes_and_no_others(make_server: MakeServe
     nothing_left(server)
 
 
+@pytest.mark.folder("its files are counted")
 def test_a_workspace_keeps_the_newest_versions_and_frees_the_others(make_server: MakeServer) -> None:
     server = make_server(sweep_interval="1s")
     with server.client() as http:
@@ -415,6 +417,7 @@ def test_a_workspace_keeps_the_newest_versions_and_frees_the_others(make_server:
         assert fetch(files[0]["url"]).status_code == 410
 
 
+@pytest.mark.folder("its files are counted")
 def test_a_workspace_keeps_a_replaced_version_for_its_time(make_server: MakeServer) -> None:
     server = make_server(sweep_interval="1s")
     with server.client() as http:

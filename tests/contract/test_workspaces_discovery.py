@@ -114,6 +114,7 @@ def test_a_healthy_service_says_so_to_anyone(server: LiveServer, service: str) -
     assert "dependencies" not in httpx.get(address, params={"full": "true"}, trust_env=False).json()
 
 
+@pytest.mark.folder("how much room there is, a bucket does not say")
 def test_a_service_without_room_is_degraded_and_strictly_judged_failed(make_server: Any) -> None:
     address = f"{make_server(min_free_space='1000TB').url}/file/health_check"
     lenient = httpx.get(address, params={"full": "true"}, trust_env=False)

@@ -1,7 +1,8 @@
 """A trial of several servers on one PostgreSQL: clients of every protocol whose requests go to another server each, amid kills.
 
-Three servers and two workers are behind a proxy that takes turns, and PostgreSQL behind pgbouncer; all are killed and started again
-in turn. Clients do what any would: a request that broke, or was told to come later, is sent again.
+Three servers and two workers are behind a proxy that takes turns, PostgreSQL behind pgbouncer, and blobs in a shared folder or in a
+store of objects; all but the folder are killed and started again in turn. Clients do what any would: a request that broke, or was
+told to come later, is sent again.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from faults.resuming import PIECE, SENDERS, Base, PlainPut, PutBlob
 from faults.waiting import eventually
 from support.live_server import LiveServer
 from support.live_worker import LiveWorker
+from support.object_stores import ObjectStore
 from support.pgbouncer import LivePgbouncer
 from support.postgresql import LivePostgresql
 from support.receiver import Receiver, receiving
@@ -45,9 +47,13 @@ class Later(httpx.TransportError):
 
 
 class Fleet:
-    """What runs: ``replicas``, ``workers``, ``postgresql`` and ``pooler``, at ``url`` behind the proxy."""
+    """What runs: ``replicas``, ``workers``, ``postgresql`` and ``pooler``, at ``url`` behind the proxy.
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    Blobs are in ``store``, which must be the trial's own as it is killed too; without one in a folder that all share.
+    """
+
+    def __init__(self, stack: ExitStack, folder: Path, store: ObjectStore | None = None) -> None:
+        self.store = store
         self.postgresql = stack.enter_context(LivePostgresql())
         database = self.postgresql.new_database()
         self.pooler = stack.enter_context(LivePgbouncer(database, connections=20))
@@ -56,7 +62,7 @@ class Fleet:
             "database_url": self.pooler.url,
             "database_pooler": "true",
             "database_listen_url": database,
-            "store": f"file://{folder / 'store'}",
+            **({"store": f"file://{folder / 'store'}"} if store is None else store.settings()),
             "processing": "worker",
             "processing_lease": "2s",
             "allowed_types": "application/octet-stream,text/plain",
@@ -65,11 +71,12 @@ class Fleet:
         }
         self.replicas = [LiveServer(folder / f"replica-{number}", settings) for number in range(REPLICAS)]
         self.proxy = stack.enter_context(RoundRobin([replica.port for replica in self.replicas]))
+        self.url = self.proxy.url
         self.root_key = self.replicas[0].root_key
         for replica in self.replicas:
             replica.data.parent.mkdir()
             replica.root_key = replica._settings["root_key"] = self.root_key
-            replica._settings["base_url"] = self.proxy.url
+            replica._settings["base_url"] = self.url
             stack.callback(replica.close)
             replica.start()
         self.workers = [LiveWorker(self.replicas[number % REPLICAS]) for number in range(WORKERS)]
@@ -78,7 +85,7 @@ class Fleet:
     def client(self) -> httpx.Client:
         """Return a client with the root key, whose requests the proxy shares out."""
         headers = {"Authorization": f"Bearer {self.root_key}"}
-        return httpx.Client(base_url=self.proxy.url, headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
     def faults(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Yield what is ended and started again, without end: its name, and how."""
@@ -89,6 +96,8 @@ class Fleet:
             yield "pgbouncer", self._restart_pooler
             yield f"replica {(number + 1) % REPLICAS}", lambda at=(number + 1) % REPLICAS: self._restart_replica(at)
             yield "PostgreSQL, as an operator", lambda: self.postgresql.restart("fast")
+            if self.store is not None:
+                yield self.store.name, self._restart_store
 
     def _restart_replica(self, number: int) -> None:
         self.replicas[number].kill()
@@ -97,6 +106,11 @@ class Fleet:
     def _restart_worker(self, number: int) -> None:
         self.workers[number].kill()
         self.workers[number] = LiveWorker(self.replicas[number % REPLICAS])
+
+    def _restart_store(self) -> None:
+        assert self.store is not None
+        self.store.kill()
+        self.store.start()
 
     def _restart_pooler(self) -> None:
         self.pooler.kill()
@@ -273,10 +287,10 @@ class Trial:
 
 
 @contextmanager
-def fleet(folder: Path) -> Iterator[Fleet]:
-    """Start everything, and end it."""
+def fleet(folder: Path, store: ObjectStore | None = None) -> Iterator[Fleet]:
+    """Start everything but the store, and end it."""
     with ExitStack() as stack:
-        yield Fleet(stack, folder)
+        yield Fleet(stack, folder, store)
 
 
 def _sure(

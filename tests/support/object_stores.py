@@ -198,6 +198,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=places, help="keep the blobs of all live servers there")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what looks at a folder of blobs where `--store` keeps them elsewhere; said in the summary, but no skip."""
+    if config.getoption("--store") is None:
+        return
+    left_out = [item for item in items if item.get_closest_marker("folder")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _everywhere(request: pytest.FixtureRequest) -> Iterator[None]:
     """Give every server a prefix of its own in the store that `--store` names."""

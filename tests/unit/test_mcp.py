@@ -283,8 +283,9 @@ def test_what_users_wrote_is_in_fields_and_never_in_sentences(service: Service) 
         "refusal": called(service, "get_file", file_id=COMMAND),
         "too long": called(service, "put_text", name=COMMAND, text="x" * 65537),
         "wrong type": called(service, "put_text", name=COMMAND, text=[COMMAND]),
-        "no such tool": called(service, COMMAND.replace(" ", "_")),
     }
+    unknown = post(service, "tools/call", {"name": COMMAND.replace(" ", "_"), "arguments": {}}).json()["error"]
+    assert "SYSTEM" not in unknown["message"]
     for name, result in answers.items():
         structure = result["structuredContent"]
         assert json.loads(result["content"][0]["text"]) == structure, name
@@ -301,6 +302,18 @@ def fields_of(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from fields_of(member, name)
     elif isinstance(value, str):
         yield name, value
+
+
+def test_a_tool_that_is_not_there_is_an_error_of_the_protocol(service: Service) -> None:
+    for key in (ROOT_KEY, make_key(service, "read")):
+        answer = post(service, "tools/call", {"name": "fetch_url", "arguments": {"url": "x"}}, key=key)
+        error = answer.json()["error"]
+        assert (error["code"], error["message"]) == (-32602, "Unknown tool: fetch_url. List the tools.")
+
+
+def test_a_tool_that_is_not_for_a_key_is_refused_in_its_result(service: Service) -> None:
+    error = refused(service, "put_text", key=make_key(service, "read"), name="a", text="a")
+    assert (error["code"], "put_text" in error["message"]) == ("not_found", True)
 
 
 def test_a_tool_reaches_nothing_of_another_organization(service: Service) -> None:

@@ -656,6 +656,19 @@ def test_a_scanner_that_can_take_nothing_is_no_fault_of_the_files(judged: Judged
     assert judged.file(file)["status"] == "ready"
 
 
+def test_a_file_is_judged_soon_after_its_store_was_away_for_a_moment(judged: Judged) -> None:
+    judged.scanner.max_size = 100_000
+    file = judged.service.upload(b"y" * 40_000)
+    (blob,) = judged.service.blobs()
+    blob.rename(away := blob.with_suffix(".away"))
+    judged.process()
+    assert judged.file(file)["status"] == "processing"
+    away.rename(blob)
+    judged.service.pass_time(seconds=2)
+    judged.process()
+    assert judged.file(file)["status"] == "ready"
+
+
 def test_files_wait_a_day_for_a_store_that_is_away(judged: Judged) -> None:
     judged.scanner.max_size = 100_000
     file = judged.service.upload(b"y" * 40_000)

@@ -309,6 +309,7 @@ def test_a_completion_in_the_way_of_s3_leaves_the_last_word_to_who_asked(http: h
     assert http.get(f"/api/files/{ticket['file_id']}/content").content == b"one"
 
 
+@pytest.mark.folder("what its files take is measured")
 def test_the_space_of_replaced_and_refused_parts_is_given_back(server: LiveServer, http: httpx.Client) -> None:
     ticket = open_ticket(http, size=2 * LARGE_PART, part_size=LARGE_PART, parts=True)
     before = set((server.data / "incoming").iterdir())

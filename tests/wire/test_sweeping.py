@@ -38,6 +38,7 @@ def doctor(server: LiveServer) -> dict[str, object]:
     return found
 
 
+@pytest.mark.folder("its files are counted")
 def test_what_waits_is_shown_and_swept_when_it_waited_too_long(make_server: MakeServer) -> None:
     # In real time: a server in a process of its own has a clock of its own.
     own = make_server(upload_idle_timeout="3s", sweep_interval="1s")

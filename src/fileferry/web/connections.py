@@ -123,7 +123,8 @@ class Connection(TrailersDropped):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field of a head; those of trailers are dropped."""
-        super().on_header(name, value)
+        # The parser leaves the white space after a value, which is no part of it (RFC 9110, 5.5).
+        super().on_header(name, value.rstrip(b" \t"))
         if len(self.headers) > self._settings.max_request_headers:
             self._stop_reading(
                 HeadTooLarge(f"A request may have at most {self._settings.max_request_headers} header fields.")

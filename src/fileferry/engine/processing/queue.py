@@ -37,7 +37,7 @@ _PATIENCE = 1.0  # seconds between looking whether the scanner is back
 _AHEAD = 4  # claimed for each at work, so that a claim's commit serves several
 _LONGEST_DELAY = timedelta(minutes=10)
 _TROUBLE = timedelta(seconds=10)
-_STORE_DELAY = timedelta(minutes=1)
+_SHORTEST_STORE_DELAY, _LONGEST_STORE_DELAY = timedelta(seconds=1), timedelta(minutes=1)
 _STORE_PATIENCE = timedelta(days=1)
 _BEHIND = timedelta(minutes=1)
 _log = get_logger(__name__)
@@ -245,7 +245,9 @@ class Processing:
             return
         _log.error("bytes_unreadable", version=job.version_id, error=repr(error))
         put_off = partial(jobs.put_off, attempted=False)
-        await self._database.write(put_off, job.version_id, self._holder, now + _STORE_DELAY, repr(error))
+        # Once more as long as it has waited: most stores are away for seconds, and a file is to be there soon after.
+        delay = min(max(now - job.created_at, _SHORTEST_STORE_DELAY), _LONGEST_STORE_DELAY)
+        await self._database.write(put_off, job.version_id, self._holder, now + delay, repr(error))
 
     async def _try_again(self, job: Job, stored: StoredFile, error: Exception) -> None:
         _log.warning("processing_setback", version=job.version_id, attempt=job.attempts, error=repr(error))

@@ -33,6 +33,14 @@ EXPIRIES = (
     ("never", "never"),
 )
 """What a choice of expiries offers."""
+_ORDERS = (
+    ("newest", "changed last first"),
+    ("oldest", "unchanged for longest first"),
+    ("name", "by name"),
+    ("largest", "largest first"),
+    ("smallest", "smallest first"),
+    ("expiry", "expires soonest first"),
+)
 _MOST = 1000
 _MOST_SHARED = 100  # they travel in an address
 _PAGE = 50
@@ -83,6 +91,7 @@ async def list_files(request: AnyRequest, engine: Engine, visitor: Visitor) -> R
         is_first=not asked.get("cursor"),
         workspaces=workspaces,
         expiries=EXPIRIES,
+        orders=_ORDERS,
         path=_path_in(shown, view, words),
     )
 

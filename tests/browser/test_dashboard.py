@@ -113,6 +113,7 @@ def test_a_tour(browser: Tab, server: LiveServer, api: httpx.Client, tmp_path: P
     browser.open(f"{server.url}/ui/files/{small}")
     browser.leave_by("td button", "Restore")
     browser.says("is the current one again")
+    api.get(f"/api/files/{small}", headers={"Prefer": "wait=30"})  # it is scanned anew
     assert api.get(f"/api/files/{small}/content").text == "a small text"
 
     # A key is made, works, is revoked, and is refused.

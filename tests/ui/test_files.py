@@ -56,6 +56,12 @@ def test_an_order_can_be_chosen_where_no_head_of_a_column_is_seen(person: Person
     assert form.count('name="sort"') == 1, "said twice, the first would count"
 
 
+def test_what_was_just_told_to_end_in_7_days_is_not_said_to_end_in_6(service: Service, person: Person) -> None:
+    file = service.upload(b"x", "ending.txt", expires_in="7d")
+    service.pass_time(seconds=5)
+    assert re.search(r">in 7 days</time>", person.get(f"/files/{file['id']}").text)
+
+
 @pytest.mark.parametrize("order", ["newest", "oldest", "name", "largest", "smallest", "expiry"])
 def test_pages_in_any_order_show_each_file_once(service: Service, person: Person, order: str) -> None:
     if not person.get(f"/files?folder=paged-{order}").is_success:

@@ -180,6 +180,7 @@ function total() {
 function add(files) {
   for (const [file, path] of files) queue.push(new Transfer(file, path));
   element("queue").hidden = !queue.length;
+  if (queue.length) element("queue").scrollIntoView({ block: "nearest" });
   next();
 }
 

@@ -61,3 +61,11 @@ def test_old_versions_come_back_and_events_end_where_now_is(shell: Shell) -> Non
     (file,) = lines(shell, "ls", "--name", "report.TXT", "--folder", path.partition("/")[0])
     happened = lines(shell, "events", "--until-now", "--types", "file.ready", "--file", file["file_id"])
     assert [event["data"]["size"] for event in happened] == [5, 7, 5]
+
+
+def test_an_organization_is_told_to_send_nobody_on_to_the_store(shell: Shell) -> None:
+    slug = f"o{uuid.uuid4().hex[:12]}"
+    shell.out("orgs", "create", slug)
+    assert lines(shell, "orgs", "update", slug, "--redirect", "never")[0]["redirect"] == "never"
+    assert "redirect\tnever\n" in shell.out("orgs", "show", slug)
+    assert lines(shell, "orgs", "update", slug, "--redirect", "none")[0]["redirect"] is None

@@ -163,3 +163,11 @@ def test_the_page_of_events_tells_of_files_whatever_else_was_done(service: Servi
     for link in re.findall(r'href="/ui(/files/[^"]+)"', page.text):
         assert person.get(link).status_code == 200
     assert "Changed" in person.get(f"/files/{file['id']}").text
+
+
+def test_who_fetches_an_organizations_files_is_sent_on_or_not(service: Service, person: Person) -> None:
+    made = service.request("POST", "/api/organizations", json={"slug": "followers"}).json()["id"]
+    for chosen, told in (("never", "never"), ("", None)):
+        person.post(f"/organizations/{made}", {"whose": "redirect", "redirect": chosen})
+        assert service.request("GET", f"/api/organizations/{made}").json()["redirect"] == told
+    assert person.post(f"/organizations/{made}", {"whose": "redirect", "redirect": "perhaps"}).status_code == 400

@@ -147,7 +147,10 @@ def test_problems_name_rejected_files_and_why(tmp_path_factory: pytest.TempPathF
 def test_the_lines_for_programs_have_the_address_of_the_server(person: Person) -> None:
     page = person.get("/connect").text
     assert "http://service/api/upload/" in page
-    assert page.count("<pre") == 5
+    assert page.count("<pre") == 7
+    assert "rclone cat" in page
+    (skill,) = set(re.findall(r"http://service(/SKILL\.md)", page))
+    assert person.service.request("GET", skill, key=None).text.startswith("---")
 
 
 def test_the_page_of_events_tells_of_files_whatever_else_was_done(service: Service, person: Person) -> None:

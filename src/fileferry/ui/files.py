@@ -34,12 +34,12 @@ EXPIRIES = (
 )
 """What a choice of expiries offers."""
 _ORDERS = (
-    ("newest", "changed last first"),
-    ("oldest", "unchanged for longest first"),
+    ("newest", "newest first"),
+    ("oldest", "oldest first"),
     ("name", "by name"),
     ("largest", "largest first"),
     ("smallest", "smallest first"),
-    ("expiry", "expires soonest first"),
+    ("expiry", "ending first"),
 )
 _MOST = 1000
 _MOST_SHARED = 100  # they travel in an address

@@ -138,6 +138,8 @@ The same from another terminal, in this folder:
 
   {shlex.join(curl)}
 
+In a browser, signed in with the key: http://{HOST}:{port}/ui/
+
 Ctrl-C stops it.
 """
 

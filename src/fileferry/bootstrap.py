@@ -128,14 +128,16 @@ def _named(what: str) -> Iterator[None]:
 
 
 async def _organization(engine: Engine, root: Principal, wanted: _WantedOrganization) -> Organization:
-    changes = {"changes": changes_of(wanted.limits), "end_user_changes": changes_of(wanted.end_user_limits)}
+    own, of_each = changes_of(wanted.limits), changes_of(wanted.end_user_limits)
     try:
         before = await engine.organizations.get(root, wanted.slug)
     except NotFound:
-        return await engine.organizations.create(root, wanted.slug, wanted.name, None, **changes)
-    if _has(before.limits, changes["changes"]) and _has(before.end_user_limits, changes["end_user_changes"]):
+        return await engine.organizations.create(
+            root, wanted.slug, wanted.name, None, changes=own, end_user_changes=of_each
+        )
+    if _has(before.limits, own) and _has(before.end_user_limits, of_each):
         return before
-    return await engine.organizations.change(root, wanted.slug, **changes)
+    return await engine.organizations.change(root, wanted.slug, changes=own, end_user_changes=of_each)
 
 
 async def _key(engine: Engine, principal: Principal, wanted: _WantedKey) -> None:

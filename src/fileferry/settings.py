@@ -118,7 +118,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether clients send to a store of objects themselves, by its presigned URLs: where it enforces what they were signed for,
     and its address is known to them (``public=``, or AWS, Azure and Google themselves); see the page on stores."""
     redirect: Literal["auto", "never"] = "never"
-    """Whether who fetches a file from such a store is sent there (307). A link's own ``?redirect=1`` or ``0`` wins over it."""
+    """Whether who fetches a file from such a store is sent there (307). What the file's organization says wins over it, and a
+    link's own ``?redirect=1`` or ``0`` over both."""
     root_key: str | None = None
     """Fixes the first admin key, 24 random characters or more; without it one is made at first start and printed once."""
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 from pages import DOCS, ROOT, blocks, links, name_of, pages, prose, routes
-from tables import TABLES, written
+from tables import TABLES, _every, _option_names, written
 
 import fileferry
+from fileferry.cli import app
 from fileferry.client import (
     ApiKey,
     Delivery,
@@ -31,6 +33,7 @@ from fileferry.client import (
     Workspace,
 )
 from fileferry.errors import FerryError
+from fileferry.ui import application
 
 NOT_IN_THE_SCHEMA = {("GET", "/docs"), ("GET", "/docs/openapi.json")}
 
@@ -55,6 +58,43 @@ def test_every_route_is_described(schema_routes: set[tuple[str, str]]) -> None:
 
 def test_no_route_is_invented(schema_routes: set[tuple[str, str]]) -> None:
     assert sorted(described_routes() - schema_routes) == []
+
+
+def told_without_a_mouse() -> list[list[str]]:
+    """The rows of the dashboard's table: page, API, command, Python."""
+    section = (DOCS / "dashboard.md").read_text().partition("## The same without a mouse")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+def test_whatever_a_page_does_programs_are_told_how_to_do() -> None:
+    by_hand = {"/", "/assets/{}/{}", "/sign-in", "/authorize", "/oidc", "/oidc/callback"}
+    paths = {
+        re.sub(r"{\w+:\w+}", "{}", path)
+        for module in vars(application).values()
+        for handler in getattr(module, "handlers", ())
+        for path in handler.paths
+    }
+    told = {path for row in told_without_a_mouse() for path in re.findall(r"`(/[^`]*)`", row[0])}
+    assert len(told) > 40
+    assert told == paths - by_hand
+
+
+def test_the_commands_and_methods_beside_a_page_are_there() -> None:
+    commands = dict(_every(typer.main.get_command(app), "fileferry"))
+    for _page, _route, command, python in told_without_a_mouse():
+        named = re.findall(r"`(fileferry [^`]+)`", command)
+        methods = re.findall(r"`client\.([\w.]+)\(\)`", python)
+        assert named, command
+        assert methods, python
+        for words in named:
+            verb, _, option = words.partition(" --")
+            assert verb in commands, words
+            assert not option or f"--{option}" in str(_option_names(commands[verb])), words
+        for method in methods:
+            noun, _, inner = method.partition(".")
+            assert hasattr(fileferry.Client, noun), method
+            assert not inner or (noun == "tickets" and hasattr(fileferry.Tickets, inner)), method
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -147,7 +147,10 @@ def test_problems_name_rejected_files_and_why(tmp_path_factory: pytest.TempPathF
 def test_the_lines_for_programs_have_the_address_of_the_server(person: Person) -> None:
     page = person.get("/connect").text
     assert "http://service/api/upload/" in page
-    assert page.count("<pre") == 5
+    assert page.count("<pre") == 7
+    assert "rclone cat" in page
+    (skill,) = set(re.findall(r"http://service(/SKILL\.md)", page))
+    assert person.service.request("GET", skill, key=None).text.startswith("---")
 
 
 def test_the_page_of_events_tells_of_files_whatever_else_was_done(service: Service, person: Person) -> None:
@@ -163,3 +166,39 @@ def test_the_page_of_events_tells_of_files_whatever_else_was_done(service: Servi
     for link in re.findall(r'href="/ui(/files/[^"]+)"', page.text):
         assert person.get(link).status_code == 200
     assert "Changed" in person.get(f"/files/{file['id']}").text
+
+
+def test_who_fetches_an_organizations_files_is_sent_on_or_not(service: Service, person: Person) -> None:
+    made = service.request("POST", "/api/organizations", json={"slug": "followers"}).json()["id"]
+    for chosen, told in (("never", "never"), ("", None)):
+        person.post(f"/organizations/{made}", {"whose": "redirect", "redirect": chosen})
+        assert service.request("GET", f"/api/organizations/{made}").json()["redirect"] == told
+    assert person.post(f"/organizations/{made}", {"whose": "redirect", "redirect": "perhaps"}).status_code == 400
+
+
+def test_a_share_and_a_request_are_changed_and_keep_their_links(service: Service, person: Person) -> None:
+    file = service.upload(b"x", "shared/of-a-share.txt")
+    made = {
+        "shares": service.request(
+            "POST", "/api/shares", json={"file_ids": [file["id"]], "passphrase": "blue ferry"}
+        ).json(),
+        "requests": service.request("POST", "/api/requests", json={"title": "Photos", "max_files": 5}).json(),
+    }
+    limits = {"shares": {"max_downloads": "3"}, "requests": {"max_files": "", "max_size": "1MiB", "types": "image/png"}}
+    for noun, before in made.items():
+        page = person.get(f"/{noun}/{before['id']}").text
+        assert before["url"] in page
+        assert "QR code" in page
+        fields = {"name": f"Other {noun}", "message": "Hello", "expires": "7d", **limits[noun]}
+        assert person.post(f"/{noun}/{before['id']}", {**fields, "passphrase": ""}).status_code == 303
+        after = service.request("GET", f"/api/{noun}/{before['id']}").json()
+        assert (after["url"], after["message"]) == (before["url"], "Hello")
+        assert after["expires_at"] is not None
+        assert after["has_passphrase"] == before["has_passphrase"], "empty leaves it"
+        person.post(f"/{noun}/{before['id']}", {**fields, "expires": "never", "open": "yes"})
+        after = service.request("GET", f"/api/{noun}/{before['id']}").json()
+        assert (after["expires_at"], after["has_passphrase"]) == (None, False)
+        assert Person(service).get(f"/{noun}/{before['id']}").status_code == 303, "for who is signed in"
+    assert service.request("GET", f"/api/shares/{made['shares']['id']}").json()["max_downloads"] == 3
+    asked = service.request("GET", f"/api/requests/{made['requests']['id']}").json()
+    assert (asked["max_files"], asked["max_size"], asked["types"]) == (None, 1024**2, ["image/png"])

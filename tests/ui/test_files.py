@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fileferry.engine.files.browsing import ORDERS
 from fileferry.web.requests import encode_cursor
 from ui.person import ORIGIN, Person, signed_in
 from unit.service import Service
@@ -45,6 +46,20 @@ def test_files_are_found_by_folder_name_state_and_order(service: Service, person
     assert person.names("/files?state=rejected") == []
     assert person.get("/files?folder=fin").status_code == 404
     assert person.get("/files?sort=nothing").status_code == 400
+
+
+def test_an_order_can_be_chosen_where_no_head_of_a_column_is_seen(person: Person) -> None:
+    form = re.search(r"<search>(.*?)</search>", person.get("/files?sort=largest").text, re.DOTALL)[1]  # type: ignore[index]
+    assert re.findall(r'<option value="(\w+)" selected', form) == ["largest"]
+    offered = re.findall(r'<option value="(\w+)"', form.partition('name="sort"')[2])
+    assert set(offered) == set(ORDERS)
+    assert form.count('name="sort"') == 1, "said twice, the first would count"
+
+
+def test_what_was_just_told_to_end_in_7_days_is_not_said_to_end_in_6(service: Service, person: Person) -> None:
+    file = service.upload(b"x", "ending.txt", expires_in="7d")
+    service.pass_time(seconds=5)
+    assert re.search(r">in 7 days</time>", person.get(f"/files/{file['id']}").text)
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "name", "largest", "smallest", "expiry"])

@@ -266,6 +266,12 @@ def test_a_root_key_acts_in_another_organization_when_told(service: Service) -> 
     assert reader.post("/organization", {"organization": "other"}).status_code == 403
 
 
+def test_whoever_opens_the_server_itself_is_led_to_the_dashboard(person: Person) -> None:
+    front = person.service.request("GET", "/", key=None, headers={"Accept": "text/html"}).text
+    (path,) = re.findall(r'href="http://service(/ui/)"', front)
+    assert path.startswith("/ui")
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what the framework says of its next release
 def test_without_the_dashboard_there_are_no_pages_of_it(tmp_path: Path) -> None:
     paths = {route.path for route in _framework(create_app(Settings(data=tmp_path, dashboard=False))).routes}

@@ -292,6 +292,32 @@ def test_who_fetches_by_a_link_is_sent_to_the_store(service: Service, web: httpx
     assert service.request("HEAD", file["url"], key=None).headers["content-length"] == str(len(CONTENT))
 
 
+def test_an_organization_says_whether_its_files_are_fetched_past_the_server(service: Service) -> None:
+    file = uploaded(service)
+
+    def told(wish: str | None, query: str = "") -> int:
+        answer = service.request("PATCH", "/api/organizations/default", json={"redirect": wish})
+        assert answer.json()["redirect"] == wish
+        return service.fetch(file["url"] + query).status_code
+
+    assert [told("never"), told("never", "?redirect=1"), told("auto"), told("auto", "?redirect=0")] == [
+        200,
+        307,
+        307,
+        200,
+    ]
+    other = service.request("POST", "/api/organizations", json={"slug": "followers"}).json()["id"]
+    service.request("PATCH", f"/api/organizations/{other}", json={"redirect": "never"})
+    assert told(None) == 307
+    administrator = service.request(
+        "POST", "/api/keys", params={"organization": "default"}, json={"name": "a", "scopes": ["admin"]}
+    ).json()["key"]
+    asked = {"json": {"redirect": "auto"}, "key": administrator}
+    assert service.request("PATCH", "/api/organizations/default", **asked).status_code == 200
+    assert service.request("PATCH", "/api/organizations/followers", **asked).status_code == 404
+    assert told(None) == 307
+
+
 def test_who_shows_a_key_or_has_few_fetches_is_not_sent_away(service: Service) -> None:
     file = uploaded(service)
     assert service.request("GET", file["url"]).content == CONTENT

@@ -29,7 +29,10 @@ async def greet(request: AnyRequest, engine: Engine) -> Response[Greeting | str]
     if "text/html" not in request.headers.get("accept", ""):
         return Response(greeting)
     link = html.escape(greeting.documentation)
-    page = f'<!doctype html><title>fileferry</title><p>fileferry is here: <a href="{link}">documentation</a>.</p>'
+    pages = f'<a href="{html.escape(address)}/ui/">the dashboard</a>, ' if engine.settings.dashboard else ""
+    page = (
+        f'<!doctype html><title>fileferry</title><p>fileferry is here: {pages}<a href="{link}">documentation</a>.</p>'
+    )
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": "default-src 'none'"})
 
 

@@ -24,12 +24,12 @@ _NO = ("0", "false", "")
 
 
 def is_possible(request: AnyRequest, engine: Engine, stored: StoredFile) -> bool:
-    """Whether a request may be sent on: it is wanted, and nothing but the bytes as they are is asked for or to be counted."""
+    """Whether a request may be sent on: its link does not refuse, and nothing but the bytes as they are is asked for or counted."""
     version = stored.version
     if engine.store.direct_downloads is None or request.method != "GET" or azure.is_spoken(request):
         return False
     asked = request.query_params.get("redirect")
-    if asked in _NO or (asked is None and engine.settings.redirect == "never"):
+    if asked in _NO:
         return False
     if version.blob_key is None or version.extents is not None or version.fetches_left is not None:
         return False
@@ -46,7 +46,9 @@ def _lifetime(request: AnyRequest, engine: Engine, stored: StoredFile) -> timede
 
 
 class Redirected(Answer):
-    """An answer that names the store's URL; ``otherwise`` answers where the store has no object of just these bytes, or is away."""
+    """An answer that names the store's URL. ``otherwise`` answers where the file's organization, or else the server, wants nobody
+    to be sent there and the link says nothing, and where the store has no object of just these bytes or is away.
+    """
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Redirected(Answer):
         super().__init__(307, {**told, "Cache-Control": "no-store", "Content-Length": "0"}, None, on_sent)
         self._engine = engine
         self._stored = stored
+        self._is_asked_for = "redirect" in request.query_params
         self._presented = Presentation(
             headers["Content-Type"], headers["Content-Disposition"], headers.get("Cache-Control", "no-store")
         )
@@ -80,6 +83,9 @@ class Redirected(Answer):
     async def _url(self) -> str | None:
         downloads, version = self._engine.store.direct_downloads, self._stored.version
         if downloads is None or version.blob_key is None:
+            return None
+        file, by_default = self._stored.file, self._engine.settings.redirect
+        if not self._is_asked_for and not await self._engine.organizations.sends_on(file.organization_id, by_default):
             return None
         try:
             return await downloads.url(version.blob_key, version.size, self._presented, self._lifetime)

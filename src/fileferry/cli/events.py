@@ -20,6 +20,9 @@ def events(
         str | None, typer.Option(metavar="TYPE,…", help="Only these, for example file.ready,file.rejected.")
     ] = None,
     file: Annotated[str | None, typer.Option(metavar="ID", help="Only what happens to this file.")] = None,
+    until_now: Annotated[
+        bool, typer.Option("--until-now", help="Print what has happened, from the oldest that is kept, and end.")
+    ] = False,
     count: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many events.")] = None,
     patience: Patience = 600,
     org: Org = None,
@@ -34,7 +37,11 @@ def events(
     """
     wanted = None if types is None else types.split(",")
     with session(url, key, patience) as client:
-        for number, event in enumerate(client.events(after=after, types=wanted, file=file, organization=org), 1):
+        if until_now:
+            found = client.past_events(after=after or "0", types=wanted, file=file, organization=org)
+        else:
+            found = client.events(after=after, types=wanted, file=file, organization=org)
+        for number, event in enumerate(found, 1):
             print(json_line(event), flush=True)
             if number == count:
                 return

@@ -94,6 +94,18 @@ def ls(
     long: Annotated[bool, typer.Option("--long", "-l", help="Print size, status, times and URL as well.")] = False,
     workspace: Annotated[str | None, typer.Option(help="Another workspace than the default one.")] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Only deleted files that can be restored.")] = False,
+    name: Annotated[str | None, typer.Option(metavar="PART", help="Only files with this part in their name.")] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="ready|processing|rejected", help="Only files that stand so.")
+    ] = None,
+    folder: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Only files in this folder; with --name, also below it.")
+    ] = None,
+    handoffs: Annotated[bool, typer.Option("--handoffs", help="Only files without a path.")] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="newest|oldest|name|largest|smallest|expiry", help="In this order, instead of by path."),
+    ] = None,
     org: Org = None,
     url: Url = None,
     key: Key = None,
@@ -109,7 +121,18 @@ def ls(
     if at is not None:
         prefix, workspace = at.path, at.workspace
     with session(url, key) as client:
-        for file in client.list(prefix, workspace=workspace, organization=org, deleted=deleted):
+        found = client.list(
+            prefix or None,
+            workspace=workspace,
+            organization=org,
+            deleted=deleted,
+            name=name,
+            status=status,
+            in_folder=folder,
+            handoffs=handoffs,
+            sort=sort,
+        )
+        for file in found:
             print(json_line(file) if as_json else line_of(file))
 
 

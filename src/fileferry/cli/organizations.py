@@ -1,17 +1,26 @@
-"""``orgs``: organizations from the command line; needs the root key."""
+"""``orgs``: organizations from the command line; making them and their limits need the root key."""
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated
 
 import typer
 
-from fileferry.cli.limits import Changes, of_files, of_rates, print_limits, takes_limits
+from fileferry.cli.limits import LIFTED, Changes, of_files, of_rates, print_limits, takes_limits
 from fileferry.cli.session import Json, Key, Url, json_line, printable, session
 
 app = typer.Typer(
     help="Make and list organizations, and set their limits.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+
+
+class Redirect(enum.StrEnum):
+    """Whether who fetches is sent on."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    NONE = LIFTED
 
 
 @app.command()
@@ -54,7 +63,28 @@ def show(
         print(f"id\t{found.organization_id}")
         print(f"slug\t{found.slug}")
         print(f"name\t{printable(found.name)}")
+        print(f"redirect\t{found.redirect or '-'}")
         print_limits(found.limits, found.usage)
+
+
+@app.command()
+def update(
+    organization: Annotated[str, typer.Argument(metavar="ORG", help="Id or slug of the organization.")],
+    redirect: Annotated[
+        Redirect,
+        typer.Option(
+            metavar="auto|never|none",
+            help="Whether who fetches its files is sent on to the store; 'none' leaves it to the server's setting.",
+        ),
+    ],
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Change whether who fetches an organization's files is sent on to the store."""
+    with session(url, key) as client:
+        changed = client.update_organization(organization, redirect=None if redirect == LIFTED else redirect)
+        print(json_line(changed) if as_json else f"{changed.organization_id}\t{changed.redirect or '-'}")
 
 
 @app.command("limits")

@@ -25,15 +25,24 @@ def restore(
         str,
         typer.Argument(metavar="ID|WORKSPACE:/PATH", help="The file's id, or the path where it was deleted last."),
     ],
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="V", help="Make this version of a living file the current one.")
+    ] = None,
     org: Org = None,
     as_json: Json = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Take back the deletion of a file and print its path, which differs where another file has the old one now."""
+    """Take back the deletion of a file and print its path, which differs where another file has the old one now.
+
+    With --version bring back an old version: its bytes become a new one.
+    """
     at = file_place_of(source)
     with session(url, key) as client:
-        file = at.files(client, org).restore(at.path) if at else client.restore(source, organization=org)
+        if version is not None:
+            file = client.restore(found_at(client, source, at, org), version, organization=org)
+        else:
+            file = at.files(client, org).restore(at.path) if at else client.restore(source, organization=org)
         print(json_line(file) if as_json else printable(file.path))
 
 

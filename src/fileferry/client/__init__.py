@@ -32,8 +32,10 @@ from fileferry.client.nouns.links import Link
 from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.preflights import Check, Preflight
 from fileferry.client.nouns.requests import FileRequest, SentFile
+from fileferry.client.nouns.server import Day, Process, ServerStatus, Task, UsageReport
+from fileferry.client.nouns.sessions import Grant, Session
 from fileferry.client.nouns.shares import Share
-from fileferry.client.nouns.uploads import Ticket
+from fileferry.client.nouns.uploads import Ticket, UnfinishedUpload
 from fileferry.client.nouns.users import User
 from fileferry.client.nouns.versions import Version
 from fileferry.client.nouns.webhooks import Delivery, Webhook
@@ -56,31 +58,39 @@ __all__ = [
     "Check",
     "Client",
     "ConnectionFailed",
+    "Day",
     "Delivery",
     "Event",
     "File",
     "FileRequest",
     "FileRequests",
     "Folder",
+    "Grant",
     "Identity",
     "Lifetime",
     "Link",
     "NotConfigured",
     "Organization",
     "Preflight",
+    "Process",
     "Progress",
     "Readable",
     "RetryPolicy",
     "Scan",
     "SentFile",
+    "ServerStatus",
+    "Session",
     "Share",
     "Shares",
     "SourceChanged",
+    "Task",
     "Ticket",
     "Tickets",
     "TimedOut",
     "UnexpectedAnswer",
+    "UnfinishedUpload",
     "Usage",
+    "UsageReport",
     "User",
     "Version",
     "Webhook",

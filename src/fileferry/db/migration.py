@@ -16,7 +16,7 @@ from fileferry.db.turns import turn
 from fileferry.logs import get_logger
 from fileferry.settings import SettingsError
 
-NEWEST = "0016"
+NEWEST = "0017"
 """The last step. A database that has it needs no Alembic, which takes as long to load as the whole of SQLAlchemy."""
 
 _KNOWN = frozenset(f"{number:04}" for number in range(1, int(NEWEST) + 1))

@@ -16,9 +16,9 @@ from fileferry.model import Limits, Organization, User
 
 def organization_of(row: Sequence[Any]) -> Organization:
     """Return the organization that these columns are."""
-    id, slug, name, is_default, created_at, *limits = row
-    own, of_each = (msgspec.convert(each, Limits) for each in limits)
-    return Organization(id, slug, name, is_default, created_at, own, of_each)
+    id, slug, name, is_default, created_at, own, of_each, redirect = row
+    limits, of_end_users = msgspec.convert(own, Limits), msgspec.convert(of_each, Limits)
+    return Organization(id, slug, name, is_default, created_at, limits, of_end_users, redirect)
 
 
 _NAMED: BindParameter[str] = bindparam("name")
@@ -56,9 +56,9 @@ def list_organizations(conn: Connection, after_id: str, limit: int) -> list[Orga
     return [organization_of(row) for row in conn.execute(query)]
 
 
-def update_organization(conn: Connection, organization_id: str, **limits: Limits) -> None:
-    """Change what policy allows an organization: ``limits``, or ``end_user_limits``."""
-    values = msgspec.to_builtins(limits)
+def update_organization(conn: Connection, organization_id: str, **changes: Limits | str | None) -> None:
+    """Change what policy allows an organization: ``limits``, ``end_user_limits``, or ``redirect``."""
+    values = msgspec.to_builtins(changes)
     conn.execute(update(organizations).where(organizations.c.id == organization_id).values(**values))
 
 

@@ -86,7 +86,8 @@ def find(conn: Connection, subject: str) -> Usage | None:
 def count(conn: Connection, subject: str) -> Usage:
     """Count what somebody keeps, file by file."""
     query = select(*_SUMS).select_from(files).join(versions, versions.c.file_id == files.c.id)
-    return Usage(*conn.execute(query.where(KEPT, _owned(subject))).one())
+    size, number = conn.execute(query.where(KEPT, _owned(subject))).one()
+    return Usage(int(size), number)  # PostgreSQL's sum is a Decimal
 
 
 def recount(conn: Connection, subject: str) -> Usage:

@@ -52,7 +52,10 @@ class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Organization(msgspec.Struct, frozen=True):
-    """The tenant; owns everything below it. ``limits`` are those of all it holds, ``end_user_limits`` of each end user."""
+    """The tenant; owns everything below it. ``limits`` are those of all it holds, ``end_user_limits`` of each end user.
+
+    ``redirect`` (``auto`` or ``never``) says whether who fetches its files is sent on to the store; None leaves it to the server.
+    """
 
     id: str
     slug: str
@@ -61,6 +64,7 @@ class Organization(msgspec.Struct, frozen=True):
     created_at: datetime
     limits: Limits = NO_LIMITS
     end_user_limits: Limits = NO_LIMITS
+    redirect: str | None = None
 
 
 class Workspace(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from fileferry.web.requests import AnyRequest, base_url
 
 @get("/connect")
 async def show_connect(request: AnyRequest, engine: Engine, visitor: Visitor) -> Response[str]:
-    """Show lines for a shell, Python and a browser."""
+    """Show lines for a shell, Python, JavaScript, rclone, agents and clients of tus."""
     base = base_url(request, engine)
     lines = [
         ("curl", f'curl -fT report.pdf -H "Authorization: Bearer $FILEFERRY_KEY" {base}/api/upload/'),
@@ -31,6 +31,18 @@ async def show_connect(request: AnyRequest, engine: Engine, visitor: Visitor) ->
             f'const answer = await fetch("{base}/api/upload/reports/report.pdf", {{\n  method: "PUT",\n'
             "  headers: { Authorization: `Bearer ${process.env.FILEFERRY_KEY}` },\n"
             '  body: await readFile("report.pdf"),\n});\nconsole.log((await answer.json()).url);',
+        ),
+        (
+            "rclone",
+            "# There and back again; remote: is one that rclone knows.\nrclone cat remote:report.pdf | "
+            f'curl -fT - -H "Authorization: Bearer $FILEFERRY_KEY" -H "Accept: text/plain" {base}/api/upload/report.pdf\n'
+            "rclone copyurl URL-OF-THE-FILE remote:report.pdf",
+        ),
+        (
+            "Agents",
+            f"# With a shell: how to use curl here.\ncurl -fsSo SKILL.md {base}/SKILL.md\n# Tools, for who speaks MCP.\n"
+            f"claude mcp add --transport http fileferry {base}/mcp "
+            '--header "Authorization: Bearer $FILEFERRY_KEY"',
         ),
         ("tus clients", f"endpoint: {base}/tus\nheaders: Authorization: Bearer ff_…"),
     ]

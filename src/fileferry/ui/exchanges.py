@@ -5,15 +5,17 @@ and ``requests``.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from litestar import Response, get, post
 
 from fileferry.engine.engine import Engine
-from fileferry.engine.files.shares import NewShare
-from fileferry.engine.receiving.requests import NewRequest
+from fileferry.engine.files.shares import NewShare, ShareChanges
+from fileferry.engine.receiving.requests import NewRequest, RequestChanges
 from fileferry.errors import InvalidParameter
-from fileferry.model import parse_size
+from fileferry.model import FileRequest, Share, parse_size
 from fileferry.ui import files, pages, visits
+from fileferry.ui.codes import qr_code
 from fileferry.ui.visits import Form, Visitor
 from fileferry.web.requests import AnyRequest, base_url, decode_cursor, encode_cursor, parse_expires_in
 
@@ -61,6 +63,28 @@ async def make_share(request: AnyRequest, engine: Engine, visitor: Visitor) -> R
     return pages.redirect(request, "/shares")
 
 
+@get("/shares/{share_id:str}")
+async def show_share(request: AnyRequest, engine: Engine, visitor: Visitor, share_id: str) -> Response[str]:
+    """Show the link of a share and what can be changed of it."""
+    share = (await engine.shares.get(visitor.principal, share_id)).share
+    return await _one(request, engine, visitor, share, share.name)
+
+
+@post("/shares/{share_id:str}", status_code=200)
+async def change_share(request: AnyRequest, engine: Engine, visitor: Visitor, share_id: str) -> Response[str]:
+    """Change a share; its link stays."""
+    form = await visits.form_of(request, engine, visitor.form_token)
+    changes = ShareChanges(
+        name=form.needed("name", "Title"),
+        message=form.get("message"),
+        max_downloads=_count(form, "max_downloads", "Downloads"),
+        **_locks(form),
+    )
+    await engine.shares.change(visitor.principal, share_id, changes)
+    await visitor.leave_notice("Changed. The link is as it was.")
+    return pages.redirect(request, f"/shares/{share_id}")
+
+
 @post("/shares/{share_id:str}/delete", status_code=200)
 async def delete_share(request: AnyRequest, engine: Engine, visitor: Visitor, share_id: str) -> Response[str]:
     """End a share."""
@@ -91,20 +115,43 @@ async def list_requests(request: AnyRequest, engine: Engine, visitor: Visitor) -
 async def make_request(request: AnyRequest, engine: Engine, visitor: Visitor) -> Response[str]:
     """Ask for files."""
     form = await visits.form_of(request, engine, visitor.form_token)
-    types = [part.strip() for part in form.get("types").split(",") if part.strip()]
     new = NewRequest(
         title=form.needed("title", "Title"),
         message=form.get("message"),
         folder=form.optional("folder"),
         max_size=_size(form),
         max_files=_count(form, "max_files", "Files"),
-        types=types or None,
+        types=_types(form),
         passphrase=form.optional("passphrase"),
         expires_in=_lifetime(form),
     )
     await engine.requests.create(visitor.principal, new)
     await visitor.leave_notice("Made. Send the link below to whom you ask.")
     return pages.redirect(request, "/requests")
+
+
+@get("/requests/{request_id:str}")
+async def show_request(request: AnyRequest, engine: Engine, visitor: Visitor, request_id: str) -> Response[str]:
+    """Show the link of a request and what can be changed of it."""
+    asked = await engine.requests.get(visitor.principal, request_id)
+    return await _one(request, engine, visitor, asked, asked.title)
+
+
+@post("/requests/{request_id:str}", status_code=200)
+async def change_request(request: AnyRequest, engine: Engine, visitor: Visitor, request_id: str) -> Response[str]:
+    """Change a request; its link stays, and so does where files go."""
+    form = await visits.form_of(request, engine, visitor.form_token)
+    changes = RequestChanges(
+        title=form.needed("name", "Title"),
+        message=form.get("message"),
+        max_size=_size(form),
+        max_files=_count(form, "max_files", "Files"),
+        types=_types(form),
+        **_locks(form),
+    )
+    await engine.requests.change(visitor.principal, request_id, changes)
+    await visitor.leave_notice("Changed. The link is as it was.")
+    return pages.redirect(request, f"/requests/{request_id}")
 
 
 @post("/requests/{request_id:str}/delete", status_code=200)
@@ -114,6 +161,43 @@ async def delete_request(request: AnyRequest, engine: Engine, visitor: Visitor, 
     await engine.requests.delete(visitor.principal, request_id)
     await visitor.leave_notice("The request has ended. What has come stays.")
     return pages.redirect(request, "/requests")
+
+
+async def _one(
+    request: AnyRequest, engine: Engine, visitor: Visitor, one: Share | FileRequest, title: str
+) -> Response[str]:
+    is_request = isinstance(one, FileRequest)
+    current, letter = ("/requests", "r") if is_request else ("/shares", "s")
+    url = f"{base_url(request, engine)}/{letter}/{one.token}"
+    return await pages.page(
+        request,
+        visitor,
+        "exchange.html",
+        title,
+        current,
+        one=one,
+        url=url,
+        qr=qr_code(url),
+        is_request=is_request,
+        expiries=files.EXPIRIES,
+    )
+
+
+def _locks(form: Form) -> dict[str, Any]:
+    """Return what a form changes of who gets in and until when; what it leaves empty stays."""
+    passphrase, chosen = form.optional("passphrase"), form.get("expires")
+    changes: dict[str, Any] = {}
+    if passphrase is not None or form.get("open") == "yes":
+        changes["passphrase"] = passphrase
+    if chosen == "never":
+        changes["expires_at"] = None
+    elif chosen:
+        changes["expires_in"] = parse_expires_in(chosen)
+    return changes
+
+
+def _types(form: Form) -> list[str] | None:
+    return [part.strip() for part in form.get("types").split(",") if part.strip()] or None
 
 
 def _before(request: AnyRequest) -> str | None:
@@ -143,4 +227,15 @@ def _size(form: Form) -> int | None:
         raise InvalidParameter(f"Largest file: {text!r} cannot be used.", parameter="max_size") from error
 
 
-handlers = [list_shares, make_share, delete_share, list_requests, make_request, delete_request]
+handlers = [
+    list_shares,
+    make_share,
+    show_share,
+    change_share,
+    delete_share,
+    list_requests,
+    make_request,
+    show_request,
+    change_request,
+    delete_request,
+]

@@ -10,7 +10,6 @@ from urllib.parse import quote
 import msgspec
 from litestar import Response, get, post
 from litestar.response import Stream
-from markupsafe import Markup
 
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.changes import Changes
@@ -20,6 +19,7 @@ from fileferry.engine.preflight.rules import consumers
 from fileferry.errors import FerryError, InvalidParameter, NotFound
 from fileferry.model import Event, State, StoredFile, clean_path
 from fileferry.ui import files, pages, visits, words
+from fileferry.ui.codes import qr_code
 from fileferry.ui.visits import Visitor
 from fileferry.web.requests import AnyRequest, base_url, download_url, parse_expires_in, public_url
 
@@ -176,7 +176,7 @@ async def _show(
         names=await engine.audit.names(principal, history),
         steps=_steps(stored, history),
         url=url,
-        qr=_qr(url),
+        qr=qr_code(url),
         made=made,
         checked=checked,
         services=[(name, consumer.title) for name, consumer in consumers().items()],
@@ -224,17 +224,6 @@ def _steps(stored: StoredFile, history: list[Event]) -> list[tuple[str, Any, str
         if event.version_id == version.id and event.type in ("file.ready", "file.rejected", "file.recalled"):
             found.append((words.event(event.type), event.created_at, ""))
     return found
-
-
-def _qr(url: str) -> Markup | None:
-    import segno  # loaded by the pages that show one
-
-    try:
-        code = segno.make(url, error="m", micro=False)
-    except ValueError:  # longer than a code can be
-        return None
-    # Lines and a box: nothing of what it encodes is in it as text.
-    return Markup(code.svg_inline(border=2, omitsize=True, svgclass=None, lineclass=None))  # noqa: S704
 
 
 def _lines(request: AnyRequest, engine: Engine, stored: StoredFile, url: str) -> dict[str, str]:

@@ -12,18 +12,17 @@ from fileferry.engine.engine import Engine
 from fileferry.engine.files.browsing import ORDERS, VIEWS, View
 from fileferry.engine.files.changes import Changes
 from fileferry.errors import BadRequest, FerryError, InvalidParameter
-from fileferry.model import Principal, State, StoredFile, clean_path
+from fileferry.model import Principal, StoredFile, clean_path
 from fileferry.ui import pages, visits
 from fileferry.ui.visits import Form, Visitor
 from fileferry.web.requests import (
     AnyRequest,
-    decode_cursor,
     encode_cursor,
     parse_expires_at,
     parse_expires_in,
     parse_limit,
-    whole_number,
 )
+from fileferry.web.shelves import STATES, place_of
 
 EXPIRIES = (
     ("1h", "in 1 hour"),
@@ -34,10 +33,17 @@ EXPIRIES = (
     ("never", "never"),
 )
 """What a choice of expiries offers."""
+_ORDERS = (
+    ("newest", "newest first"),
+    ("oldest", "oldest first"),
+    ("name", "by name"),
+    ("largest", "largest first"),
+    ("smallest", "smallest first"),
+    ("expiry", "ending first"),
+)
 _MOST = 1000
 _MOST_SHARED = 100  # they travel in an address
 _PAGE = 50
-_STATES = {"ready": State.READY, "processing": State.PROCESSING, "rejected": State.REJECTED}
 
 
 class Undo(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -54,7 +60,7 @@ async def list_files(request: AnyRequest, engine: Engine, visitor: Visitor) -> R
     asked = dict(request.query_params.items())
     order, view = asked.get("sort", "newest"), asked.get("view", "all")
     state = asked.get("state", "")
-    if order not in ORDERS or view not in VIEWS or state not in ("", *_STATES):
+    if order not in ORDERS or view not in VIEWS or state not in ("", *STATES):
         raise InvalidParameter("This page cannot be sorted or filtered so.", parameter="sort")
     words = asked.get("q", "").strip()
     shown = await engine.browsing.view(
@@ -63,9 +69,9 @@ async def list_files(request: AnyRequest, engine: Engine, visitor: Visitor) -> R
         asked.get("folder", "").strip("/"),
         name=words or None,
         view=view,
-        state=_STATES.get(state),
+        state=STATES.get(state),
         order=order,
-        after=_place(asked.get("cursor"), order),
+        after=place_of(asked.get("cursor"), order),
         limit=parse_limit(asked.get("limit"), _PAGE, 200),
     )
     workspaces = (await engine.workspaces.list(visitor.principal, "", 200)).items
@@ -85,6 +91,7 @@ async def list_files(request: AnyRequest, engine: Engine, visitor: Visitor) -> R
         is_first=not asked.get("cursor"),
         workspaces=workspaces,
         expiries=EXPIRIES,
+        orders=_ORDERS,
         path=_path_in(shown, view, words),
     )
 
@@ -217,18 +224,6 @@ async def _act(engine: Engine, principal: Principal, form: Form, ids: list[str])
         except FerryError as error:
             refused.append(error.detail)
     return done, refused, undo
-
-
-def _place(cursor: str | None, order: str) -> tuple[str | int, str] | None:
-    found = decode_cursor(cursor, 2)
-    if found is None:
-        return None
-    if order == "name":
-        return found[0], found[1]
-    number = whole_number(found[0])
-    if number is None:
-        raise InvalidParameter("cursor must be one that an earlier page returned.", parameter="cursor")
-    return number, found[1]
 
 
 def _address(parameters: dict[str, Any]) -> str:

@@ -60,6 +60,8 @@ async def show_organization(
         values=limits.shown(organization.limits),
         of_end_users=limits.shown(organization.end_user_limits),
         is_root=principal.key.organization_id is None,
+        by_default="sent on" if engine.settings.redirect == "auto" else "not sent on",
+        has_bucket=engine.store.direct_downloads is not None,
     )
 
 
@@ -77,9 +79,14 @@ async def change_organization(
     elif whose == "all":
         changes = limits.changes_of(form, before=before.limits)
         await engine.organizations.change(visitor.principal, organization_id, changes=changes)
+    elif whose == "redirect":
+        chosen = form.get("redirect")
+        if chosen not in ("", "auto", "never"):
+            raise InvalidParameter("Fetches are sent on, or never.", parameter="redirect")
+        await engine.organizations.change(visitor.principal, organization_id, redirect=chosen or None)
     else:
         raise InvalidParameter("Limits are of all, or of each end user.", parameter="whose")
-    await visitor.leave_notice("The limits are changed.")
+    await visitor.leave_notice("Changed." if whose == "redirect" else "The limits are changed.")
     return pages.redirect(request, f"/organizations/{organization_id}")
 
 

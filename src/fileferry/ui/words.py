@@ -78,7 +78,8 @@ def left(end: datetime | None, now: datetime) -> str:
     """Return how long it is to an end."""
     if end is None:
         return "never"
-    return "over" if end <= now else f"in {span(end - now)}"
+    # What was just said to be in 7 days is not said to be in 6.
+    return "over" if end <= now else f"in {span(end - now + timedelta(minutes=1))}"
 
 
 def moment(at: datetime | None) -> str:

@@ -16,9 +16,11 @@ from fileferry.api.native import (
     organizations,
     preflights,
     requests,
+    server,
     sessions,
     shares,
     uploads,
+    usage,
     users,
     webhooks,
     workspaces,
@@ -37,9 +39,11 @@ routers = [
     sessions.router,
     grants.router,
     organizations.router,
+    usage.router,
     workspaces.router,
     webhooks.router,
     shares.router,
     requests.router,
+    server.router,
 ]
 """What the application serves of it."""

@@ -15,6 +15,7 @@ from fileferry.api.bodies import takes_json
 from fileferry.api.delivery import deliver
 from fileferry.api.native.objects import FileObject, FilePage, UrlStyle, VersionList, file_object, version_object
 from fileferry.engine.engine import Engine
+from fileferry.engine.files.browsing import ORDERS
 from fileferry.engine.files.changes import Changes
 from fileferry.errors import InvalidExpiry, InvalidParameter
 from fileferry.model import Principal, Scope, StoredFile, clean_name, clean_path, format_time, normalized
@@ -34,12 +35,20 @@ from fileferry.web.requests import (
     sent_path,
     whole_number,
 )
+from fileferry.web.shelves import STATES, place_of
 from fileferry.web.waiting import settled, standing
 
 _PATH_PREFIX = re.compile(r"\A/+api/+files/+path/?")
 _LINK_LIFETIME = timedelta(hours=1)
 _LONGEST_LINK = timedelta(days=7)
 WorkspaceName = Annotated[str | None, Parameter(description="Id or name of another workspace than the default one.")]
+NamePart = Annotated[str | None, Parameter(description="Only files whose name has this part, in any case.")]
+Status = Annotated[str | None, Parameter(description="Only files that are ready, processing or rejected.")]
+FolderPath = Annotated[
+    str | None, Parameter(description="Only files in the folder at this path; with name, also below.")
+]
+Handoffs = Annotated[bool, Parameter(description="Only files without a path.")]
+Sort = Annotated[str | None, Parameter(description="newest, oldest, name, largest, smallest or expiry, not by path.")]
 VersionId = Annotated[str | None, Parameter(description="Another version than the current one.")]
 
 
@@ -76,10 +85,39 @@ async def list_files(
     workspace: WorkspaceName = None,
     prefix: str = "",
     deleted: bool = False,
+    name: NamePart = None,
+    status: Status = None,
+    folder: FolderPath = None,
+    handoffs: Handoffs = False,
+    sort: Sort = None,
     cursor: Cursor = "",
     limit: Limit = None,
 ) -> FilePage:
-    """List the files of a workspace by path, those whose path starts with ``prefix``; or those that can be restored."""
+    """List the files of a workspace by path, those whose path starts with ``prefix``; or those that can be restored.
+
+    With ``name``, ``status``, ``folder``, ``handoffs`` or ``sort`` they are found by those, the last changed first.
+    """
+    if handoffs or any(asked is not None for asked in (name, status, folder, sort)):
+        if prefix:
+            raise InvalidParameter("prefix lists files by path only: name a folder instead.", parameter="prefix")
+        view, order = "deleted" if deleted else "handoffs" if handoffs else "all", sort or "newest"
+        if order not in ORDERS:
+            raise InvalidParameter(f"sort must be one of {', '.join(ORDERS)}.", parameter="sort")
+        if status is not None and status not in STATES:
+            raise InvalidParameter(f"status must be one of {', '.join(STATES)}.", parameter="status")
+        shelf = await engine.browsing.view(
+            principal,
+            workspace,
+            normalized((folder or "").strip("/"), "folder"),
+            name=normalized(name, "name") if name else None,
+            view=view,
+            state=STATES[status] if status else None,
+            order=order,
+            after=place_of(cursor, order),
+            limit=parse_limit(limit),
+        )
+        objects = [file_object(request, engine, stored) for stored in shelf.items]
+        return FilePage(objects, encode_cursor(*map(str, shelf.after)) if shelf.after else None)
     after = decode_cursor(cursor, 2)
     found, further = await engine.files.list_by_path(
         principal,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from litestar import Response, Router, get, patch, post
 
@@ -21,9 +23,14 @@ from fileferry.web.requests import (
     parse_limit,
 )
 
+Redirect = Literal["auto", "never"]
+
 
 class OrganizationObject(msgspec.Struct):
-    """An organization, with the limits of all that it has, what is kept of that, and the limits of each of its end users."""
+    """An organization, with the limits of all that it has, what is kept of that, and the limits of each of its end users.
+
+    ``redirect`` says whether who fetches its files is sent on to the store; null: as the server's setting says.
+    """
 
     id: str
     slug: str
@@ -32,6 +39,7 @@ class OrganizationObject(msgspec.Struct):
     created_at: str
     limits: LimitsObject
     end_user_limits: LimitsObject
+    redirect: Redirect | None
     usage: UsageObject | None
 
 
@@ -53,10 +61,14 @@ class NewOrganization(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OrganizationChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """Limits to change: of all that the organization has, which needs the root key, and of each of its end users."""
+    """Limits to change: of all that the organization has, which needs the root key, and of each of its end users.
+
+    ``redirect`` says whether who fetches its files is sent on to the store; null leaves it to the server's setting.
+    """
 
     limits: LimitChanges | None = None
     end_user_limits: LimitChanges | None = None
+    redirect: Redirect | msgspec.UnsetType | None = msgspec.UNSET
 
 
 @post("/organizations", operation_class=takes_json(NewOrganization))
@@ -98,10 +110,12 @@ async def get_organization(engine: Engine, principal: Principal, id_or_slug: str
 async def patch_organization(
     request: AnyRequest, engine: Engine, principal: Principal, id_or_slug: str
 ) -> OrganizationObject:
-    """Change limits: those of each end user; with the root key also those of all that the organization has."""
+    """Change ``redirect`` and the limits of each end user; with the root key also those of all that the organization has."""
     asked = await json_body(request, engine, Scope.ADMIN, OrganizationChanges)
     changes, of_end_users = changes_of(asked.limits), changes_of(asked.end_user_limits)
-    changed = await engine.organizations.change(principal, id_or_slug, changes=changes, end_user_changes=of_end_users)
+    changed = await engine.organizations.change(
+        principal, id_or_slug, changes=changes, end_user_changes=of_end_users, redirect=asked.redirect
+    )
     return await _organization_object(engine, principal, changed)
 
 
@@ -114,6 +128,7 @@ async def _organization_object(engine: Engine, principal: Principal, organizatio
         format_time(organization.created_at),
         limits_object(organization.limits),
         limits_object(organization.end_user_limits),
+        msgspec.convert(organization.redirect, Redirect | None),
         usage_object(await engine.organizations.kept(principal, organization)),
     )
 

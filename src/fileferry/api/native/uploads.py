@@ -20,6 +20,7 @@ from fileferry.api.native.objects import (
     styled_uploads,
     upload_object,
 )
+from fileferry.api.native.under_way import list_uploads
 from fileferry.engine.engine import Engine
 from fileferry.engine.files.placement import Received
 from fileferry.engine.inspection.digests import Algorithm
@@ -313,6 +314,7 @@ router = Router(
         hand_off,
         put_at_path,
         create_upload,
+        list_uploads,
         get_upload,
         renew_upload,
         stream_upload,

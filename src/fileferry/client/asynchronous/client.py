@@ -12,6 +12,7 @@ from fileferry.client.asynchronous.organizations import Organizations
 from fileferry.client.asynchronous.preflights import Preflights
 from fileferry.client.asynchronous.requests import AsyncFileRequests
 from fileferry.client.asynchronous.shares import AsyncShares
+from fileferry.client.asynchronous.standing import Standing
 from fileferry.client.asynchronous.tickets import AsyncTickets
 from fileferry.client.asynchronous.transport import Transport
 from fileferry.client.asynchronous.users import Users
@@ -25,7 +26,7 @@ from fileferry.client.nouns.workspaces import Workspace
 from fileferry.client.retrying import PATIENT, RetryPolicy
 
 
-class AsyncClient(Files, Batches, Preflights, Folders, Workspaces, Keys, Users, Organizations):
+class AsyncClient(Files, Batches, Preflights, Folders, Workspaces, Keys, Users, Organizations, Standing):
     """A connection to one fileferry server; use it as an asynchronous context manager, from one event loop.
 
     >>> from fileferry import AsyncClient
@@ -35,9 +36,10 @@ class AsyncClient(Files, Batches, Preflights, Folders, Workspaces, Keys, Users, 
     b'Hello'
 
     Files: ``upload``, ``upload_batch``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``,
-    ``preflight``, ``wait``, ``events``, ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``.
-    Pages for people: ``shares``, ``requests``. Who may do what: ``create_key``, ``update_key``, ``whoami``, who did what:
-    ``audit``, and people: ``create_user``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does too.
+    ``preflight``, ``wait``, ``events``, ``past_events``, ``versions``. By path in a workspace: ``workspace``. For others to
+    upload: ``tickets``. Pages for people: ``shares``, ``requests``. Who may do what: ``create_key``, ``update_key``,
+    ``whoami``, who did what: ``audit``, people: ``create_user``, who is signed in: ``list_sessions``. Who is told: ``webhooks``.
+    How the server stands: ``server``, ``usage``. Where an id is asked for, the object with that id does too.
 
     ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
     file FILEFERRY_KEY_FILE holds. With an end user all is done

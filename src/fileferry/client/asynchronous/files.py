@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, overload
@@ -13,11 +13,9 @@ from fileferry.client.asynchronous import downloads, uploads
 from fileferry.client.asynchronous.runtime import sleep, source_of
 from fileferry.client.asynchronous.transport import Transport
 from fileferry.client.calls import files
-from fileferry.client.calls.call import UNCHANGED, Call, Lifetime, Unchanged
+from fileferry.client.calls.call import UNCHANGED, Call, Lifetime, Unchanged, given
 from fileferry.client.calls.uploads import NewFile
 from fileferry.client.failures import TimedOut
-from fileferry.client.following import Following
-from fileferry.client.nouns.events import Event
 from fileferry.client.nouns.files import File
 from fileferry.client.nouns.folders import Folder
 from fileferry.client.nouns.identity import id_of
@@ -142,15 +140,24 @@ class Files:
         workspace: Workspace | str | None = None,
         organization: Organization | str | None = None,
         deleted: bool = False,
+        name: str | None = None,
+        status: str | None = None,
+        in_folder: str | None = None,
+        handoffs: bool = False,
+        sort: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[File]:
-        """Yield the files, all or those whose path starts with ``prefix``; pages are asked for as they are needed.
+        """Yield the files by path, all or those whose path starts with ``prefix``; pages are asked for as they are needed.
 
-        With ``deleted`` they are those that were deleted and can be restored.
+        With ``deleted`` they are those that were deleted and can be restored. They are found by a part of the ``name``, by
+        ``status`` (``ready``, ``processing``, ``rejected``), or ``in_folder`` (its path), or are only ``handoffs``, which have no
+        path: the last changed first, unless ``sort`` is ``oldest``, ``name``, ``largest``, ``smallest`` or ``expiry``.
 
         >>> async for found in client.list("reports/"):
         ...     print(found.path)
         reports/latest.pdf
+        >>> [found.path async for found in client.list(name="LATEST", sort="largest")]
+        ['reports/latest.pdf']
         """
         return self._transport.pages(
             lambda cursor: files.list_all(
@@ -158,6 +165,9 @@ class Files:
                 workspace=workspace,
                 organization=organization,
                 deleted=deleted,
+                shelf=given(
+                    name=name, status=status, folder=in_folder, handoffs="true" if handoffs else None, sort=sort
+                ),
                 page_size=page_size,
                 cursor=cursor,
             )
@@ -189,28 +199,6 @@ class Files:
         question = files.get(file, version=version, organization=organization)
         awaited = None if version is None else id_of(version)
         return await wait_for(self._transport, question, Waiting(awaited, timeout))
-
-    def events(
-        self,
-        *,
-        after: str | None = None,
-        types: Iterable[str] | None = None,
-        file: File | str | None = None,
-        organization: Organization | str | None = None,
-    ) -> AsyncIterator[Event]:
-        """Yield what happens to the files of the organization, for ever: new events, or those after one, ``"0"`` for all.
-
-        ``types`` and ``file`` leave out the others. A connection that breaks is made again, as the ``RetryPolicy`` says, and
-        goes on where it was. An event of the type ``reset`` says that some before it may have been missed: they are no
-        longer kept.
-
-        >>> async for event in client.events(after="0", types=["file.ready"], file=file):
-        ...     print(event.type, event.data["name"])
-        ...     break
-        file.ready hello.txt
-        """
-        file_id = None if file is None else id_of(file)
-        return self._transport.follow(Following(after, types, file_id, organization))
 
     async def link(
         self,
@@ -281,14 +269,25 @@ class Files:
         """
         await self._transport.delete(files.delete_version(file, version, organization=organization))
 
-    async def restore(self, file: File | str, *, organization: Organization | str | None = None) -> File:
+    async def restore(
+        self,
+        file: File | str,
+        version: Version | str | None = None,
+        *,
+        organization: Organization | str | None = None,
+    ) -> File:
         """Take back the deletion of a file; where another has its path now, the path of the file returned differs.
 
+        With ``version`` the file is there, and gets the bytes of that version as a new one.
+
+        >>> newest, oldest = await client.versions(latest)
+        >>> await client.download(await client.restore(latest, oldest))
+        b'first'
         >>> await client.delete(latest)
         >>> (await client.restore(latest)).path
         'reports/latest.pdf'
         """
-        return await self._transport.run(files.restore(file, organization=organization))
+        return await self._transport.run(files.restore(file, version, organization=organization))
 
     @overload
     async def download(

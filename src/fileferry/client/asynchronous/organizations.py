@@ -7,6 +7,7 @@ from datetime import datetime
 
 from fileferry.client.asynchronous.transport import Transport
 from fileferry.client.calls import organizations
+from fileferry.client.calls.call import UNCHANGED, Unchanged
 from fileferry.client.nouns.audit import AuditRecord
 from fileferry.client.nouns.organizations import Organization
 
@@ -40,15 +41,19 @@ class Organizations:
         *,
         limits: Mapping[str, object] | None = None,
         end_user_limits: Mapping[str, object] | None = None,
+        redirect: str | Unchanged | None = UNCHANGED,
     ) -> Organization:
         """Set limits of an organization, for which it takes the root key, or of each of its end users; None lifts one.
+
+        ``redirect="never"`` has whoever fetches its files get them from the server, ``"auto"`` from the store where that can be;
+        None leaves it to the server's setting.
 
         >>> organization = await client.update_organization("default", limits={"max_files": 1000})
         >>> organization.limits
         {'max_files': 1000}
         """
         return await self._transport.run(
-            organizations.update(organization, limits=limits, end_user_limits=end_user_limits)
+            organizations.update(organization, limits=limits, end_user_limits=end_user_limits, redirect=redirect)
         )
 
     def list_organizations(self) -> AsyncIterator[Organization]:

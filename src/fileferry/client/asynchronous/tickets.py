@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 
 from fileferry.client.asynchronous.transport import Transport
@@ -14,7 +14,7 @@ from fileferry.client.nouns.folders import Folder
 from fileferry.client.nouns.identity import id_of
 from fileferry.client.nouns.links import UrlStyle
 from fileferry.client.nouns.organizations import Organization
-from fileferry.client.nouns.uploads import Ticket
+from fileferry.client.nouns.uploads import Ticket, UnfinishedUpload
 from fileferry.client.nouns.workspaces import Workspace
 from fileferry.errors import InvalidParameter
 
@@ -90,6 +90,14 @@ class AsyncTickets:
         )
         return await self._transport.run(asked)
 
+    def list(self, *, organization: Organization | str | None = None) -> AsyncIterator[UnfinishedUpload]:
+        """Yield the uploads of the organization that are not complete, whoever began them, the last begun first.
+
+        >>> [upload.name async for upload in client.tickets.list()]
+        ['photo.jpg']
+        """
+        return self._transport.pages(lambda cursor: uploads.list_all(organization=organization, cursor=cursor))
+
     async def get(
         self, ticket: Ticket | str, *, wait: float | None = None, organization: Organization | str | None = None
     ) -> Ticket:
@@ -135,11 +143,13 @@ class AsyncTickets:
         >>> (await client.tickets.complete(ticket)).size
         5
         """
-        listed = None if parts is None else list(parts)
+        listed = None if parts is None else [*parts]
         new = NewFile(organization=organization, wait=wait)
         return await self._transport.run(uploads.complete(ticket, listed, new, size=0))
 
-    async def abort(self, ticket: Ticket | str, *, organization: Organization | str | None = None) -> None:
+    async def abort(
+        self, ticket: Ticket | UnfinishedUpload | str, *, organization: Organization | str | None = None
+    ) -> None:
         """End an upload that is not complete, and free its bytes: its URLs stop working at once.
 
         >>> await client.tickets.abort(ticket)

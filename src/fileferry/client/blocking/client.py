@@ -13,6 +13,7 @@ from fileferry.client.blocking.organizations import Organizations
 from fileferry.client.blocking.preflights import Preflights
 from fileferry.client.blocking.requests import FileRequests
 from fileferry.client.blocking.shares import Shares
+from fileferry.client.blocking.standing import Standing
 from fileferry.client.blocking.tickets import Tickets
 from fileferry.client.blocking.transport import Transport
 from fileferry.client.blocking.users import Users
@@ -26,7 +27,7 @@ from fileferry.client.nouns.workspaces import Workspace
 from fileferry.client.retrying import PATIENT, RetryPolicy
 
 
-class Client(Files, Batches, Preflights, Folders, Workspaces, Keys, Users, Organizations):
+class Client(Files, Batches, Preflights, Folders, Workspaces, Keys, Users, Organizations, Standing):
     """A connection to one fileferry server; use it as a context manager, from any number of threads.
 
     >>> from fileferry import Client
@@ -36,9 +37,10 @@ class Client(Files, Batches, Preflights, Folders, Workspaces, Keys, Users, Organ
     b'Hello'
 
     Files: ``upload``, ``upload_batch``, ``download``, ``get``, ``list``, ``update``, ``delete``, ``restore``, ``link``,
-    ``preflight``, ``wait``, ``events``, ``versions``. By path in a workspace: ``workspace``. For others to upload: ``tickets``.
-    Pages for people: ``shares``, ``requests``. Who may do what: ``create_key``, ``update_key``, ``whoami``, who did what:
-    ``audit``, and people: ``create_user``. Who is told: ``webhooks``. Where an id is asked for, the object with that id does too.
+    ``preflight``, ``wait``, ``events``, ``past_events``, ``versions``. By path in a workspace: ``workspace``. For others to
+    upload: ``tickets``. Pages for people: ``shares``, ``requests``. Who may do what: ``create_key``, ``update_key``,
+    ``whoami``, who did what: ``audit``, people: ``create_user``, who is signed in: ``list_sessions``. Who is told: ``webhooks``.
+    How the server stands: ``server``, ``usage``. Where an id is asked for, the object with that id does too.
 
     ``url``, ``key`` and ``end_user`` default to FILEFERRY_URL, FILEFERRY_KEY and FILEFERRY_END_USER, the key also to what the
     file FILEFERRY_KEY_FILE holds. With an end user all is done

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from fileferry.client.blocking.transport import Transport
@@ -15,7 +15,7 @@ from fileferry.client.nouns.folders import Folder
 from fileferry.client.nouns.identity import id_of
 from fileferry.client.nouns.links import UrlStyle
 from fileferry.client.nouns.organizations import Organization
-from fileferry.client.nouns.uploads import Ticket
+from fileferry.client.nouns.uploads import Ticket, UnfinishedUpload
 from fileferry.client.nouns.workspaces import Workspace
 from fileferry.errors import InvalidParameter
 
@@ -91,6 +91,14 @@ class Tickets:
         )
         return self._transport.run(asked)
 
+    def list(self, *, organization: Organization | str | None = None) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads of the organization that are not complete, whoever began them, the last begun first.
+
+        >>> [upload.name for upload in client.tickets.list()]
+        ['photo.jpg']
+        """
+        return self._transport.pages(lambda cursor: uploads.list_all(organization=organization, cursor=cursor))
+
     def get(
         self, ticket: Ticket | str, *, wait: float | None = None, organization: Organization | str | None = None
     ) -> Ticket:
@@ -136,11 +144,11 @@ class Tickets:
         >>> client.tickets.complete(ticket).size
         5
         """
-        listed = None if parts is None else list(parts)
+        listed = None if parts is None else [*parts]
         new = NewFile(organization=organization, wait=wait)
         return self._transport.run(uploads.complete(ticket, listed, new, size=0))
 
-    def abort(self, ticket: Ticket | str, *, organization: Organization | str | None = None) -> None:
+    def abort(self, ticket: Ticket | UnfinishedUpload | str, *, organization: Organization | str | None = None) -> None:
         """End an upload that is not complete, and free its bytes: its URLs stop working at once.
 
         >>> client.tickets.abort(ticket)

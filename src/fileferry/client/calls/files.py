@@ -79,10 +79,11 @@ def list_all(
     workspace: Workspace | str | None,
     organization: Organization | str | None,
     deleted: bool,
+    shelf: Mapping[str, str],
     page_size: int | None,
     cursor: str | None,
 ) -> Call[Page[File]]:
-    """Return the question for one page of files, or of those that can be restored."""
+    """Return the question for one page of files, or of those that can be restored; ``shelf`` says which and in what order."""
     query = given(
         prefix=prefix,
         workspace=workspace,
@@ -91,7 +92,7 @@ def list_all(
         cursor=cursor,
         limit=page_size,
     )
-    return Call(method="GET", path=with_query("/api/files", query), read=page_of("files", file_from))
+    return Call(method="GET", path=with_query("/api/files", {**query, **shelf}), read=page_of("files", file_from))
 
 
 def versions(file: File | str, *, organization: Organization | str | None) -> Call[tuple[Version, ...]]:
@@ -159,10 +160,12 @@ def link(
     return Call(method="POST", path=path, read=_link, json=body | given(version_id=version, url_style=url_style))
 
 
-def restore(file: File | str, *, organization: Organization | str | None) -> Call[File]:
-    """Return the request to take a file's deletion back."""
-    path = with_query(f"/api/files/{segment(file)}/restore", given(organization=organization))
-    return Call(method="POST", path=path, read=read_file)
+def restore(file: File | str, version: Version | str | None, *, organization: Organization | str | None) -> Call[File]:
+    """Return the request to take a file's deletion back, or to make an old version the current one again."""
+    which = "" if version is None else f"/versions/{segment(version)}"
+    path = with_query(f"/api/files/{segment(file)}{which}/restore", given(organization=organization))
+    # Repeated after a lost answer, bringing a version back would make one more.
+    return Call(method="POST", path=path, read=read_file, repeatable=version is None)
 
 
 def content_of(

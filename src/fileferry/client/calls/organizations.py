@@ -7,7 +7,17 @@ from datetime import datetime
 
 import httpx
 
-from fileferry.client.calls.call import Call, given, members, moment_text, page_of, read_as, segment, with_query
+from fileferry.client.calls.call import (
+    Call,
+    Unchanged,
+    given,
+    members,
+    moment_text,
+    page_of,
+    read_as,
+    segment,
+    with_query,
+)
 from fileferry.client.nouns.audit import AuditRecord, audit_record_from
 from fileferry.client.nouns.organizations import Organization, organization_from
 from fileferry.client.nouns.pages import Page
@@ -29,10 +39,13 @@ def update(
     *,
     limits: Mapping[str, object] | None,
     end_user_limits: Mapping[str, object] | None,
+    redirect: str | Unchanged | None,
 ) -> Call[Organization]:
-    """Return the change of limits, of all that an organization has or of each end user; None lifts one."""
+    """Return the change of limits, of all that an organization has or of each end user, where None lifts one, or of redirects."""
     path = f"/api/organizations/{segment(organization)}"
     body = members(limits=limits, end_user_limits=end_user_limits)
+    if not isinstance(redirect, Unchanged):
+        body["redirect"] = redirect
     return Call(method="PATCH", path=path, read=_organization, json=body)
 
 

@@ -20,6 +20,7 @@ from fileferry.client.calls.call import (
     given,
     metadata_text,
     nothing,
+    page_of,
     quoted_path,
     read_as,
     segment,
@@ -29,7 +30,8 @@ from fileferry.client.calls.files import preference, read_file
 from fileferry.client.nouns.files import File
 from fileferry.client.nouns.identity import id_of
 from fileferry.client.nouns.organizations import Organization
-from fileferry.client.nouns.uploads import Ticket, ticket_from
+from fileferry.client.nouns.pages import Page
+from fileferry.client.nouns.uploads import Ticket, UnfinishedUpload, ticket_from, unfinished_upload_from
 from fileferry.client.nouns.workspaces import Workspace
 from fileferry.errors import DigestMismatch, Gone, InvalidDigest, InvalidName
 
@@ -121,6 +123,12 @@ def open_ticket(
     return Call(method="POST", path=path, read=_ticket, json=asked)
 
 
+def list_all(*, organization: Organization | str | None, cursor: str | None) -> Call[Page[UnfinishedUpload]]:
+    """Return the question for one page of uploads that are not complete."""
+    path = with_query("/api/uploads", given(organization=organization, cursor=cursor))
+    return Call(method="GET", path=path, read=page_of("uploads", unfinished_upload_from))
+
+
 def get(ticket: Ticket | str, organization: Organization | str | None) -> Call[Ticket]:
     """Return the question how far an upload is; the answer has fresh addresses."""
     path = with_query(f"/api/uploads/{segment(ticket)}", given(organization=organization))
@@ -162,7 +170,7 @@ def digesting_seconds(new: NewFile, size: int) -> float:
     return size / SLOWEST_DIGEST if new.sha256 is not None else 0.0
 
 
-def abort(ticket: Ticket | str, organization: Organization | str | None) -> Call[None]:
+def abort(ticket: Ticket | UnfinishedUpload | str, organization: Organization | str | None) -> Call[None]:
     """Return the end of an upload that is not to be completed."""
     path = with_query(f"/api/uploads/{segment(ticket)}", given(organization=organization))
     return Call(method="DELETE", path=path, read=nothing)

@@ -7,8 +7,9 @@ from fileferry.client.nouns.folders import Folder
 from fileferry.client.nouns.keys import ApiKey
 from fileferry.client.nouns.organizations import Organization
 from fileferry.client.nouns.requests import FileRequest
+from fileferry.client.nouns.sessions import Grant, Session
 from fileferry.client.nouns.shares import Share
-from fileferry.client.nouns.uploads import Ticket
+from fileferry.client.nouns.uploads import Ticket, UnfinishedUpload
 from fileferry.client.nouns.users import User
 from fileferry.client.nouns.versions import Version
 from fileferry.client.nouns.webhooks import Delivery, Webhook
@@ -20,9 +21,12 @@ Noun = (
     | File
     | FileRequest
     | Folder
+    | Grant
     | Organization
+    | Session
     | Share
     | Ticket
+    | UnfinishedUpload
     | User
     | Version
     | Webhook
@@ -35,9 +39,12 @@ _IDS: dict[type, str] = {
     File: "file_id",
     FileRequest: "request_id",
     Folder: "folder_id",
+    Grant: "grant_id",
     Organization: "organization_id",
+    Session: "session_id",
     Share: "share_id",
     Ticket: "upload_id",
+    UnfinishedUpload: "upload_id",
     User: "user_id",
     Version: "version_id",
     Webhook: "webhook_id",

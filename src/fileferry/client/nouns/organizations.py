@@ -23,6 +23,8 @@ class Organization:
     """What holds for all that it has, by the names of the native API."""
     end_user_limits: Mapping[str, Any] = field(default_factory=dict)
     """What holds for each of its end users."""
+    redirect: str | None = None
+    """Whether who fetches its files is sent on to the store: ``auto``, ``never``, or None for as the server does."""
     usage: Usage | None = None
     """What it keeps, where it has a limit on that."""
 
@@ -37,5 +39,6 @@ def organization_from(said: Mapping[str, Any]) -> Organization:
         is_default=bool(said["is_default"]),
         limits=limits_from(said.get("limits")),
         end_user_limits=limits_from(said.get("end_user_limits")),
+        redirect=said.get("redirect"),
         usage=usage_from(said.get("usage")),
     )

@@ -72,3 +72,39 @@ def ticket_from(said: Mapping[str, Any]) -> Ticket:
         parts={int(part["part_number"]): str(part["etag"]) for part in said["parts"]},
         created_at=datetime.fromisoformat(said["created_at"]),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedUpload:
+    """An upload that is not complete, as it is listed; ``tickets.get`` has its URLs."""
+
+    upload_id: str
+    file_id: str
+    name: str
+    path: str
+    state: str
+    """``open``, or ``received`` where it waits to be completed."""
+    size: int | None
+    """In bytes, where it was announced."""
+    received: int
+    """How many bytes have come."""
+    key_id: str
+    """Of the key or the user that began it."""
+    end_user: str | None
+    created_at: datetime
+
+
+def unfinished_upload_from(said: Mapping[str, Any]) -> UnfinishedUpload:
+    """Return the upload that a list of ``/api/uploads`` describes; raise as ``file_from`` does."""
+    return UnfinishedUpload(
+        upload_id=said["id"],
+        file_id=said["file_id"],
+        name=said["name"],
+        path=said["path"],
+        state=said["state"],
+        size=said["size"],
+        received=int(said["received"]),
+        key_id=said["key_id"],
+        end_user=said["end_user"],
+        created_at=datetime.fromisoformat(said["created_at"]),
+    )

@@ -20,6 +20,8 @@ organizations = Table(
     # The numbers of its newest event, and of the newest of those that were forgotten.
     Column("last_event", BigInteger, nullable=False, server_default="0"),
     Column("forgotten_event", BigInteger, nullable=False, server_default="0"),
+    # auto or never, as FILEFERRY_REDIRECT; what is not said is as that says.
+    Column("redirect", words(8)),
 )
 
 workspaces = Table(

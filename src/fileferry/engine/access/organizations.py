@@ -94,10 +94,12 @@ class Organizations:
         *,
         changes: Mapping[str, Any] | None = None,
         end_user_changes: Mapping[str, Any] | None = None,
+        redirect: str | msgspec.UnsetType | None = msgspec.UNSET,
     ) -> Organization:
         """Set limits, or lift those that are None. What holds for all that an organization has is for the root key to say.
 
-        What holds for each of its end users is for its administrators too. Raises NotFound, Forbidden, InvalidParameter.
+        What holds for each of its end users, and ``redirect`` (``auto``, ``never``, or None for as the server does), is for its
+        administrators too. Raises NotFound, Forbidden, InvalidParameter.
         """
         policy.authorize(principal, Scope.ADMIN)
         if changes:
@@ -107,7 +109,9 @@ class Organizations:
             before = self._find(conn, principal, id_or_slug)
             after = _with_limits(before, changes or {}, end_user_changes or {})
             of_end_users = after.end_user_limits
-            stored.update_organization(conn, before.id, limits=after.limits, end_user_limits=of_end_users)
+            after = after if redirect is msgspec.UNSET else msgspec.structs.replace(after, redirect=redirect)
+            limited = {"limits": after.limits, "end_user_limits": of_end_users}
+            stored.update_organization(conn, before.id, **limited, redirect=after.redirect)
             quotas.renew(conn, usage.of_organization(before.id), before.limits, after.limits)
             if quotas.has_quota(before.end_user_limits) and not quotas.has_quota(of_end_users):
                 usage.forget_end_users(conn, before.id)
@@ -122,8 +126,14 @@ class Organizations:
             "slug": organization.slug,
             "limits": msgspec.to_builtins(organization.limits),
             "end_user_limits": of_each,
+            "redirect": organization.redirect,
         }
         audit.record(conn, type, organization.id, organization.id, self._clock(), **said)
+
+    async def sends_on(self, organization_id: str, by_default: str) -> bool:
+        """Whether who fetches a file of an organization is sent on to the store, where its link says nothing of that."""
+        found = await self._database.lookup(stored.find_organization, organization_id)
+        return ((found and found.redirect) or by_default) != "never"
 
     async def kept(self, principal: Principal, organization: Organization) -> Usage | None:
         """Return what an organization keeps, where its limits say anything of that and the principal sees all of it."""

@@ -14,19 +14,6 @@ const STATES = {
 const waiting = [];
 let running = 0;
 
-function size(count) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let unit = 0;
-  while (count >= 1024 && unit < units.length - 1) { count /= 1024; unit += 1; }
-  return `${unit ? count.toFixed(1) : count} ${units[unit]}`;
-}
-
-function span(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
-}
-
 function make(name, text, kind) {
   const element = document.createElement(name);
   if (text) element.textContent = text;
@@ -51,15 +38,6 @@ function row(file) {
   return { item, state, bar, cancel };
 }
 
-function reason(error) {
-  const answer = error.originalResponse;
-  try {
-    return JSON.parse(answer.getBody()).detail;
-  } catch {
-    return answer ? `The server said ${answer.getStatus()}.` : "The connection was lost.";
-  }
-}
-
 function fail(shown, text) {
   shown.state.textContent = text;
   shown.state.className = "state bad";
@@ -70,23 +48,36 @@ function fail(shown, text) {
 
 function add(file) {
   const shown = row(file);
-  if (file.size > Number(form.dataset.largest)) return fail(shown, `Too large: ${size(file.size)}, and at most ${size(Number(form.dataset.largest))} are taken.`);
-  let began = 0, before = 0;
+  if (file.size > Number(form.dataset.largest)) return fail(shown, `Too large: ${sending.size(file.size)}, and at most ${sending.size(Number(form.dataset.largest))} are taken.`);
+  let began = 0, before = 0, unhold = () => {};
+  const warn = text => { shown.state.textContent = text; shown.state.className = "warn"; };
   const upload = new tus.Upload(file, {
     endpoint: new URL(form.dataset.endpoint, location.href).href,
     chunkSize: 64 * 1024 * 1024,
-    retryDelays: [0, 1000, 3000, 5000, 10000, 20000, 30000],
+    retryDelays: sending.retryDelays,
+    onShouldRetry(error) {
+      warn(sending.lost);
+      return sending.triesAgain(error);
+    },
     removeFingerprintOnSuccess: true,
     metadata: { filename: file.name, filetype: file.type },
     onProgress(sent, all) {
       if (!began) { began = performance.now(); before = sent; }
       const rate = (sent - before) / ((performance.now() - began) / 1000);
       shown.bar.value = sent;
-      shown.state.textContent = `${size(sent)} of ${size(all)}` + (rate > 0 && sent < all ? `, ${size(Math.round(rate))}/s, ${span((all - sent) / rate)} left` : "");
+      const speed = rate > 0 && sent < all ? `, ${sending.size(Math.round(rate))}/s, ${sending.left((all - sent) / rate)}` : "";
+      shown.state.textContent = `${sending.size(sent)} of ${sending.size(all)}${speed}`;
+      shown.state.className = "soft";
     },
     onError(error) {
+      if (!sending.status(error)) {
+        warn(sending.held);
+        began = 0;
+        unhold = sending.whenBack(() => upload.start());
+        return;
+      }
       done();
-      fail(shown, reason(error));
+      fail(shown, sending.reason(error));
     },
     onSuccess() {
       done();
@@ -101,6 +92,7 @@ function add(file) {
   shown.cancel.addEventListener("click", () => {
     const place = waiting.indexOf(start);
     if (place >= 0) waiting.splice(place, 1);
+    unhold();
     upload.abort(true).catch(() => {});
     done();
     shown.item.remove();
@@ -121,15 +113,15 @@ function next() {
 }
 
 async function refresh() {
-  const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
-  if (!answer.ok) return;
+  const answer = await fetch(form.action, { headers: { Accept: "application/json" } }).catch(() => null);
+  if (!answer || !answer.ok) return;
   const { files } = await answer.json();
   const items = document.getElementById("arrived-list");
   items.replaceChildren(...files.map(file => {
     const [tone, text] = STATES[file.status] || ["warn", "Arrived, being checked"];
     const item = make("li");
     item.append(make("span", file.name), make("span", text, `state ${tone}`));
-    if (file.size !== null) item.append(make("small", size(file.size), "soft"));
+    if (file.size !== null) item.append(make("small", sending.size(file.size), "soft"));
     return item;
   }));
   arrived.hidden = !files.length;

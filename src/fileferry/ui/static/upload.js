@@ -5,6 +5,7 @@
 const form = document.getElementById("upload");
 if (!form || !window.tus) return;
 const AT_ONCE = 3, FORGET = 7 * 86400e3, STORE = "fileferry-uploads";
+const { size } = sending;
 const headers = { "Content-Type": "application/json", Accept: "application/json", "X-Form-Token": form.dataset.token };
 const element = id => document.getElementById(id);
 const queue = [];
@@ -23,19 +24,6 @@ function remember(print, one) {
   try { localStorage.setItem(STORE, JSON.stringify(found)); } catch {}
 }
 
-function size(count) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let unit = 0;
-  while (count >= 1024 && unit < 4) { count /= 1024; unit++; }
-  return unit ? `${count.toFixed(1)} ${units[unit]}` : `${count} B`;
-}
-function span(seconds) {
-  if (!isFinite(seconds)) return "";
-  if (seconds < 60) return `${Math.ceil(seconds)} s left`;
-  if (seconds < 3600) return `${Math.ceil(seconds / 60)} min left`;
-  return `${(seconds / 3600).toFixed(1)} h left`;
-}
-
 async function ask(address, body) {
   const answer = await fetch(address, { method: body === undefined ? "GET" : "POST", headers, body: body && JSON.stringify(body) })
     .catch(() => { throw Object.assign(new Error("No connection."), { status: 0 }); });
@@ -43,8 +31,7 @@ async function ask(address, body) {
   if (!answer.ok) throw Object.assign(new Error(said.detail || "The server did not take it."), { status: answer.status });
   return said;
 }
-// Whether it may go well at another time: the network is away, or the server is busy.
-const passes = error => error.status === 0 || error.status === 429 || error.status >= 500;
+const passes = error => sending.passes(error.status);
 
 class Transfer {
   constructor(file, path) {
@@ -102,46 +89,36 @@ class Transfer {
     this.upload = new tus.Upload(this.file, {
       uploadUrl: this.ticket.url,
       storeFingerprintForResuming: false,
-      retryDelays: [0, 1000, 3000, 5000, 10000, 20000],
+      retryDelays: sending.retryDelays,
       onShouldRetry: error => {
-        const status = error.originalResponse ? error.originalResponse.getStatus() : 0;
-        this.say("The connection is lost; it goes on by itself.", "warn");
-        return status === 0 || status === 409 || status === 423 || status === 429 || status >= 500;
+        this.say(sending.lost, "warn");
+        return sending.triesAgain(error);
       },
       onProgress: sent => {
         if (this.from === null) { this.from = sent; this.began = performance.now(); }
         this.sent = sent;
         this.bar.value = sent;
         const speed = (sent - this.from) / Math.max(.2, (performance.now() - this.began) / 1000);
-        this.say(`${size(sent)} of ${size(this.file.size)}${speed > 0 ? `, ${size(speed)}/s, ${span((this.file.size - sent) / speed)}` : ""}`);
+        this.say(`${size(sent)} of ${size(this.file.size)}${speed > 0 ? `, ${size(speed)}/s, ${sending.left((this.file.size - sent) / speed)}` : ""}`);
         total();
       },
       onSuccess: () => this.succeed(),
       onError: error => {
-        const answer = error.originalResponse;
-        if (!answer || answer.getStatus() === 0) return this.hold();
-        let said = "";
-        try { said = JSON.parse(answer.getBody()).detail; } catch { said = answer.getBody(); }
-        this.fail(said || "The server did not take it.");
+        if (!sending.status(error)) return this.hold();
+        this.fail(sending.reason(error));
       },
     });
     this.upload.start();
   }
   // The network is away for long: nothing is lost, and it goes on when that is back.
   hold() {
-    this.say("No connection. It goes on when that is back.", "warn");
-    const again = () => {
-      clearTimeout(this.timer);
-      removeEventListener("online", again);
-      if (this.state === "active") this.begin();
-    };
-    addEventListener("online", again);
-    this.timer = setTimeout(again, 15000);
+    this.say(sending.held, "warn");
+    this.unhold = sending.whenBack(() => { if (this.state === "active") this.begin(); });
   }
   async cancel() {
     const was = this.state;
     this.state = "cancelled";
-    clearTimeout(this.timer);
+    if (this.unhold) this.unhold();
     if (this.upload) await this.upload.abort().catch(() => {});
     if (this.ticket) await ask(`${form.dataset.tickets}/${this.ticket.id}/cancel`, {}).catch(() => {});
     remember(this.print, null);
@@ -203,6 +180,7 @@ function total() {
 function add(files) {
   for (const [file, path] of files) queue.push(new Transfer(file, path));
   element("queue").hidden = !queue.length;
+  if (queue.length) element("queue").scrollIntoView({ block: "nearest" });
   next();
 }
 

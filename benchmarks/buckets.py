@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from benchmarks import load, multipart
+from benchmarks import boto, load
 from benchmarks.peers import ROOT
 from benchmarks.process import Server
 from benchmarks.replicas import Replica, postgresql
@@ -210,7 +210,7 @@ def _boto(store: Any, payload: Path, names: list[str]) -> Cost:
     os.sync()
     started = time.perf_counter()
     with ThreadPoolExecutor(len(names)) as pool:
-        sent = list(pool.map(lambda name: multipart.measure(store, payload, name), names))
+        sent = list(pool.map(lambda name: boto.measure(store, payload, name), names))
     seconds = max(each.seconds for each in sent)  # without the start of Python
     assert seconds <= time.perf_counter() - started
     moved = len(names) * payload.stat().st_size

@@ -32,7 +32,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 def measure(store: Any, payload: Path, name: str) -> Sent:
     """Send a file to a store of the tests, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.multipart", store.endpoint, str(payload), name]
+    command = [sys.executable, "-m", "benchmarks.boto", store.endpoint, str(payload), name]
     keys = {"AWS_ACCESS_KEY_ID": store.key_id, "AWS_SECRET_ACCESS_KEY": store.secret}
     ran = subprocess.run(command, check=True, capture_output=True, env=os.environ | keys)
     return msgspec.json.decode(ran.stdout, type=Sent)

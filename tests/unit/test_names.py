@@ -222,6 +222,7 @@ def test_a_database_of_before_is_upgraded_while_servers_of_before_go_on(tmp_path
         later += ", lent_keys, accounts, commits, key_uses, processes"
         connection.execute(f"DROP TABLE {later}")
         connection.execute("ALTER TABLE direct_uploads DROP COLUMN pinned")
+        connection.execute("ALTER TABLE organizations DROP COLUMN redirect")
         connection.execute("UPDATE alembic_version SET version_num = '0007'")
     after = Service(tmp_path, database_url=url)
     try:

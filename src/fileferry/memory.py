@@ -7,8 +7,9 @@ import ctypes
 import gc
 from datetime import timedelta
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # mallopt(3)
 _LARGE = 1024 * 1024  # bytes: parts for an object store
+_FREE = 64 * _LARGE  # bytes that are kept for the next upload, until ``give_back``
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000  # those of some hundred requests that are under way
 
 
@@ -21,6 +22,7 @@ def keep_compact() -> None:
     if option is not None:
         option(_M_ARENA_MAX, 1)
         option(_M_MMAP_THRESHOLD, _LARGE)
+        option(_M_TRIM_THRESHOLD, _FREE)
 
 
 def collect_rarely() -> None:

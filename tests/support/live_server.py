@@ -79,6 +79,7 @@ class LiveServer:
         process = self._running()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        self._wait_until_released()
 
     def restart(self) -> None:
         """Stop the server if it runs, and start it on the same port and data."""
@@ -122,6 +123,16 @@ class LiveServer:
         if self._process is None or self._process.poll() is not None:
             raise RuntimeError("The server is not running.")
         return self._process
+
+    def _wait_until_released(self) -> None:
+        """Wait until nothing listens on the port: workers may end somewhat later than what started them."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+                    return
+            time.sleep(0.01)
+        raise RuntimeError(f"Something still listens on {self.port}.")
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS

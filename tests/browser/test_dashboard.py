@@ -230,7 +230,8 @@ def test_a_person_with_a_keyboard_only(browser: Tab, server: LiveServer, furnish
     sign_in(browser, server)
     browser.open(f"{server.url}/ui/files")
     browser.leave_by("button.small", "Sign out")
-    browser.type(server.root_key)  # the field has the focus already
+    browser.until("document.activeElement.matches('input')", "the field has the focus by itself")
+    browser.type(server.root_key)
     browser.evaluate("window.isBefore = true")
     browser.press("Enter")
     browser.until("!window.isBefore && document.readyState === 'complete'")

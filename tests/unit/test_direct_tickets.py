@@ -32,18 +32,6 @@ def service(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> I
     made.close()
 
 
-@pytest.fixture(scope="module")
-def folder(service: Service) -> str:
-    made: str = service.request("POST", "/v1/folders", json={"name": "direct"}).json()["id"]
-    return made
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False, timeout=60) as client:
-        yield client
-
-
 def in_bucket(service: Service, use: Any) -> Any:
     """Run ``use`` of the service's objects."""
 

@@ -36,18 +36,6 @@ def service(google: Google, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     made.close()
 
 
-@pytest.fixture(scope="module")
-def folder(service: Service) -> str:
-    made: str = service.request("POST", "/v1/folders", json={"name": "direct"}).json()["id"]
-    return made
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False, timeout=60) as client:
-        yield client
-
-
 def test_a_ticket_is_a_url_of_the_store_and_what_it_brought_can_be_changed_by_nobody(
     service: Service, folder: str, web: httpx.Client, google: Google
 ) -> None:

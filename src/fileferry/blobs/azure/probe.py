@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator
-from datetime import timedelta
 
 from fileferry.blobs.azure.client import Client
 from fileferry.blobs.azure.direct import block_of, block_query
@@ -15,12 +14,9 @@ from fileferry.blobs.azure.objects import BLOCK_BLOB, Objects
 from fileferry.blobs.direct import Observation, Report
 from fileferry.blobs.objects.probing import compare_clocks, is_refusal, judged, no_answer, seen_of, told
 from fileferry.blobs.objects.requests import BROKEN, Answer, md5_of, parsed, text_of
-from fileferry.blobs.objects.trial import Trial
+from fileferry.blobs.objects.trial import LIFE, OTHER, TEXT, Trial
 from fileferry.errors import FerryError
 
-_TEXT = b"fileferry"
-_OTHER = b"ferryfile"
-_LIFE = timedelta(minutes=5)
 _KEY_ONLY = "URLs can be signed with an account key only, not with a SAS token"
 _FOR_UPLOADS = {
     "signs": _KEY_ONLY,
@@ -66,9 +62,9 @@ class Probe(Trial[Client]):
             yield observation
         yield await self._digest()
         yield await self._create_only()
-        async for observation in self._ranges():
-            yield observation
-        yield await self._parts()
+        yield await self.range_of(self._blob)
+        tried = "put two blocks and their list, and the list again"
+        yield await self.in_two_parts(self._objects, f"{self._names}/parts", tried, completions=2)
         yield await self._abandoned_blocks()
         yield await self._deletions()
         can_sign = self._client.can_sign
@@ -87,13 +83,13 @@ class Probe(Trial[Client]):
         written = await self._put(self._blob)
         yield seen_of("write", "put a blob", written, written.is_success)
         read = await self.ask("GET", self._blob)
-        yield seen_of("read", "get it", read, read.body == _TEXT)
+        yield seen_of("read", "get it", read, read.body == TEXT)
         prefix = f"{self._client.location.prefix}{self._names}/"
         listed = await self.ask("GET", None, [("restype", "container"), ("comp", "list"), ("prefix", prefix)])
         yield seen_of("list", "list it", listed, b"/blob</Name>" in listed.body)
 
     async def _digest(self) -> Observation:
-        came = await self._put(f"{self._names}/digest", **{"content-md5": md5_of(_OTHER)})
+        came = await self._put(f"{self._names}/digest", **{"content-md5": md5_of(OTHER)})
         follows = "" if came.status == 400 else "bytes that are changed on their way would be taken"
         return seen_of("digest", "put other bytes than the MD5 says", came, came.status == 400, follows)
 
@@ -103,30 +99,11 @@ class Probe(Trial[Client]):
         follows = "" if is_fine else "two first starts at the same moment are not told apart"
         return seen_of("create_only", "put a blob that is there, with If-None-Match", came, is_fine, follows)
 
-    async def _ranges(self) -> AsyncGenerator[Observation]:
-        came = await self.ask("GET", self._blob, headers={"range": "bytes=2-4"})
-        is_fine = came.status == 206 and came.body == _TEXT[2:5]
-        follows = "" if is_fine else "ranges are checked byte for byte; clients are not sent there"
-        yield seen_of("range", "get bytes 2 to 4", came, is_fine, follows)
-
-    async def _parts(self) -> Observation:
-        """Put two blocks and their list, twice, as after an answer that was lost."""
-        name, tried = f"{self._names}/parts", "put two blocks and their list, and the list again"
-        try:
-            upload_id = await self._objects.begin_parts(name)
-            blocks = [await self._objects.put_part(name, upload_id, number, _TEXT) for number in (1, 2)]
-            for _ in range(2):
-                await self._objects.complete_parts(name, upload_id, blocks, 2 * len(_TEXT))
-            is_whole = await self._objects.get(name) == _TEXT * 2
-        except FerryError as error:
-            return Observation("parts", tried, error.detail, "nothing large can be kept", False)
-        return Observation("parts", tried, "done" if is_whole else "other bytes", "", is_whole)
-
     async def _abandoned_blocks(self) -> Observation:
         tried = "put a block and drop it"
         try:
             upload_id = await self._objects.begin_parts(self._abandoned)
-            await self._objects.put_part(self._abandoned, upload_id, 1, _TEXT)
+            await self._objects.put_part(self._abandoned, upload_id, 1, TEXT)
             await self._objects.abort_parts(self._abandoned, upload_id)
             is_gone = not await self._objects.uncommitted(self._abandoned)
         except FerryError as error:
@@ -151,41 +128,41 @@ class Probe(Trial[Client]):
 
     async def _of_clients(self) -> AsyncGenerator[Observation]:
         presented = {"rscd": 'attachment; filename="a"', "rsct": "text/x-probe"}
-        url = self._client.shared("r", self._blob, _LIFE, presented=presented, from_here=True)
+        url = self._client.shared("r", self._blob, LIFE, presented=presented, from_here=True)
         came = await self.follow("GET", url)
         said = (came.headers.get("content-disposition", ""), came.headers.get("content-type", ""))
         is_fine = came.status == 200 and said == tuple(presented.values())
         yield seen_of("overrides", "get it by a signed URL, with type and disposition", came, is_fine)
         name = await self._objects.begin_parts(self._incoming)
-        url = self._client.shared("w", self._incoming, _LIFE, block_query(name, 1), from_here=True)
-        yield await self.cors("upload", "PUT", url, _OTHER)
-        again = [await self.follow("PUT", url, body=body) for body in (_OTHER, _TEXT)]
+        url = self._client.shared("w", self._incoming, LIFE, block_query(name, 1), from_here=True)
+        yield await self.cors("upload", "PUT", url, OTHER)
+        again = [await self.follow("PUT", url, body=body) for body in (OTHER, TEXT)]
         are_taken = all(answer.is_success for answer in again)
         yield Observation(
             "resend", "send a block by a signed URL, and again", " and ".join(map(told, again)), "", are_taken
         )
         yield await self._seal(name, url)
-        yield await self.cors("download", "GET", self._client.shared("r", self._blob, _LIFE, from_here=True))
+        yield await self.cors("download", "GET", self._client.shared("r", self._blob, LIFE, from_here=True))
 
     async def _by_public_address(self) -> Observation:
         if self._client.location.public is None:
-            return await self.public(None, _TEXT)
+            return await self.public(None, TEXT)
         if not self._client.can_sign:
             return Observation("public", "get a blob by the address of clients", "not tried without a key", "", True)
-        return await self.public(self._client.shared("r", self._blob, _LIFE), _TEXT)
+        return await self.public(self._client.shared("r", self._blob, LIFE), TEXT)
 
     async def _seal(self, name: str, url: str) -> Observation:
         """Let the store copy what was sent, send other bytes by the URL, and by it to the copy."""
         tried = "copy it, and send other bytes by the same URL"
         try:
-            await self._objects.complete_parts(self._incoming, name, [block_of(name, 1)], len(_TEXT))
-            await self._objects.copy(self._incoming, self._sealed, len(_TEXT))
+            await self._objects.complete_parts(self._incoming, name, [block_of(name, 1)], len(TEXT))
+            await self._objects.copy(self._incoming, self._sealed, len(TEXT))
         except FerryError as error:
             return Observation("sealed", tried, error.detail, "", False)
-        await self.follow("PUT", url, body=_OTHER)
-        late = await self.follow("PUT", url.replace("/incoming?", "/sealed?"), BLOCK_BLOB, _OTHER)
+        await self.follow("PUT", url, body=OTHER)
+        late = await self.follow("PUT", url.replace("/incoming?", "/sealed?"), BLOCK_BLOB, OTHER)
         kept = await self.ask("GET", self._sealed)
-        return seen_of("sealed", tried, late, is_refusal(late) and kept.body == _TEXT)
+        return seen_of("sealed", tried, late, is_refusal(late) and kept.body == TEXT)
 
     async def _put(self, name: str, **headers: str) -> Answer:
-        return await self.ask("PUT", name, (), {**BLOCK_BLOB, **headers}, _TEXT)
+        return await self.ask("PUT", name, (), {**BLOCK_BLOB, **headers}, TEXT)

@@ -9,7 +9,6 @@ import hashlib
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 
 import msgspec
@@ -20,12 +19,9 @@ from fileferry.blobs.google.direct import signed_part
 from fileferry.blobs.google.objects import NEW, UPLOAD, Objects, crc32c_of, described, part_of
 from fileferry.blobs.objects.probing import compare_clocks, is_refusal, judged, no_answer, seen_of, told
 from fileferry.blobs.objects.requests import BROKEN, Answer
-from fileferry.blobs.objects.trial import Trial
+from fileferry.blobs.objects.trial import LIFE, OTHER, TEXT, Trial
 from fileferry.errors import FerryError
 
-_TEXT = b"fileferry"
-_OTHER = b"ferryfile"
-_LIFE = timedelta(minutes=5)
 _SESSIONS_HERE = "the sessions of the organizations API go through the server"
 _KEY_ONLY = "URLs can be signed with a service account's key only"
 _FOR_UPLOADS = {
@@ -115,8 +111,8 @@ class Probe(Trial[Client]):
             yield observation
         yield await self._digest()
         yield await self._create_only()
-        yield await self._range()
-        yield await self._parts()
+        yield await self.range_of(self._object)
+        yield await self.in_two_parts(self._objects, f"{self._names}/parts", "put two parts and compose them")
         async for observation in self._settings():
             yield observation
         can_sign = self._client.can_sign
@@ -135,15 +131,15 @@ class Probe(Trial[Client]):
         written = await self._put(self._object)
         yield seen_of("write", "put an object", written, written.is_success)
         read = await self.ask("GET", self._object)
-        yield seen_of("read", "get it", read, read.body == _TEXT)
+        yield seen_of("read", "get it", read, read.body == TEXT)
         prefix = f"{self._client.location.prefix}{self._names}/"
         listed = await self.ask("GET", None, [("prefix", prefix), ("fields", "items(name)")])
         yield seen_of("list", "list it", listed, f"{prefix}object".encode() in listed.body)
 
     async def _digest(self) -> Observation:
         """Say a wrong digest: a store that takes it must tell the right one, which is compared with each answer."""
-        came = await self._put(f"{self._names}/digest", crc32c=crc32c_of(_OTHER))
-        tells = came.is_success and crc32c_of(_TEXT).encode() in came.body
+        came = await self._put(f"{self._names}/digest", crc32c=crc32c_of(OTHER))
+        tells = came.is_success and crc32c_of(TEXT).encode() in came.body
         is_fine = came.status == 400 or tells
         follows = "what it says it has is compared" if tells else ""
         if not is_fine:
@@ -155,24 +151,6 @@ class Probe(Trial[Client]):
         is_fine = came.status == 412
         follows = "" if is_fine else "two first starts at the same moment are not told apart"
         return seen_of("create_only", "put an object that is there, with ifGenerationMatch=0", came, is_fine, follows)
-
-    async def _range(self) -> Observation:
-        came = await self.ask("GET", self._object, headers={"range": "bytes=2-4"})
-        is_fine = came.status == 206 and came.body == _TEXT[2:5]
-        follows = "" if is_fine else "ranges are checked byte for byte; clients are not sent there"
-        return seen_of("range", "get bytes 2 to 4", came, is_fine, follows)
-
-    async def _parts(self) -> Observation:
-        """Compose two objects; what they were is removed."""
-        name, tried = f"{self._names}/parts", "put two parts and compose them"
-        try:
-            upload_id = await self._objects.begin_parts(name)
-            tags = [await self._objects.put_part(name, upload_id, number, _TEXT) for number in (1, 2)]
-            await self._objects.complete_parts(name, upload_id, tags, 2 * len(_TEXT))
-            is_whole = await self._objects.get(name) == _TEXT * 2
-        except FerryError as error:
-            return Observation("parts", tried, error.detail, "nothing large can be kept", False)
-        return Observation("parts", tried, "done" if is_whole else "other bytes", "", is_whole)
 
     async def _settings(self) -> AsyncGenerator[Observation]:
         """Ask what the bucket is set to; who may write objects may not always see it."""
@@ -205,24 +183,24 @@ class Probe(Trial[Client]):
             ("response-content-disposition", 'attachment; filename="a"'),
             ("response-content-type", "text/x-probe"),
         ]
-        came = await self.follow("GET", self._client.presigned("GET", self._object, query, {}, _LIFE, from_here=True))
+        came = await self.follow("GET", self._client.presigned("GET", self._object, query, {}, LIFE, from_here=True))
         said = (came.headers.get("content-disposition", ""), came.headers.get("content-type", ""))
         is_fine = came.status == 200 and said == tuple(value for _name, value in query)
         yield seen_of("overrides", "get it by a signed URL, with type and disposition", came, is_fine)
-        here = self._client.presigned("GET", self._object, (), {}, _LIFE, from_here=True)
+        here = self._client.presigned("GET", self._object, (), {}, LIFE, from_here=True)
         yield await self.cors("download", "GET", here)
         name = await self._objects.begin_parts(self._sealed)
-        url = signed_part(self._client, self._sealed, name, 1, len(_TEXT), _LIFE, from_here=True)
-        wrong = [await self.follow("PUT", url, body=body) for body in (_TEXT[:-1], _TEXT + b"!")]
+        url = signed_part(self._client, self._sealed, name, 1, len(TEXT), LIFE, from_here=True)
+        wrong = [await self.follow("PUT", url, body=body) for body in (TEXT[:-1], TEXT + b"!")]
         yield _of_all("size", "send less and more than a URL is signed for", wrong, all(map(is_refusal, wrong)))
         where = self._client.location
         source = {"x-goog-copy-source": f"/{where.bucket}/{where.prefix}{self._object}"}
-        copied = await self.follow("PUT", url, source, _TEXT)
+        copied = await self.follow("PUT", url, source, TEXT)
         yield seen_of("copy", "send an x-goog-copy-source that is not signed", copied, is_refusal(copied))
-        yield await self.cors("upload", "PUT", url, _OTHER, exposed="etag")
-        again = [await self.follow("PUT", url, body=body) for body in (_OTHER, _TEXT)]
+        yield await self.cors("upload", "PUT", url, OTHER, exposed="etag")
+        again = [await self.follow("PUT", url, body=body) for body in (OTHER, TEXT)]
         yield _of_all("resend", "send a part by a signed URL, and again", again, all(one.is_success for one in again))
-        is_named = again[1].headers.get("etag", "").strip('"') == hashlib.md5(_TEXT, usedforsecurity=False).hexdigest()
+        is_named = again[1].headers.get("etag", "").strip('"') == hashlib.md5(TEXT, usedforsecurity=False).hexdigest()
         follows = "" if is_named else "parts that a client has to list go through the server"
         came_to = "its MD5" if is_named else "none, or another"
         yield Observation("etag", "read the ETag of the part", came_to, follows, is_named)
@@ -235,17 +213,17 @@ class Probe(Trial[Client]):
         parts = [part_of(self._sealed, name, 1)]
         late = no_answer(OSError("not sent"))
         try:
-            await self._objects.join(self._sealed, name, parts, len(_TEXT), must_be_new=True)
-            await self.follow("PUT", url, body=_OTHER)
-            late = await self.follow("PUT", url.replace(f"/{parts[0]}?", f"/{self._sealed}?"), body=_OTHER)
-            await self._objects.join(self._sealed, name, parts, len(_TEXT), must_be_new=True)
+            await self._objects.join(self._sealed, name, parts, len(TEXT), must_be_new=True)
+            await self.follow("PUT", url, body=OTHER)
+            late = await self.follow("PUT", url.replace(f"/{parts[0]}?", f"/{self._sealed}?"), body=OTHER)
+            await self._objects.join(self._sealed, name, parts, len(TEXT), must_be_new=True)
             kept = await self._objects.get(self._sealed)
         except FerryError as error:
             return Observation("sealed", tried, error.detail, "", False)
         finally:
             with suppress(FerryError):
                 await self._objects.abort_parts(self._sealed, name)
-        return seen_of("sealed", tried, late, is_refusal(late) and kept == _TEXT)
+        return seen_of("sealed", tried, late, is_refusal(late) and kept == TEXT)
 
     async def _session(self) -> Observation:
         """Send more to a session than was said, ask another how far it is, send it all, and then other bytes."""
@@ -253,11 +231,11 @@ class Probe(Trial[Client]):
         key = f"{self._names}/session"
         put = partial(self.follow, "PUT")
         try:
-            larger, whole = [await self._objects.begin_session(key, name, len(_TEXT), None) for name in ("1", "2")]
-            more = await put(larger, body=_TEXT + b"!")
-            asked = await put(whole, {"content-range": f"bytes */{len(_TEXT)}"})
-            sent = await put(whole, body=_TEXT)
-            await put(whole, body=_OTHER)
+            larger, whole = [await self._objects.begin_session(key, name, len(TEXT), None) for name in ("1", "2")]
+            more = await put(larger, body=TEXT + b"!")
+            asked = await put(whole, {"content-range": f"bytes */{len(TEXT)}"})
+            sent = await put(whole, body=TEXT)
+            await put(whole, body=OTHER)
             came = [await self._objects.get(part_of(key, name, 1)) for name in ("1", "2")]
         except FerryError as error:
             return Observation("session", tried, error.detail, _SESSIONS_HERE, False)
@@ -265,20 +243,20 @@ class Probe(Trial[Client]):
             for name in ("1", "2"):
                 with suppress(FerryError):
                     await self._objects.abort_parts(key, name)
-        is_fine = is_refusal(more) and asked.status == 308 and sent.is_success and came == [None, _TEXT]
+        is_fine = is_refusal(more) and asked.status == 308 and sent.is_success and came == [None, TEXT]
         answers = " and ".join(map(told, (more, sent)))
         return Observation("session", tried, answers, "" if is_fine else _SESSIONS_HERE, is_fine)
 
     async def _by_public_address(self) -> Observation:
         if self._client.location.public is None:
-            return await self.public(None, _TEXT)
+            return await self.public(None, TEXT)
         if not self._client.can_sign:
             return Observation("public", "get an object by the address of clients", "not tried without a key", "", True)
-        return await self.public(self._client.presigned("GET", self._object, (), {}, _LIFE), _TEXT)
+        return await self.public(self._client.presigned("GET", self._object, (), {}, LIFE), TEXT)
 
     async def _put(self, key: str, further: Sequence[tuple[str, str]] = (), crc32c: str | None = None) -> Answer:
         name = f"{self._client.location.prefix}{key}"
-        headers, content = described(name, _TEXT, crc32c or crc32c_of(_TEXT))
+        headers, content = described(name, TEXT, crc32c or crc32c_of(TEXT))
         return await self.ask("POST", key, [*UPLOAD, *further], headers, content)
 
 

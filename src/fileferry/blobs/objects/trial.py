@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from fileferry.blobs.direct import Observation
 from fileferry.blobs.objects.client import Client
 from fileferry.blobs.objects.probing import no_answer, seen_of, told
 from fileferry.blobs.objects.requests import BROKEN, Answer
+from fileferry.blobs.objects.verbs import Objects
+from fileferry.errors import FerryError
 
+TEXT, OTHER = b"fileferry", b"ferryfile"
+"""What probes put, and other bytes of the same length."""
+LIFE = timedelta(minutes=5)
+"""How long the URLs of a probe are good."""
 _ANY_ORIGIN = "https://a-page.example"
-
 
 C = TypeVar("C", bound=Client)
 
@@ -44,6 +50,25 @@ class Trial(Generic[C]):
             return await self._client.send_as_told(method, url, headers or {}, body)
         except BROKEN as error:
             return no_answer(error)
+
+    async def range_of(self, name: str) -> Observation:
+        """Get some bytes of TEXT, which is there under a name."""
+        came = await self.ask("GET", name, headers={"range": "bytes=2-4"})
+        is_fine = came.status == 206 and came.body == TEXT[2:5]
+        follows = "" if is_fine else "ranges are checked byte for byte; clients are not sent there"
+        return seen_of("range", "get bytes 2 to 4", came, is_fine, follows)
+
+    async def in_two_parts(self, objects: Objects, name: str, tried: str, *, completions: int = 1) -> Observation:
+        """Put an object in two parts, completed so often, as after an answer that was lost; ``tried`` says it."""
+        try:
+            upload_id = await objects.begin_parts(name)
+            tags = [await objects.put_part(name, upload_id, number, TEXT) for number in (1, 2)]
+            for _ in range(completions):
+                await objects.complete_parts(name, upload_id, tags, 2 * len(TEXT))
+            is_whole = await objects.get(name) == TEXT * 2
+        except FerryError as error:
+            return Observation("parts", tried, error.detail, "nothing large can be kept", False)
+        return Observation("parts", tried, "done" if is_whole else "other bytes", "", is_whole)
 
     async def cors(
         self, name: str, method: str, url: str, body: bytes = b"", *, exposed: str | None = None

@@ -1,4 +1,4 @@
-"""Which version of fileferry this is, read once for a process: health checks ask for it, and reading it takes a millisecond."""
+"""Which version of fileferry this is, read once for a process: health checks ask for it, and it stands in a file."""
 
 from __future__ import annotations
 

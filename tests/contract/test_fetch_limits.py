@@ -117,6 +117,15 @@ def test_a_transfer_that_breaks_does_not_count(quiet: LiveServer) -> None:
     assert fetch(file["url"]).status_code == 410
 
 
+def test_who_closes_as_soon_as_all_is_there_has_fetched_it(quiet: LiveServer) -> None:
+    file = put(quiet, "closed", LARGE[:3_000_000])
+    with Listener(quiet, f"?types={FETCHED}") as listener:
+        for _ in range(20):
+            _take_and_close(quiet, file["url"], 3_000_000)
+        eventually(lambda: len(listener.events) >= 20)
+        assert listener.told() == [(FETCHED, "closed")] * 20
+
+
 def test_concurrent_last_fetches_may_all_finish_and_no_later_one(quiet: LiveServer) -> None:
     file = put(quiet, "raced", LARGE[:300_000], expires_after_fetches=1)
     with ThreadPoolExecutor(8) as threads:
@@ -186,6 +195,19 @@ def test_fetches_outlive_a_stop_and_last_ones_a_kill(make_server: MakeServer) ->
     with server.client() as http:
         page = http.get("/api/events?after=0&types=file.fetched", headers={"Accept": "application/json"}).json()
         assert [event["data"]["path"] for event in page["events"]] == ["free", "last"]
+
+
+def _take_and_close(server: LiveServer, url: str, size: int) -> None:
+    """Read a body of ``size`` bytes, and close at its last one."""
+    target = url.removeprefix(server.url)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {server.url[7:]}\r\n\r\n".encode())
+        came = b""
+        while b"\r\n\r\n" not in came:
+            came += connection.recv(65536)
+        left = size - len(came.partition(b"\r\n\r\n")[2])
+        while left:
+            left -= len(connection.recv(1 << 20))
 
 
 def _break_off(server: LiveServer, url: str) -> None:

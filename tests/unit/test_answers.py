@@ -66,3 +66,18 @@ def test_a_slice_that_was_not_taken_whole_is_the_last(tmp_path: Path, leave: Any
     content.write_bytes(bytes(10))
     with content.open("rb", buffering=0) as file:
         assert pieces_read([FileSlice(file, 0, 10)] * 3, leave) == read
+
+
+def test_who_goes_with_the_last_slice_has_all_of_it(tmp_path: Path) -> None:
+    taken = 0
+
+    def goes_once_whole(message: dict[str, Any], gone: asyncio.Event) -> None:
+        nonlocal taken
+        taken += message.get("count", 0)
+        if taken == 30:
+            gone.set()
+
+    content = tmp_path / "content"
+    content.write_bytes(bytes(10))
+    with content.open("rb", buffering=0) as file:
+        assert pieces_read([FileSlice(file, 0, 10)] * 3, goes_once_whole) == [0, 1, 2, -1]

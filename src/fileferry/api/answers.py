@@ -52,13 +52,20 @@ class Answer:
         self, body: AsyncGenerator[bytes | FileSlice], first: bytes | FileSlice, receive: Receive, send: Send
     ) -> None:
         gone = asyncio.ensure_future(departure(receive))
+        untaken = int(self._headers.get("Content-Length", -1))  # bytes that the kernel has not taken as slices
 
         async def has_left(message: Message) -> bool:
-            """Send, and tell whether the client has gone: the server knows that a turn of the loop before ``gone`` does."""
-            asked = message.get("count")
+            """Send, and tell whether the client has gone: the server knows that a turn of the loop before ``gone`` does.
+
+            Who goes once the kernel has taken all of it has just what was asked for.
+            """
+            nonlocal untaken
+            asked: int = message.get("count", 0)
             await send(message)
             await asyncio.sleep(0)
-            return gone.done() or message.get("count") != asked
+            taken: int = message.get("count", 0)
+            untaken -= taken
+            return taken != asked or (gone.done() and untaken != 0)
 
         try:
             async with contextlib.aclosing(body):

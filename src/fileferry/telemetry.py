@@ -8,6 +8,7 @@ import functools
 import ipaddress
 import logging
 import os
+import random
 import re
 import secrets
 import shutil
@@ -106,7 +107,9 @@ def tell(**ids: str | None) -> None:
     """
     told = _told.get(None)
     if told is not None:
-        told.update((name, value) for name, value in ids.items() if value is not None)
+        for name, value in ids.items():
+            if value is not None:
+                told[name] = value
 
 
 def actor() -> dict[str, str] | None:
@@ -141,7 +144,7 @@ def redact(text: str) -> str:
 def configure_logging(settings: Settings) -> None:
     """Send all logging, ours and the libraries', to standard error in one format and through the redaction."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -255,12 +258,11 @@ class Telemetry:
             return
         started = time.perf_counter()
         sent_id, trace, forwarded = _sent(scope)
-        id = sent_id or secrets.token_hex(12)
+        id = sent_id or f"{random.getrandbits(96):024x}"
         token = _request_id.set(id)
         client = scope[_CLIENT] = _client_of(scope, forwarded, self._proxies)
         told = {"client": client, **trace}
         told_token = _told.set(told)
-        structlog.contextvars.bind_contextvars(request_id=id)
         status = 0
         received = sent = 0
 
@@ -299,7 +301,6 @@ class Telemetry:
                 **told,
             )
             _told.reset(told_token)
-            structlog.contextvars.unbind_contextvars("request_id")
             _request_id.reset(token)
 
 
@@ -367,6 +368,12 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _add_request_id(_logger: Any, _method: str, event: Any) -> Any:
+    if id := _request_id.get():
+        event.setdefault("request_id", id)
+    return event
 
 
 def _redact_event(_logger: Any, _method: str, event: Any) -> Any:

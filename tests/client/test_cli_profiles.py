@@ -25,8 +25,11 @@ def login(shell: Shell, server: LiveServer, *options: str, key: str | None = Non
 
 
 def test_login_is_remembered_for_its_owner_alone(shell: Shell, server: LiveServer, home: Path) -> None:
-    os.umask(0)
-    result = login(shell, server)
+    before = os.umask(0)
+    try:
+        result = login(shell, server)
+    finally:
+        os.umask(before)
     assert (result.returncode, result.stdout) == (0, b"")
     assert server.root_key.encode() not in result.stderr
     assert (home / "config.ini").stat().st_mode & 0o777 == 0o600

@@ -25,7 +25,7 @@ def rows(database: Path) -> dict[str, int]:
         return dict(connection.execute(query).fetchall())
 
 
-def has_swept(database: Path) -> bool:
+def sweep_has_begun(database: Path) -> bool:
     """Whether a server has begun its first sweep, whose only write, where there is nothing to sweep, comes at its beginning."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         return connection.execute("SELECT 1 FROM leases WHERE name = 'sweeper'").fetchone() is not None

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from faults.disks import SmallDisk
-from faults.remains import blobs, doctor, has_swept, rows
+from faults.remains import blobs, doctor, rows, sweep_has_begun
 from faults.waiting import eventually
 
 pytestmark = pytest.mark.sqlite
@@ -113,7 +113,7 @@ def test_a_full_database_refuses_uploads_of_every_flow_and_serves_on(
     # first start has the lease for long after it was killed.
     places = {"database_url": f"sqlite:///{database}", "sweep_interval": "1000h"}
     server = make_server(min_free_space="0", log_level="warning", **places)
-    eventually(lambda: has_swept(database), "the server has the lease")
+    eventually(lambda: sweep_has_begun(database), "the server has the lease")
     server.kill()
     server.start()
     content = os.urandom(size)

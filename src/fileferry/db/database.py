@@ -111,8 +111,18 @@ class SqliteDatabase:
 
     async def lookup(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` here and now: in WAL mode a reader waits for nobody."""
-        with self._opened() as opened:
+        # Several of these are made for each request: what opens, and tells of errors, is entered only where it has to.
+        opened = self._connections.take_open()
+        if opened is None:
+            with self._opened() as anew:
+                return fn(anew.looking, *args, **kwargs)
+        try:
             return fn(opened.looking, *args, **kwargs)
+        except Exception:
+            with self._told():
+                raise
+        finally:
+            self._connections.give()
 
     async def write(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn`` in the writer's next group, in the loop's thread where it is ``brief``; return after the group's commit."""
@@ -142,10 +152,16 @@ class SqliteDatabase:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Opening]:
-        """Give the connections, and tell their errors in our own words; where the file is not there, they are opened anew."""
+        """Give the connections; where the file is not there, they are opened anew."""
+        with self._told(), self._connections.using() as opened:
+            yield opened
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell errors in our own words, and look whether the file is still there."""
         try:
-            with translated(), self._connections.using() as opened:
-                yield opened
+            with translated():
+                yield
         except Unavailable:
             self._connections.doubt()
             raise

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, select, update
 
 from fileferry.db.notices import tell
 from fileferry.db.schema import events, names_progress, organizations
@@ -15,14 +15,16 @@ from fileferry.db.statements import Kept
 from fileferry.model import EVENT_TYPES, Event
 
 _HIGHEST = 2**63 - 1
-_INSERT = Kept(insert(events))
+# How many of the same organization are added after it.
+_BEHIND = bindparam("behind", type_=Integer)
+_LAST_NUMBER = select(organizations.c.last_event).where(organizations.c.id == bindparam("organization"))
+_INSERT = Kept(insert(events).values(number=_LAST_NUMBER.scalar_subquery() - _BEHIND))
 _EVENT = select(*(getattr(events.c, name) for name in Event.__struct_fields__))
 _LAST = Kept(select(func.coalesce(func.max(events.c.id), 0)))
-_NUMBER = Kept(
+_DRAW = Kept(
     update(organizations)
     .where(organizations.c.id == bindparam("organization"))
     .values(last_event=organizations.c.last_event + bindparam("count"))
-    .returning(organizations.c.last_event)
 )
 
 
@@ -31,12 +33,17 @@ def append_all(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
     Each has what ``Event`` has but for the id and the number; without an ``actor`` it happened by itself.
     """
-    numbers = {}
-    for organization_id, count in Counter(row["organization_id"] for row in rows).items():
-        last = _NUMBER.scalar(conn, {"organization": organization_id, "count": count})
-        numbers[organization_id] = iter(range(last - count + 1, last + 1))
+    behind = Counter(row["organization_id"] for row in rows)
+    for organization_id, count in behind.items():
+        _DRAW.run(conn, {"organization": organization_id, "count": count})
     tell(conn)
-    _INSERT.run_many(conn, [{"actor": None, **row, "number": next(numbers[row["organization_id"]])} for row in rows])
+    added = []
+    for row in rows:
+        organization_id = row["organization_id"]
+        behind[organization_id] -= 1
+        added.append({"actor": None, **row, "organization": organization_id, "behind": behind[organization_id]})
+    # A number is looked up where it is written: on PostgreSQL nobody waits for it to come back first.
+    _INSERT.run_many(conn, added)
 
 
 def last_id(conn: Connection) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import os
 import select
 from collections.abc import Callable
@@ -14,7 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    RequestResponseCycle,
+)
 
 from fileferry.groups import settled
 from fileferry.telemetry import Message
@@ -54,18 +60,61 @@ class SendingCycle(RequestResponseCycle):
         if head is None:
             await self._send(message)
             return
-        real = self.transport
-        joined = _Joined(real)
-        self.transport = cast(asyncio.Transport, joined)
-        try:
-            await super().send(cast(Any, head))
-            if message["type"] != TYPE:
-                await super().send(message)
-        finally:
-            joined.flush()
-            self.transport = real
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        begun = self._begun(head)
         if message["type"] == TYPE:
+            self.transport.write(begun)
             await self._send(message)
+        else:
+            self._send_with(begun, message)
+
+    def _begun(self, start: Message) -> bytes:
+        """Return the head of an answer whose length is told, as it is sent.
+
+        uvicorn's own looks into each field by itself, which took half of what a small answer costs.
+        """
+        fields = [*self.default_headers, *start["headers"]]
+        if HEADER_VALUE_RE.search(b"".join([value for _name, value in fields])):
+            raise RuntimeError("Invalid HTTP header value.")
+        lines = [STATUS_LINE[start["status"]]]
+        says_close = False
+        for name, value in fields:
+            beginning = _beginning(name)
+            lines += (beginning, value, b"\r\n")
+            if beginning == b"content-length: ":
+                self.expected_content_length = int(value)
+            elif beginning == b"connection: " and b"close" in value.lower():
+                self.keep_alive, says_close = False, True
+        if not self.keep_alive and not says_close:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.chunked_encoding = False
+        return b"".join(lines)
+
+    def _send_with(self, begun: bytes, message: Message) -> None:
+        """Send a head together with the first piece of its body, and end the answer where that is all."""
+        if self.scope["method"] == "HEAD":
+            piece, self.expected_content_length = b"", 0
+        else:
+            piece = message.get("body", b"")
+            self.expected_content_length -= len(piece)
+        if self.expected_content_length < 0:
+            raise RuntimeError("The body of an answer is longer than its length.")
+        self.transport.write(begun + piece)
+        if message.get("more_body", False):
+            return
+        if self.expected_content_length:
+            raise RuntimeError("The body of an answer is shorter than its length.")
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
     async def _send(self, message: Any) -> None:
         if message["type"] != TYPE:
@@ -115,38 +164,16 @@ class SendingCycle(RequestResponseCycle):
             self.flow.resume_writing()
 
 
-class _Joined:
-    """A transport that holds the head of an answer until it is told what follows."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._held = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Hold the head; write what follows together with it."""
-        if self._held:
-            data, self._held = self._held + data, b""
-            self._transport.write(data)
-        else:
-            self._held = data
-
-    def flush(self) -> None:
-        """Write a head that nothing followed."""
-        if self._held:
-            self._transport.write(self._held)
-            self._held = b""
-
-    def close(self) -> None:
-        """Close once all is written."""
-        self.flush()
-        self._transport.close()
+@functools.lru_cache(maxsize=512)
+def _beginning(name: bytes) -> bytes:
+    """Return what the line of a field begins with; raises RuntimeError for what is no name."""
+    if HEADER_RE.search(name):
+        raise RuntimeError("Invalid HTTP header name.")
+    return name.lower() + b": "
 
 
 def _has_length(start: Message) -> bool:
-    return any(name == b"content-length" for name, _value in start["headers"])
+    return b"content-length" in [name for name, _value in start["headers"]]
 
 
 def _send(descriptor: int, file: FileIO, offset: int, count: int, patience: int) -> int:

@@ -6,6 +6,7 @@ that (2 MiB for PostgreSQL), so whoever opens one takes it over into its options
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,13 +40,21 @@ class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
-        """Turn a time into microseconds."""
-        return None if value is None else microseconds(value)
+    def bind_processor(self, dialect: Any) -> Callable[[datetime | None], int | None]:
+        """Return what turns a time into microseconds; without the layers that ``process_bind_param`` would come in."""
+        return _stored
 
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        """Turn microseconds into a time."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+    def result_processor(self, dialect: Any, coltype: Any) -> Callable[[int | None], datetime | None]:
+        """Return what turns microseconds into a time."""
+        return _told
+
+
+def _stored(moment: datetime | None) -> int | None:
+    return None if moment is None else microseconds(moment)
+
+
+def _told(stored: int | None) -> datetime | None:
+    return None if stored is None else _EPOCH + timedelta(microseconds=stored)
 
 
 metadata = MetaData()

@@ -114,6 +114,8 @@ def authorize_root(principal: Principal) -> None:
 
 def check_metadata(settings: Settings, metadata: dict[str, Any]) -> None:
     """Raise InvalidMetadata for an object that is larger, as JSON, than the limit, or nested too deep to be read back safely."""
+    if not metadata:
+        return
     largest = int(settings.max_metadata)
     try:
         size = len(msgspec.json.encode(metadata))

@@ -146,6 +146,9 @@ class Connection(TrailersDropped):
     def on_body(self, body: bytes) -> None:
         """Take bytes of a body."""
         self._has_moved_on = True
+        if not self.cycle.body:
+            # What is added to no bytes is not copied, and neither are bytes that are read from them; a bytearray would do both.
+            self.cycle.body = cast(bytearray, b"")
         super().on_body(body)
 
     def on_message_complete(self) -> None:

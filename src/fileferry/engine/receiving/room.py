@@ -10,7 +10,6 @@ from fileferry.disks.failures import told
 from fileferry.disks.spare import Spare, free_bytes
 from fileferry.errors import InsufficientStorage
 
-
 _REMEMBERED_SECONDS = 0.02
 """How long a disk is not asked again that has far more room than must be free."""
 

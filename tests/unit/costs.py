@@ -1,17 +1,28 @@
-"""Counting what a request costs whatever the machine: statements, hand-overs between threads, and syncs of the disk."""
+"""Counting what a request costs whatever the machine: statements, hand-overs between threads, syncs of the disk, and calls.
+
+Calls of functions of ours, with each time that one goes on after a wait, stand for the instructions that a processor would count:
+those cannot be had on most virtual machines.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest import mock
 
+import fileferry
 from fileferry.db.writer import Writer
 from fileferry.groups import GroupThread
+
+
+_OURS = str(Path(fileferry.__file__).parent)
 
 
 class Costs:
@@ -21,10 +32,11 @@ class Costs:
         self.statements: list[str] = []
         self.hand_overs: list[str] = []
         self.syncs: list[str] = []
+        self.calls: list[str] = []
 
     def begin(self) -> None:
         """Forget what was counted."""
-        for counted in (self.statements, self.hand_overs, self.syncs):
+        for counted in (self.statements, self.hand_overs, self.syncs, self.calls):
             counted.clear()
 
     def trace(self, statement: str) -> None:
@@ -37,6 +49,11 @@ class Costs:
         self.statements.append(statement)
         if statement == "BEGIN IMMEDIATE":
             self.syncs.append("the log's")
+
+    def profile(self, frame: FrameType, event: str, _argument: object) -> None:
+        """Take note of a call, for ``sys.setprofile``: it counts what is called in the thread that the services run in."""
+        if event == "call" and frame.f_code.co_filename.startswith(_OURS):
+            self.calls.append(frame.f_code.co_qualname)
 
 
 @contextmanager
@@ -83,4 +100,7 @@ def counting() -> Iterator[Costs]:
             synced("fdatasync"),
         ):
             stack.enter_context(patch)
+        before = sys.getprofile()
+        sys.setprofile(costs.profile)
+        stack.callback(sys.setprofile, before)
         yield costs

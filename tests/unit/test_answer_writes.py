@@ -95,3 +95,47 @@ def test_a_failure_before_the_body_is_an_error_and_not_half_an_answer() -> None:
     whole = b"".join(written(start(), RuntimeError("of this test")).writes)
     assert whole.startswith(b"HTTP/1.1 500 ")
     assert whole.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"x-name", b"a\r\nset-cookie: b"),
+        (b"x-name", b"a\nb"),
+        (b"x-name", b"a\0"),
+        (b"x name", b"a"),
+        (b"x-name\r\n", b"a"),
+        (b"x:name", b"a"),
+    ],
+)
+def test_a_field_that_would_be_read_as_something_else_is_never_sent(field: tuple[bytes, bytes]) -> None:
+    transport = written(start(headers=[*TEN, field]), body(b"0123456789"))
+    assert b"".join(transport.writes).startswith(b"HTTP/1.1 500 ")
+    assert not any(name in whole for whole in transport.writes for name in (b"set-cookie", b"x-name", b"x:name"))
+
+
+def test_fields_are_written_as_they_are_in_lower_case_and_in_their_order() -> None:
+    fields = [(b"X-One", b"\xe9 \tsaid"), *TEN, (b"x-one", b""), (b"Connection", b"keep-alive")]
+    (whole,) = written(start(headers=fields), body(b"0123456789")).writes
+    head = b"x-one: \xe9 \tsaid\r\ncontent-length: 10\r\nx-one: \r\nconnection: keep-alive\r\n\r\n"
+    assert whole == b"HTTP/1.1 200 OK\r\n" + head + b"0123456789"
+
+
+@pytest.mark.parametrize("said", [b"close", b"Close", b"upgrade, close"])
+def test_an_answer_that_says_so_is_the_last_of_its_connection(said: bytes) -> None:
+    transport = written(start(headers=[*TEN, (b"connection", said)]), body(b"0123456789"))
+    assert transport.is_closed
+    assert transport.writes[0].count(b"connection: ") == 1
+
+
+def test_the_last_answer_of_a_connection_says_so() -> None:
+    transport = written(start(), body(b"0123456789"), keep_alive=False)
+    assert transport.is_closed
+    assert b"\r\nconnection: close\r\n" in transport.writes[0]
+
+
+@pytest.mark.parametrize("given", [b"012345678", b"0123456789a"])
+def test_a_body_of_another_length_than_was_told_ends_the_connection(given: bytes) -> None:
+    transport = written(start(), body(given))
+    assert transport.is_closed
+    assert len(b"".join(transport.writes).partition(b"\r\n\r\n")[2]) < 10

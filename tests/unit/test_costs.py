@@ -1,4 +1,4 @@
-"""What a request may cost at most. Whoever adds a statement, a hand-over or a sync to one of these finds it here, and in review."""
+"""What a request may cost at most. Whoever adds a statement, a hand-over, a sync or many calls to one of these finds it here, and in review."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ class Ceiling(NamedTuple):
     statements: int
     hand_overs: int
     syncs: int
+    calls: int
 
 
 CEILINGS = {
-    "a small file in one call": Ceiling(11, 1, 1),
-    "a small file by the one-call flow": Ceiling(11, 1, 1),
-    "a ticket": Ceiling(6, 1, 1),
-    "a small file to a signed URL": Ceiling(6, 1, 1),
-    "the state of a ticket": Ceiling(3, 0, 0),
-    "confirming": Ceiling(17, 1, 1),
-    "a file's record": Ceiling(2, 0, 0),
-    "a public download": Ceiling(2, 0, 0),
+    "a small file in one call": Ceiling(11, 1, 1, 414),
+    "a small file by the one-call flow": Ceiling(11, 1, 1, 405),
+    "a ticket": Ceiling(6, 1, 1, 263),
+    "a small file to a signed URL": Ceiling(6, 1, 1, 405),
+    "the state of a ticket": Ceiling(3, 0, 0, 151),
+    "confirming": Ceiling(17, 1, 1, 326),
+    "a file's record": Ceiling(2, 0, 0, 136),
+    "a public download": Ceiling(2, 0, 0, 162),
 }
 
 
@@ -53,9 +54,9 @@ def ask(service: Service, costs: Costs | None = None) -> dict[str, Ceiling]:
 
     def count(name: str) -> None:
         if costs is not None:
-            told = (costs.statements, costs.hand_overs, costs.syncs)
+            told = (costs.statements, costs.hand_overs, costs.syncs, costs.calls)
             found[name] = Ceiling(*map(len, told))
-            print(name, *told, sep="\n  ")
+            print(name, *told[:-1], f"{len(costs.calls)} calls", sep="\n  ")
             costs.begin()
 
     if costs is not None:
@@ -87,5 +88,6 @@ def test_no_request_costs_more_than_its_ceiling(counted: tuple[Service, Costs]) 
     assert found.keys() == CEILINGS.keys()
     dearer = {name: cost for name, cost in found.items() if any(map(int.__gt__, cost, CEILINGS[name]))}
     assert not dearer
-    cheaper = {name: cost for name, cost in found.items() if cost != CEILINGS[name]}
+    # Calls differ a little between versions of Python, and by a turn of the loop.
+    cheaper = {name: cost for name, cost in found.items() if cost[:3] != CEILINGS[name][:3]}
     assert not cheaper, "write the lower ceilings down"

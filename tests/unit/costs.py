@@ -21,7 +21,6 @@ import fileferry
 from fileferry.db.writer import Writer
 from fileferry.groups import GroupThread
 
-
 _OURS = str(Path(fileferry.__file__).parent)
 
 

@@ -1,4 +1,4 @@
-"""What a request may cost at most: whoever adds a statement, a hand-over, a sync or many calls to one of these sees it in review."""
+"""What a request may cost at most: whoever adds a statement, a hand-over, a sync or many calls to one sees it in review."""
 
 from __future__ import annotations
 

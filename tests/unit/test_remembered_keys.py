@@ -1,4 +1,4 @@
-"""What a key may do counts at once, also where another process has changed it: nothing of it is remembered but its making."""
+"""What a key may do counts at once, also where another process has changed it: it is remembered only while nobody writes."""
 
 from __future__ import annotations
 
@@ -70,6 +70,10 @@ def upload(service: Service, secret: str) -> int:
     return service.request("POST", "/api/upload/a", key=secret, content=b"abc").status_code
 
 
+def reads(service: Service, secret: str) -> int:
+    return service.request("GET", "/api/files", key=secret).status_code
+
+
 @pytest.mark.sqlite
 def test_what_another_process_changes_counts_at_the_next_request(service: Service) -> None:
     key_id, secret = key_of(service)
@@ -90,6 +94,33 @@ def test_what_another_process_changes_counts_at_the_next_request(service: Servic
         assert service.request("POST", "/api/upload/a", key=secret, content=b"a").status_code == 401
     finally:
         end()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("what", ["rotate", "revoke"])
+def test_a_key_of_requests_that_write_nothing_ends_where_another_process_ends_it(service: Service, what: str) -> None:
+    key_id, secret = key_of(service)
+    change, end = changes(service, key_id)
+    try:
+        assert [reads(service, secret) for _ in range(3)] == [200, 200, 200]
+        change(what)
+        assert [reads(service, secret) for _ in range(3)] == [401, 401, 401]
+    finally:
+        end()
+
+
+@pytest.mark.parametrize("ending", ["the key's", "the secret's"])
+def test_a_key_of_requests_that_write_nothing_ends_in_time(service: Service, ending: str) -> None:
+    asked = {"name": "k", "scopes": ["read"], **({"expires_in": "1h"} if ending == "the key's" else {})}
+    key = service.request("POST", "/api/keys", json=asked).json()
+    if ending == "the secret's":
+        rotated = service.request("POST", f"/api/keys/{key['id']}/rotate", json={"grace": "1h"})
+        assert rotated.is_success, rotated.text
+    assert [reads(service, key["key"]) for _ in range(3)] == [200, 200, 200]
+    service.pass_time(minutes=59, seconds=59)
+    assert reads(service, key["key"]) == 200
+    service.pass_time(seconds=1)
+    assert reads(service, key["key"]) == 401
 
 
 @pytest.mark.parametrize("change", ["revoke", "expire"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
@@ -28,15 +28,25 @@ def key_of(row: Sequence[Any]) -> Key:
     return Key(**{**values, **typed})
 
 
-def _key_and_organization(row: Sequence[Any]) -> tuple[Key, Organization | None]:
-    split = len(keys.c)
-    return key_of(row), None if row[split] is None else organization_of(row[split:])
+class Opened(NamedTuple):
+    """What a secret opens: a key, and its organization or the default one; ``until`` when (None: for good) if nobody changes it."""
+
+    key: Key
+    organization: Organization | None
+    until: datetime | None
+
+
+def _opened(row: Sequence[Any]) -> Opened:
+    key, (*of_organization, secret_ends) = key_of(row), row[len(keys.c) :]
+    organization = None if of_organization[0] is None else organization_of(of_organization)
+    ends = [moment for moment in (secret_ends, key.expires_at) if moment is not None]
+    return Opened(key, organization, min(ends, default=None))
 
 
 _NOW = bindparam("now", type_=Instant)
 _BY_ID = KeptRecord(select(*keys.c).where(keys.c.id == bindparam("key")), key_of)
 _BY_DIGEST = KeptRecord(
-    select(*keys.c, *COLUMNS)
+    select(*keys.c, *COLUMNS, key_secrets.c.expires_at)
     .join_from(key_secrets, keys, keys.c.id == key_secrets.c.key_id)
     # Not with an "or", for which every organization would be looked at.
     .outerjoin(organizations, organizations.c.id == func.coalesce(keys.c.organization_id, DEFAULT_ID))
@@ -46,7 +56,7 @@ _BY_DIGEST = KeptRecord(
         keys.c.revoked_at.is_(None),
         or_(keys.c.expires_at.is_(None), keys.c.expires_at > _NOW),
     ),
-    _key_and_organization,
+    _opened,
 )
 _LIVING_SECRETS = Kept(
     select(key_secrets.c.digest).where(
@@ -88,8 +98,8 @@ def delete_secrets(conn: Connection, key_id: str) -> None:
     conn.execute(delete(key_secrets).where(key_secrets.c.key_id == key_id))
 
 
-def find_by_digest(conn: Connection, digest: str, now: datetime) -> tuple[Key, Organization | None] | None:
-    """Return the living key that the secret with this SHA-256 opens, and its organization: the default one, where it has none."""
+def find_by_digest(conn: Connection, digest: str, now: datetime) -> Opened | None:
+    """Return what the secret with this SHA-256 opens, where that is a living key."""
     return _BY_DIGEST.find(conn, {"digest": digest, "now": now})
 
 

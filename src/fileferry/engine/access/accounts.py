@@ -225,10 +225,10 @@ class Accounts:
         now = self._clock()
         shown = keys.living_secrets(conn, id, now)
         found = keys.find_by_digest(conn, shown[0], now) if shown else None
-        if found is None or found[1] is None:
+        if found is None or found.organization is None:
             raise Unauthorized("This name and password open nothing.")
         stored.update_account(conn, id, signed_in_at=now)
-        return Principal(found[0], found[1], None, now, shown[0])
+        return Principal(found.key, found.organization, None, now, shown[0])
 
     def _record(self, conn: Connection, type: str, key: Key) -> None:
         assert key.organization_id is not None, "people are of an organization"

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import text
 
 from faults.disks import MIB, LoopDisk, quota, run
-from faults.remains import blobs, rows
 from faults.proc import children
+from faults.remains import blobs, rows
 from faults.waiting import eventually
 from fileferry.blobs.conformance import CHECKS
 from fileferry.blobs.local import LocalStore

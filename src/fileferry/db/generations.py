@@ -7,9 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from fileferry.db.statements import told
+
 Generation = tuple[int, int]
 
 _openings = itertools.count()
+_DATA_VERSION = "PRAGMA data_version"
 
 
 def generation(conn: Connection) -> Generation:
@@ -24,4 +27,7 @@ def generation(conn: Connection) -> Generation:
     if opening is None:
         opening = conn.info["opening"] = next(_openings)
     driver: Any = conn.connection.driver_connection
-    return opening, driver.execute("PRAGMA data_version").fetchone()[0]
+    try:
+        return opening, driver.execute(_DATA_VERSION).fetchone()[0]
+    except Exception as error:
+        raise told(conn, _DATA_VERSION, None, error) from error

@@ -138,6 +138,7 @@ def test_a_disk_that_is_cut_off_ends_no_process_and_loses_nothing_acknowledged(
     sizes = [0, 700, 20_000, 100_000, 2 * MIB]
     with server.client() as client:
         kept = [put(client, number, size).json() for number, size in enumerate(sizes)]
+        assert {client.get(file["url"]).status_code for file in kept} == {200}  # small ones are in memory then
         disk.cut_power()
         for size in sizes:
             assert_put_off(put(client, 100, size))

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from fileferry.db.schema import idempotency, leases, signing_secrets, stores
+from fileferry.db.statements import Kept
+
+_REQUEST = Kept(
+    select(idempotency.c.fingerprint, idempotency.c.version_id).where(
+        idempotency.c.scope == bindparam("of"), idempotency.c.key == bindparam("named")
+    )
+)
+_REMEMBER = Kept(insert(idempotency))
 
 
 def find_request(conn: Connection, scope: str, key: str) -> tuple[str, str] | None:
     """Return fingerprint and version id of the request that used this Idempotency-Key before."""
-    query = select(idempotency.c.fingerprint, idempotency.c.version_id)
-    row = conn.execute(query.where(idempotency.c.scope == scope, idempotency.c.key == key)).first()
+    row = _REQUEST.first(conn, {"of": scope, "named": key})
     return None if row is None else (row[0], row[1])
 
 
@@ -21,7 +28,7 @@ def remember_request(
 ) -> None:
     """Remember which version a request with an Idempotency-Key made."""
     row = {"scope": scope, "key": key, "fingerprint": fingerprint, "version_id": version_id, "created_at": now}
-    conn.execute(insert(idempotency), row)
+    _REMEMBER.run(conn, row)
 
 
 def forget_requests(conn: Connection, before: datetime) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select
 
 from fileferry.db.schema import direct_uploads, uploads
+from fileferry.db.statements import Kept
 from fileferry.db.writer import brief
 from fileferry.model import UploadState
 
+_BY_UPLOAD = Kept(select(*direct_uploads.c).where(direct_uploads.c.upload_id == bindparam("upload")))
 _ENDED = (UploadState.COMPLETED.value, UploadState.ABORTED.value, UploadState.EXPIRED.value)
 
 
@@ -33,7 +35,7 @@ def insert_all(conn: Connection, found: Sequence[DirectUpload]) -> None:
 
 def find(conn: Connection, upload_id: str) -> DirectUpload | None:
     """Return what the store was told of an upload; None where that was nothing."""
-    row = conn.execute(select(direct_uploads).where(direct_uploads.c.upload_id == upload_id)).first()
+    row = _BY_UPLOAD.first(conn, {"upload": upload_id})
     return None if row is None else DirectUpload(*row)
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select
 
 from fileferry.db.reach import EVERYTHING, Reach, of_folders
 from fileferry.db.schema import files, folders, uploads, workspaces
+from fileferry.db.statements import Kept
 from fileferry.model import Folder, UploadState, new_id
+
+_BY_ID = Kept(
+    select(*folders.c)
+    .join(workspaces, workspaces.c.id == folders.c.workspace_id)
+    .where(folders.c.id == bindparam("folder"), workspaces.c.organization_id == bindparam("organization"))
+)
+_BY_PATH = Kept(
+    select(*folders.c).where(folders.c.workspace_id == bindparam("workspace"), folders.c.path == bindparam("at"))
+)
 
 
 def insert_folder(conn: Connection, folder: Folder) -> None:
@@ -18,14 +28,13 @@ def insert_folder(conn: Connection, folder: Folder) -> None:
 
 def find(conn: Connection, organization_id: str, folder_id: str) -> Folder | None:
     """Return the organization's folder with this id."""
-    query = select(*folders.c).join(workspaces, workspaces.c.id == folders.c.workspace_id)
-    row = conn.execute(query.where(folders.c.id == folder_id, workspaces.c.organization_id == organization_id)).first()
+    row = _BY_ID.first(conn, {"folder": folder_id, "organization": organization_id})
     return None if row is None else Folder(*row)
 
 
 def find_by_path(conn: Connection, workspace_id: str, path: str) -> Folder | None:
     """Return the folder at a path."""
-    row = conn.execute(select(*folders.c).where(folders.c.workspace_id == workspace_id, folders.c.path == path)).first()
+    row = _BY_PATH.first(conn, {"workspace": workspace_id, "at": path})
     return None if row is None else Folder(*row)
 
 

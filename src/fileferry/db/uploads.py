@@ -19,8 +19,17 @@ from fileferry.model import Key, Limits, Part, Stream, Upload, UploadState
 _INSERT = Kept(insert(uploads))
 _RENAMED = {"promised_size": "size"}
 _ANY_NUMBER = 2**31 - 1
+_FEW = 4
+"""How many statements that are kept cost less than one that is composed for just these values."""
 _COLUMNS = [uploads.c[_RENAMED.get(name, name)].label(name) for name in Upload.__struct_fields__]
 _UPLOAD = select(*_COLUMNS)
+_BY_FILE = Kept(
+    _UPLOAD.where(
+        uploads.c.organization_id == bindparam("organization"), uploads.c.file_id == bindparam("file")
+    ).order_by(uploads.c.id)
+)
+_BY_MULTIPART = Kept(_UPLOAD.where(uploads.c.multipart_id == bindparam("multipart")))
+_BY_VERSION = Kept(_UPLOAD.where(uploads.c.file_id == bindparam("file"), uploads.c.number == bindparam("version")))
 _BY_ID = Kept(_UPLOAD.where(uploads.c.id == bindparam("upload")))
 _WRITER = Kept(select(uploads.c.writer, uploads.c.writer_asked).where(uploads.c.id == bindparam("upload")))
 _NOW = bindparam("now", type_=Instant)
@@ -65,6 +74,16 @@ _BEGIN_AGAIN = Kept(
     .returning(parts.c.number)
 )
 _INSERT_PART = Kept(insert(parts))
+_PUT_PART = Kept(update(parts).where(parts.c.upload_id == bindparam("upload"), parts.c.number == bindparam("part")))
+_PIECES = Kept(select(func.count()).where(parts.c.upload_id == bindparam("upload"), parts.c.received_at.is_not(None)))
+_BLOCK_LIST = Kept(select(uploads.c.block_list).where(uploads.c.id == bindparam("upload")))
+_ANY_BLOCK = Kept(
+    select(parts.c.block_id).where(parts.c.upload_id == bindparam("upload"), parts.c.block_id.is_not(None)).limit(1)
+)
+_NUMBER_OF_BLOCK = Kept(
+    select(parts.c.number).where(parts.c.upload_id == bindparam("upload"), parts.c.block_id == bindparam("block"))
+)
+_LAST_NUMBER = Kept(select(func.max(parts.c.number)).where(parts.c.upload_id == bindparam("upload")))
 _GROW = Kept(
     update(uploads)
     .where(uploads.c.id == bindparam("upload"))
@@ -112,13 +131,16 @@ def find_usable(conn: Connection, upload_id: str, now: datetime) -> Usable | Non
 
 def find_by_multipart(conn: Connection, multipart_id: str) -> Upload | None:
     """Return the upload with this multipart id."""
-    return _first(conn.execute(_UPLOAD.where(uploads.c.multipart_id == multipart_id)).first())
+    return _first(_BY_MULTIPART.first(conn, {"multipart": multipart_id}))
 
 
 def find_by_files(
     conn: Connection, organization_id: str, file_ids: list[str], reach: Reach = EVERYTHING
 ) -> dict[str, Upload]:
     """Return the organization's uploads within reach that are to make these files, by file id."""
+    if len(file_ids) <= _FEW and reach == EVERYTHING:
+        asked = [_BY_FILE.all(conn, {"organization": organization_id, "file": file_id}) for file_id in file_ids]
+        return {upload.file_id: upload for rows in asked for upload in map(_upload, rows)}
     of_organization = uploads.c.organization_id == organization_id
     query = _UPLOAD.where(of_organization, uploads.c.file_id.in_(file_ids), *of_uploads(reach))
     found = [_upload(row) for row in conn.execute(query.order_by(uploads.c.id))]
@@ -133,7 +155,7 @@ def find_by_ids(conn: Connection, upload_ids: list[str]) -> dict[str, Upload]:
 
 def find_by_version(conn: Connection, file_id: str, number: int) -> Upload | None:
     """Return the upload that is to make, or has made, the version of this number."""
-    return _first(conn.execute(_UPLOAD.where(uploads.c.file_id == file_id, uploads.c.number == number)).first())
+    return _first(_BY_VERSION.first(conn, {"file": file_id, "version": number}))
 
 
 def size_of_partials(conn: Connection, upload_id: str) -> tuple[int, int]:
@@ -182,12 +204,10 @@ def begin_part(conn: Connection, upload_id: str, number: int, block_id: str | No
 
 def number_of_block(conn: Connection, upload_id: str, block_id: str) -> int:
     """Return the number that a block has among the pieces of its upload, or the next free one for a new block."""
-    of_upload = parts.c.upload_id == upload_id
-    query = select(parts.c.number).where(of_upload, parts.c.block_id == block_id)
-    known = conn.execute(query).scalar_one_or_none()
+    known = _NUMBER_OF_BLOCK.scalar(conn, {"upload": upload_id, "block": block_id})
     if known is not None:
         return int(known)
-    last = conn.execute(select(func.max(parts.c.number)).where(of_upload)).scalar_one()
+    last = _LAST_NUMBER.scalar(conn, {"upload": upload_id})
     return max(last or 0, LAST_PART) + 1
 
 
@@ -198,21 +218,18 @@ def list_blocks(conn: Connection, upload_id: str) -> list[Part]:
 
 def count_pieces(conn: Connection, upload_id: str) -> int:
     """Return how many parts and blocks have arrived."""
-    arrived = and_(parts.c.upload_id == upload_id, parts.c.received_at.is_not(None))
-    return int(conn.execute(select(func.count()).where(arrived)).scalar_one())
+    return int(_PIECES.scalar(conn, {"upload": upload_id}))
 
 
 def find_block_list(conn: Connection, upload_id: str) -> list[int] | None:
     """Return the numbers of the blocks that make the file, in order; None while no list has."""
-    query = select(uploads.c.block_list).where(uploads.c.id == upload_id)
-    found: list[int] | None = conn.execute(query).scalar_one_or_none()
+    found: list[int] | None = _BLOCK_LIST.scalar(conn, {"upload": upload_id})
     return found
 
 
 def any_block(conn: Connection, upload_id: str) -> str | None:
     """Return the id of some block of the upload, begun or there."""
-    query = select(parts.c.block_id).where(parts.c.upload_id == upload_id, parts.c.block_id.is_not(None))
-    found: str | None = conn.execute(query.limit(1)).scalar_one_or_none()
+    found: str | None = _ANY_BLOCK.scalar(conn, {"upload": upload_id})
     return found
 
 
@@ -246,11 +263,8 @@ def reserve(conn: Connection, upload_id: str, length: int) -> int:
 
 def put_part(conn: Connection, upload_id: str, part: Part) -> None:
     """Record that a part has arrived, in place of an earlier one with its number."""
-    conn.execute(
-        update(parts)
-        .where(parts.c.upload_id == upload_id, parts.c.number == part.number)
-        .values(offset=part.offset, size=part.size, md5=part.md5, crc32c=part.crc32c, received_at=part.received_at)
-    )
+    arrived = {name: getattr(part, name) for name in ("offset", "size", "md5", "crc32c", "received_at")}
+    _PUT_PART.run(conn, {**arrived, "upload": upload_id, "part": part.number})
 
 
 def count_bytes(conn: Connection, upload_id: str, added: int) -> int:

@@ -27,17 +27,22 @@ def test_string() -> bytes:
     return _INVERTED[::-1].encode()
 
 
+def gzipped(content: bytes) -> bytes:
+    """Return a gzip file (RFC 1952) that is the same at any time: in what goes by the clock a scanner may see something else."""
+    return gzip.compress(content, mtime=0)
+
+
 def zipped(content: bytes) -> bytes:
     """Return a zip archive (APPNOTE.TXT of PKWARE) of one deflated member."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("sample", content)
+        archive.writestr(zipfile.ZipInfo("sample"), content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 
 def tarred(content: bytes) -> bytes:
     """Return a tar archive (POSIX pax) of one member."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         member = tarfile.TarInfo(_NAME.decode())
@@ -48,7 +53,7 @@ def tarred(content: bytes) -> bytes:
 
 def xz(content: bytes) -> bytes:
     """Return a stream of xz, which keeps what is short as it is."""
-    return lzma.compress(gzip.compress(content))
+    return lzma.compress(gzipped(content))
 
 
 def seven_zipped(content: bytes) -> bytes:
@@ -71,7 +76,7 @@ def seven_zipped(content: bytes) -> bytes:
 
 def rarred_4(content: bytes) -> bytes:
     """Return an archive of RAR 1.5 to 4 of one stored member (technote.txt of RAR 4)."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     sizes = struct.pack("<LLBLLBBHL", len(content), len(content), 3, zlib.crc32(content), 0x5A21, 29, 0x30, 9, 0x81A4)
     return b"".join(
         (
@@ -86,7 +91,7 @@ def rarred_4(content: bytes) -> bytes:
 
 def rarred_5(content: bytes) -> bytes:
     """Return an archive of RAR 5 of one stored member (RAR 5.0 archive format)."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     size = _rar_5_number(len(content))
     name = bytes([len(_NAME)]) + _NAME
     file = size + b"\x04" + size + b"\x20" + struct.pack("<L", zlib.crc32(content)) + b"\0\x01" + name
@@ -103,7 +108,7 @@ def rarred_5(content: bytes) -> bytes:
 
 def cabinet(content: bytes) -> bytes:
     """Return a cabinet (MS-CAB) of one member that is not compressed."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     name = _NAME + b"\0"
     files_at = 36 + 8
     data_at = files_at + 16 + len(name)
@@ -120,19 +125,19 @@ def cabinet(content: bytes) -> bytes:
 
 def cpio(content: bytes) -> bytes:
     """Return a cpio archive in the new ASCII format (cpio(5)) of one member."""
-    return _cpio_member(_NAME, gzip.compress(content), 0o100644) + _cpio_member(b"TRAILER!!!", b"", 0)
+    return _cpio_member(_NAME, gzipped(content), 0o100644) + _cpio_member(b"TRAILER!!!", b"", 0)
 
 
 def ar(content: bytes) -> bytes:
     """Return an archive of ar(5), as Debian packages are, of one member."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     header = b"%-16s%-12d%-6d%-6d%-8o%-10d`\n" % (_NAME, 0, 0, 0, 0o100644, len(content))
     return b"!<arch>\n" + header + content + b"\n" * (len(content) % 2)
 
 
 def lha(content: bytes) -> bytes:
     """Return an LHA archive of one stored member, with a header of level 0."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     rest = b"-lh0-" + struct.pack("<LLLBB", len(content), len(content), 0x5A210000, 0x20, 0)
     rest += bytes([len(_NAME)]) + _NAME + struct.pack("<H", _crc16(content))
     return bytes([len(rest), sum(rest) & 0xFF]) + rest + content + b"\0"
@@ -140,7 +145,7 @@ def lha(content: bytes) -> bytes:
 
 def arj(content: bytes) -> bytes:
     """Return an ARJ archive of one stored member."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     main = struct.pack("<8B6LHBB", 30, 11, 1, 0, 0, 0, 2, 0, *([0] * 6), 0, 0, 0)[:30] + b"sample.arj\0\0"
     sizes = struct.pack("<LLLL", 0x5A210000, len(content), len(content), zlib.crc32(content))
     file = struct.pack("<8B", 30, 11, 1, 0, 0, 0, 0, 0) + sizes + bytes(6) + _NAME + b"\0\0"
@@ -149,14 +154,14 @@ def arj(content: bytes) -> bytes:
 
 def zstandard(content: bytes) -> bytes:
     """Return a frame of Zstandard (RFC 8878) of one raw block."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     block = (len(content) << 3 | 1).to_bytes(3, "little") + content
     return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<L", len(content)) + block
 
 
 def lz4(content: bytes) -> bytes:
     """Return a frame of LZ4 (its frame format, 1.6) of one block that is not compressed."""
-    content = gzip.compress(content)
+    content = gzipped(content)
     return b"\x04\x22\x4d\x18\x60\x40\x82" + struct.pack("<L", len(content) | 1 << 31) + content + bytes(4)
 
 
@@ -216,7 +221,7 @@ def _crc16(content: bytes) -> int:
 CONTAINERS: Final[Mapping[str, tuple[Callable[[bytes], bytes], ...]]] = MappingProxyType(
     {
         "application/zip": (zipped,),
-        "application/gzip": (gzip.compress,),
+        "application/gzip": (gzipped,),
         "application/x-tar": (tarred,),
         "application/x-bzip2": (bz2.compress,),
         "application/x-xz": (xz,),

@@ -6,6 +6,7 @@ Ceph documentation, "Manual Deployment": a monitor map, a monitor, a disk (OSD),
 from __future__ import annotations
 
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,7 +102,7 @@ class Rgw(ObjectStore):
         self._run("monmaptool", "--create", "--addv", "a", where, "--fsid", fsid, str(self._folder / "monmap"))
         self._run(*self._as("ceph-mon", "mon.a"), "--mkfs")
         self._start("mon")
-        self._run("ceph", "-c", str(self._folder / "ceph.conf"), "--connect-timeout", "60", "osd", "create", disk)
+        self._tell("osd", "create", disk)
         self._run(*self._as("ceph-osd", "osd.0"), "--mkfs", "--osd-uuid", disk)
         self._start("osd")
 
@@ -114,6 +115,19 @@ class Rgw(ObjectStore):
 
     def _as(self, program: str, name: str) -> list[str]:
         return [program, "-c", str(self._folder / "ceph.conf"), "-n", name]
+
+    def _tell(self, *words: str) -> None:
+        """Tell the monitor, which on a busy machine refuses everybody (EPERM) for a moment after its start."""
+        command = ("ceph", "-c", str(self._folder / "ceph.conf"), "--connect-timeout", "60", *words)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._run(*command)
+                return
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(command, cwd=self._folder, capture_output=True, timeout=START_SECONDS)

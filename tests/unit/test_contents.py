@@ -119,6 +119,16 @@ def test_a_container_is_known_by_its_content_alone(kind: str, make: Callable[[by
     assert kind in look(tarred(a=b"harmless", b=gzip.compress(make(b"harmless")))).kinds
 
 
+@pytest.mark.parametrize("beginning", [b"PK", b"MZ"])
+def test_no_scanner_is_known_to_open_an_lha_archive_that_begins_as_another_kind(beginning: bytes) -> None:
+    usual = samples.lha(b"harmless")
+    assert look(usual).kinds == {"application/x-lzh-compressed"}
+    mistaken = beginning + usual[2:]
+    (said,) = look(mistaken).kinds - {"application/x-lzh-compressed"}
+    assert said not in samples.CONTAINERS
+    assert said in look(zipped(a=mistaken)).kinds
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(100), b"%PDF-1.7\n", bytes(100_000)])
 def test_what_is_no_container_is_none(content: bytes) -> None:
     assert look(content) == Packed(frozenset(), is_encrypted=False, unpacked=0)

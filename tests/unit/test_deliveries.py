@@ -470,6 +470,9 @@ def test_the_many_slow_receivers_of_one_organization_hold_up_no_other(service: S
         service.upload()
         service.deliver()
         assert len(quick.received) == 1
+    # Of forty at once some may have taken too long on a busy machine; they are sent again.
+    service.pass_time(hours=1)
+    service.deliver()
     assert {log(service, webhook)[0]["state"] for webhook in slow} == {"delivered"}
 
 

@@ -26,6 +26,10 @@ GZIP: Final = "application/gzip"
 BZIP2: Final = "application/x-bzip2"
 XZ: Final = "application/x-xz"
 
+LHA: Final = "application/x-lzh-compressed"
+_MISTAKEN_LHA: Final = "an LHA archive that begins as another kind of file does"
+"""No media type, so that no scanner is known to open it."""
+
 _SEVEN_ZIP_START: Final = b"7z\xbc\xaf\x27\x1c"
 _STARTS: Final = (
     (0, b"PK\x03\x04", ZIP),
@@ -40,7 +44,7 @@ _STARTS: Final = (
     (0, b"070702", "application/x-cpio"),
     (0, b"070707", "application/x-cpio"),
     (0, b"!<arch>\n", "application/x-archive"),
-    (2, b"-lh", "application/x-lzh-compressed"),
+    (2, b"-lh", LHA),
     (0, b"\x60\xea", "application/x-arj"),
     (0, b"\x28\xb5\x2f\xfd", "application/zstd"),
     (0, b"\x04\x22\x4d\x18", "application/x-lz4"),
@@ -56,6 +60,7 @@ _SUFFIXES: Final = {
 _PROGRAMS: Final = (b"MZ", b"\x7fELF")
 _LONGEST_PROGRAM: Final = 1 << 20
 """Bytes in which an archive begins that unpacks itself: RAR looks no further for one either."""
+_BEGINNINGS: Final = (*_PROGRAMS, *(start[:2] for at, start, _ in _STARTS if at == 0))
 _MOST_DEPTH: Final = 4
 _MOST_MEMBERS: Final = 1000
 _MOST_UNPACKED: Final = 8 << 20
@@ -73,9 +78,10 @@ class _Decompressor(Protocol):
 class Survey(msgspec.Struct, frozen=True):
     """What a file shows of itself as a container.
 
-    ``kinds`` are media types: of what an unpacker may take it for, and of what the names of a zip archive's members promise,
-    as they may be too many or too large to be looked at. ``unpacked`` is to how many bytes the largest member of a zip archive
-    unpacks, or all of a 7z archive, as they say; 0 for anything else, None for a 7z archive that does not say it legibly.
+    ``kinds`` are media types, or words for what is none that a scanner can be tried with: of what an unpacker may take it for, and of
+    what the names of a zip archive's members promise, as they may be too many or too large to be looked at. ``unpacked`` is to how
+    many bytes the largest member of a zip archive unpacks, or all of a 7z archive, as they say; 0 for anything else, None for a 7z
+    archive that does not say it legibly.
     """
 
     kinds: frozenset[str]
@@ -101,6 +107,9 @@ async def survey(glimpses: Glimpses) -> Survey:
     """Return what a file shows of itself as a container; none of what only its members are."""
     head = glimpses.head
     found = {kind for at, start, kind in _STARTS if head.startswith(start, at)}
+    # Its first two bytes are a length and a checksum, any there can be; a scanner that goes by them does not look inside.
+    if LHA in found and head.startswith(_BEGINNINGS):
+        found.add(_MISTAKEN_LHA)
     if head.startswith(_PROGRAMS):
         program = await glimpses.at(0, min(_LONGEST_PROGRAM, glimpses.size))
         found |= {kind for _, start, kind in _STARTS[1:3] if start in program}

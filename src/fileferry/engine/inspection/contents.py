@@ -78,10 +78,10 @@ class _Decompressor(Protocol):
 class Survey(msgspec.Struct, frozen=True):
     """What a file shows of itself as a container.
 
-    ``kinds`` are media types, or words for what is none that a scanner can be tried with: of what an unpacker may take it for, and
-    of what the names of a zip archive's members promise, as they may be too many or too large to be looked at. ``unpacked`` is to how
-    many bytes the largest member of a zip archive unpacks, or all of a 7z archive, as they say; 0 for anything else, None for a 7z
-    archive that does not say it legibly.
+    ``kinds`` are media types, or words for what is none that a scanner can be tried with: of what an unpacker may take it for,
+    and of what the names of a zip archive's members promise, as they may be too many or too large to be looked at. ``unpacked``
+    is to how many bytes the largest member of a zip archive unpacks, or all of a 7z archive, as they say; 0 for anything else,
+    None for a 7z archive that does not say it legibly.
     """
 
     kinds: frozenset[str]

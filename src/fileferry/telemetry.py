@@ -8,7 +8,6 @@ import functools
 import ipaddress
 import logging
 import os
-import random
 import re
 import secrets
 import shutil
@@ -258,7 +257,7 @@ class Telemetry:
             return
         started = time.perf_counter()
         sent_id, trace, forwarded = _sent(scope)
-        id = sent_id or f"{random.getrandbits(96):024x}"
+        id = sent_id or secrets.token_hex(12)
         token = _request_id.set(id)
         client = scope[_CLIENT] = _client_of(scope, forwarded, self._proxies)
         told = {"client": client, **trace}

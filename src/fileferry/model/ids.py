@@ -10,11 +10,8 @@ from datetime import datetime
 
 _ID_RANDOM_BITS = 74
 _ID_RANDOM = (1 << _ID_RANDOM_BITS) - 1
-_RANDOM_BYTES = 10
-_POOL_BYTES = 64 * _RANDOM_BYTES
 _id_lock = threading.Lock()
 _last_id = 0
-_pool = b""  # of the system's random bytes, which cost more than all the rest when they are asked for by tens
 
 
 def new_id(now: datetime) -> str:
@@ -22,27 +19,16 @@ def new_id(now: datetime) -> str:
 
     Within a millisecond the random part counts up by random steps (section 6.2, method 2), so that a batch keeps its order.
     """
-    global _last_id, _pool
+    global _last_id
     milliseconds = int(now.timestamp() * 1000)
     with _id_lock:
-        _pool = _pool or os.urandom(_POOL_BYTES)
-        drawn, _pool = _pool[:_RANDOM_BYTES], _pool[_RANDOM_BYTES:]
-        value = milliseconds << _ID_RANDOM_BITS | int.from_bytes(drawn) & _ID_RANDOM
+        value = milliseconds << _ID_RANDOM_BITS | int.from_bytes(os.urandom(10)) & _ID_RANDOM
         if value <= _last_id:
             value = _last_id + 1 + secrets.randbits(32)
         _last_id = value
     high, low = value >> 62, value & (1 << 62) - 1
     digits = f"{(high >> 12) << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0b10 << 62 | low:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def _begin_anew() -> None:
-    """Draw no ids that the process draws which this one was forked from."""
-    global _pool
-    _pool = b""
-
-
-os.register_at_fork(after_in_child=_begin_anew)
 
 
 def is_uuid(text: str) -> bool:

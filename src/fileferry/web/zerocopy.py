@@ -74,7 +74,7 @@ class SendingCycle(RequestResponseCycle):
     def _begun(self, start: Message) -> bytes:
         """Return the head of an answer whose length is told, as it is sent.
 
-        uvicorn's own looks into each field by itself, which took half of what a small answer costs.
+        uvicorn's own looks into each field by itself, with two regular expressions.
         """
         fields = [*self.default_headers, *start["headers"]]
         if HEADER_VALUE_RE.search(b"".join([value for _name, value in fields])):

@@ -52,6 +52,7 @@ def serve(listener: socket.socket, workers: int) -> None:
 
     ``listener`` is what ``bound`` returns.
     """
+    memory.keep_compact()  # before any thread has a heap of its own
     settings = configuration.load()
     configure_logging(settings)
     if workers > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,10 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 
 from fileferry.db import files
-from fileferry.db.generations import generation
+from fileferry.db.generations import Generation, generation
 from fileferry.engine.files.hot import Hot, HotFile
 from support.live_server import LiveServer
 from unit.service import Service
@@ -158,13 +160,36 @@ def test_what_another_process_does_counts_at_once(tmp_path: Path) -> None:
         serving.close()
 
 
+async def generations(connection: Connection, count: int) -> list[Generation]:
+    """Ask for them in one turn of the loop."""
+    return [generation(connection) for _ in range(count)]
+
+
 def test_a_database_that_was_opened_anew_is_of_another_generation(tmp_path: Path) -> None:
     """SQLite counts for each connection: what two of them tell may be the same number."""
     seen = set()
     for _ in range(2):
         engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
-        with engine.connect() as connection:
-            seen |= {generation(connection), generation(connection)}
+        with engine.connect() as connection, asyncio.Runner() as turns:
+            seen |= {turns.run(generations(connection, 1))[0] for _ in range(2)}
         engine.dispose()
     assert len(seen) == 2
     assert len({number for _, number in seen}) == 1, "the case is none if the numbers differ"
+
+
+def test_the_database_is_asked_for_its_generation_once_in_a_turn_of_the_loop(tmp_path: Path) -> None:
+    asked: list[str] = []
+    file = tmp_path / "a.db"
+    engine, another = create_engine(f"sqlite:///{file}"), sqlite3.connect(file, isolation_level=None)
+    another.execute("CREATE TABLE noted (id INTEGER)")
+    with engine.connect() as connection, asyncio.Runner() as turns:
+        driver: Any = connection.connection.driver_connection
+        driver.set_trace_callback(asked.append)
+        before = [*turns.run(generations(connection, 5)), *turns.run(generations(connection, 5))]
+        another.execute("INSERT INTO noted VALUES (1)")
+        after = turns.run(generations(connection, 5))
+    engine.dispose()
+    another.close()
+    assert len(set(before)) == len(set(after)) == 1
+    assert before[0] != after[0]
+    assert asked == ["PRAGMA data_version"] * 3

@@ -14,10 +14,10 @@ async def keep_private(message: Message, _scope: Scope) -> None:
     """Add ``Cache-Control`` to an answer without one, and to all that are not public what they differ by."""
     if message["type"] != "http.response.start":
         return
-    headers = list(message.get("headers", ()))
-    said = next((value for name, value in headers if name.lower() == b"cache-control"), None)
-    if said is None:
-        headers.append(_FIELD)
-    if said is None or not said.startswith(b"public"):
-        headers.append(_KEYS)
-    message["headers"] = headers
+    headers = message["headers"] = list(message.get("headers", ()))
+    for name, value in headers:
+        if name.lower() == b"cache-control":
+            if not value.startswith(b"public"):
+                headers.append(_KEYS)
+            return
+    headers += (_FIELD, _KEYS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import bz2
 import lzma
-import tarfile
 import zlib
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
@@ -200,6 +199,8 @@ async def _unpacked(glimpses: Glimpses) -> bytes:
 
 
 async def _tar_contents(glimpses: Glimpses, budget: _Budget) -> AsyncIterator[tuple[bytes, int]]:
+    import tarfile  # loaded where it is used only
+
     at = 0
     for _ in range(budget.members):
         budget.members -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import threading
 import uuid
@@ -10,6 +11,7 @@ from datetime import datetime
 
 _ID_RANDOM_BITS = 74
 _ID_RANDOM = (1 << _ID_RANDOM_BITS) - 1
+_CANONICAL = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _id_lock = threading.Lock()
 _last_id = 0
 
@@ -42,4 +44,6 @@ def is_uuid(text: str) -> bool:
 
 def canonical_id(text: str) -> str:
     """Return a UUID in the one spelling that is kept, lower-case with hyphens; anything else, such as a name, as it is."""
+    if _CANONICAL.fullmatch(text):  # as nearly all are sent
+        return text
     return str(uuid.UUID(text)) if is_uuid(text) else text

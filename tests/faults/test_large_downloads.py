@@ -16,6 +16,7 @@ import pytest
 from faults.proc import open_files
 from faults.raw_http import head
 from faults.waiting import eventually
+from fileferry.web import zerocopy
 from support.live_server import LiveServer
 
 CONTENT = os.urandom(20_000_003)
@@ -74,6 +75,32 @@ def test_what_was_sent_to_a_client_that_left_is_counted_and_no_more(quiet: LiveS
     eventually(lambda: sent_bytes(quiet) - before > 900_000, "it is counted")
     assert sent_bytes(quiet) - before < len(CONTENT) / 2
     eventually(lambda: open_files(quiet.pid) <= descriptors, "file and connection are closed")
+
+
+def test_nothing_is_counted_for_a_client_that_left_before_the_answer(quiet: LiveServer) -> None:
+    """One slice, of which a client without room for it takes little, and none that is a whole."""
+    content = CONTENT[: zerocopy.LONGEST]
+    with quiet.client() as client:
+        file = client.put("/api/upload/one-slice.bin", content=content).json()
+        before = sent_bytes(quiet)
+        for _ in range(5):
+            with socket.socket() as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+                connection.connect(("127.0.0.1", quiet.port))
+                connection.sendall(head(quiet, file["url"].removeprefix(quiet.url), size=0, method="GET"))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert client.get(file["url"]).content == content
+        eventually(lambda: len(fetches(client, file["id"])) > 0, "the whole fetch is told")
+        assert len(fetches(client, file["id"])) == 1
+    assert sent_bytes(quiet) - before < 2 * len(content)
+
+
+def fetches(client: httpx.Client, id: str) -> list[dict[str, Any]]:
+    asked = {"after": 0, "types": "file.fetched", "file": id}
+    found: list[dict[str, Any]] = client.get(
+        "/api/events", params=asked, headers={"Accept": "application/json"}
+    ).json()["events"]
+    return found
 
 
 def test_a_download_that_is_under_way_ends_before_the_server_does(make_server: Any) -> None:

@@ -46,6 +46,10 @@ def goes_with_bytes(message: dict[str, Any], gone: asyncio.Event) -> None:
         gone.set()  # the server knows, and whoever waits for it will at the next turn of the loop
 
 
+def had_gone(message: dict[str, Any], _gone: asyncio.Event) -> None:
+    message |= {"count": 0} if message["type"] == zerocopy.TYPE else {"body": b""}  # as the server does
+
+
 def takes_less(message: dict[str, Any], _gone: asyncio.Event) -> None:
     if message["type"] == zerocopy.TYPE:
         message["count"] -= 1
@@ -60,7 +64,7 @@ def test_bytes_for_nobody_are_not_read(leave: Any, read: list[int]) -> None:
     assert pieces_read([bytes(10)] * 3, leave) == read
 
 
-@pytest.mark.parametrize(("leave", "read"), [(takes_less, [0]), (stays, [0, 1, 2, -1])])
+@pytest.mark.parametrize(("leave", "read"), [(takes_less, [0]), (had_gone, [0]), (stays, [0, 1, 2, -1])])
 def test_a_slice_that_was_not_taken_whole_is_the_last(tmp_path: Path, leave: Any, read: list[int]) -> None:
     content = tmp_path / "content"
     content.write_bytes(bytes(10))
@@ -81,3 +85,8 @@ def test_who_goes_with_the_last_slice_has_all_of_it(tmp_path: Path) -> None:
     content.write_bytes(bytes(10))
     with content.open("rb", buffering=0) as file:
         assert pieces_read([FileSlice(file, 0, 10)] * 3, goes_once_whole) == [0, 1, 2, -1]
+
+
+@pytest.mark.parametrize(("leave", "read"), [(had_gone, [0]), (stays, [0, -1])])
+def test_a_whole_for_nobody_is_not_told(leave: Any, read: list[int]) -> None:
+    assert pieces_read([bytes(30)], leave) == read

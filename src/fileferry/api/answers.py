@@ -36,17 +36,22 @@ class Answer:
         # The first piece comes before the status, so that a lost blob is still a proper error.
         first = await anext(self._body, b"") if self._body is not None else b""
         await send({"type": "http.response.start", "status": self._status, "headers": self.fields()})
-        if self._body is None or (
-            isinstance(first, bytes) and len(first) == int(self._headers.get("Content-Length", -1))
-        ):
-            await send({"type": "http.response.body", "body": first, "more_body": False})
-            self._on_sent()
-            return
-        await self._send_rest(self._body, first, receive, send)
+        if self._body is None:
+            await self._send_whole(b"", send)
+        elif isinstance(first, bytes) and len(first) == int(self._headers.get("Content-Length", -1)):
+            await self._send_whole(first, send)
+        else:
+            await self._send_rest(self._body, first, receive, send)
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """Return the header fields as they are sent."""
         return [(name.lower().encode(), value.encode("latin-1")) for name, value in self._headers.items()]
+
+    async def _send_whole(self, content: bytes, send: Send) -> None:
+        message: Message = {"type": "http.response.body", "body": content, "more_body": False}
+        await send(message)
+        if len(message["body"]) == len(content):  # the server leaves nothing of what it sends to nobody
+            self._on_sent()
 
     async def _send_rest(
         self, body: AsyncGenerator[bytes | FileSlice], first: bytes | FileSlice, receive: Receive, send: Send
@@ -98,8 +103,7 @@ class WholeAnswer(Answer):
     async def __call__(self, _scope: Message, _receive: Receive, send: Send) -> None:
         """Send it."""
         await send({"type": "http.response.start", "status": 200, "headers": self._fields})
-        await send({"type": "http.response.body", "body": self._content, "more_body": False})
-        self._on_sent()
+        await self._send_whole(self._content, send)
 
 
 def _messages(piece: bytes | FileSlice) -> Iterator[Message]:

@@ -146,9 +146,13 @@ class Connection(TrailersDropped):
     def on_body(self, body: bytes) -> None:
         """Take bytes of a body."""
         self._has_moved_on = True
-        if not self.cycle.body:
+        before = cast(bytes, self.cycle.body)
+        if not before:
             # What is added to no bytes is not copied, and neither are bytes that are read from them; a bytearray would do both.
             self.cycle.body = cast(bytearray, b"")
+        elif type(before) is bytes:
+            # What is added to bytes copies all of them, each time: a client may send its body in chunks of one byte.
+            self.cycle.body = bytearray(before)
         super().on_body(body)
 
     def on_message_complete(self) -> None:

@@ -49,6 +49,7 @@ class SendingCycle(RequestResponseCycle):
     async def send(self, message: Any) -> None:
         """Take a message of the answer; ``count`` of a slice becomes what the kernel took of it.
 
+        Where the client has gone nothing is left in the message: no bytes of a body, and no ``count``.
         https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send; ``more_body`` is always true here.
         """
         if message["type"] == "http.response.start" and not self.response_started:
@@ -57,12 +58,14 @@ class SendingCycle(RequestResponseCycle):
             if self._head is not None:
                 return
         head, self._head = self._head, None
-        if head is None:
-            await self._send(message)
-            return
+        # What was written before goes first.
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
+            message |= {"count": 0} if message["type"] == TYPE else {"body": b""}
+            return
+        if head is None:
+            await self._send(message)
             return
         begun = self._begun(head)
         if message["type"] == TYPE:
@@ -129,11 +132,6 @@ class SendingCycle(RequestResponseCycle):
     async def _send_slice(self, message: Message) -> None:
         file, offset, count = message["file"], message["offset"], message["count"]
         message["count"] = 0
-        # What was written before goes first.
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
         loop = asyncio.get_running_loop()
         # The loop's own descriptor would be closed, and given to another connection, while a thread uses it.
         descriptor = os.dup(self.transport.get_extra_info("socket").fileno())

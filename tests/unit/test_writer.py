@@ -12,9 +12,11 @@ from unittest import mock
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, bindparam, insert, select
+from sqlalchemy.engine import RootTransaction
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from fileferry.db import writer
+from fileferry.db.connections import Opening
 from fileferry.db.database import SqliteDatabase
 from fileferry.db.schema import Instant
 from fileferry.db.statements import Kept, KeptRecord, change
@@ -56,7 +58,7 @@ async def refused(opened: SqliteDatabase, give: Callable[[], object]) -> str:
     task = asyncio.create_task(opened.write(add, 1))
     for _ in range(50):
         assert await opened.lookup(numbers) == []
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
     assert not task.done()
     give()
     return await task
@@ -74,7 +76,39 @@ def test_brief_writes_run_in_the_loops_thread_and_others_do_not(tmp_path: Path) 
     run_on(tmp_path, prepare, use)
 
 
-def test_the_loop_does_not_wait_for_another_process_whose_turn_it_is(tmp_path: Path) -> None:
+def test_what_comes_in_the_turn_of_another_process_is_one_group_in_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    run_here = writer.Writer._run_here
+
+    def counting(self: writer.Writer, opened: Opening, group: list[writer.Write]) -> RootTransaction:
+        groups.append(len(group))
+        return run_here(self, opened, group)
+
+    monkeypatch.setattr(writer, "_MOST_ASKED", 10_000)
+    monkeypatch.setattr(writer.Writer, "_run_here", counting)
+
+    async def use(opened: SqliteDatabase) -> None:
+        other = Turn(str(tmp_path / "test.db"))
+        other.take()
+        writes = []
+        for n in range(5):
+            writes.append(asyncio.create_task(opened.write(add, n)))
+            await asyncio.sleep(0.002)
+        assert groups == []
+        other.close()
+        assert set(await asyncio.gather(*writes)) == {threading.current_thread().name}
+        assert groups == [5]
+
+    run_on(tmp_path, prepare, use)
+
+
+def test_the_loop_does_not_wait_for_another_process_whose_turn_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_MOST_ASKED", 2)
+
     async def use(opened: SqliteDatabase) -> None:
         other = Turn(str(tmp_path / "test.db"))
         other.take()

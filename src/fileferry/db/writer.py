@@ -35,6 +35,10 @@ _LONGEST_BRIEF = 0.004
 _LONGEST_STATEMENT = 0.02
 _STEPS = 20_000  # of SQLite's machine, after which it is looked at the clock: about a millisecond
 _PATIENCE_MS = 30_000
+# How often, and every how many seconds, it is asked for the turn that another process has, before the thread waits for it: what comes
+# meanwhile joins the group, and its statements would cost more in the thread, beside the loop (decision 0080).
+_MOST_ASKED = 10
+_ASKED_AGAIN = 0.0005
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,6 +74,7 @@ class Writer:
         self._is_busy = False
         self._idle: asyncio.Future[None] | None = None
         self._deadline = 0.0
+        self._asked = 0
         self._steps: queue.SimpleQueue[tuple[Callable[[], None], list[Write]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="db-write", daemon=True)
         self._thread.start()
@@ -97,10 +102,18 @@ class Writer:
     # In the loop's thread
 
     def _begin(self) -> None:
-        """Start the next group: its statements here where they are brief and no other process is writing."""
+        """Start the next group: its statements here where they are brief and no other process is writing, or soon is not."""
         is_brief = self._waiting[0].is_brief
+        opened = self._take_here() if is_brief else None
+        if opened is not None and not opened.turn.take_free():
+            self._connections.give()
+            opened = None
+            if self._asked < _MOST_ASKED:
+                self._asked += 1
+                self._waiting[0].loop.call_later(_ASKED_AGAIN, self._begin)
+                return
+        self._asked = 0
         group = self._gather(_MOST_BRIEF if is_brief else _LARGEST_GROUP, is_brief)
-        opened = self._take_free() if is_brief else None
         if opened is None:
             self._steps.put((partial(self._commit, group), group))
             return
@@ -113,10 +126,10 @@ class Writer:
         else:
             self._steps.put((partial(self._sync, opened, transaction, group), group))
 
-    def _take_free(self) -> Opening | None:
-        """Take the connections and the turn, where neither has to be waited for."""
+    def _take_here(self) -> Opening | None:
+        """Take the connections, where statements may run here: where they are open and wait for no readers."""
         opened = self._connections.take_open()
-        if opened is None or (opened.is_waiting_for_nobody and opened.turn.take_free()):
+        if opened is None or opened.is_waiting_for_nobody:
             return opened
         self._connections.give()
         return None

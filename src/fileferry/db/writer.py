@@ -35,8 +35,8 @@ _LONGEST_BRIEF = 0.004
 _LONGEST_STATEMENT = 0.02
 _STEPS = 20_000  # of SQLite's machine, after which it is looked at the clock: about a millisecond
 _PATIENCE_MS = 30_000
-# How often, and every how many seconds, it is asked for the turn that another process has, before the thread waits for it: what comes
-# meanwhile joins the group, and its statements would cost more in the thread, beside the loop (decision 0080).
+# How often, and every how many seconds, it is asked for the turn that another process has, before the thread waits for it: what
+# comes meanwhile joins the group, and its statements would cost more in the thread, beside the loop (decision 0080).
 _MOST_ASKED = 10
 _ASKED_AGAIN = 0.0005
 

@@ -76,18 +76,24 @@ def test_brief_writes_run_in_the_loops_thread_and_others_do_not(tmp_path: Path) 
     run_on(tmp_path, prepare, use)
 
 
-def test_what_comes_in_the_turn_of_another_process_is_one_group_in_the_loop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    groups: list[int] = []
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many writes each group had that ran in the loop's thread."""
+    sizes: list[int] = []
     run_here = writer.Writer._run_here
 
     def counting(self: writer.Writer, opened: Opening, group: list[writer.Write]) -> RootTransaction:
-        groups.append(len(group))
+        sizes.append(len(group))
         return run_here(self, opened, group)
 
-    monkeypatch.setattr(writer, "_MOST_ASKED", 10_000)
     monkeypatch.setattr(writer.Writer, "_run_here", counting)
+    return sizes
+
+
+def test_what_comes_in_the_turn_of_another_process_is_one_group_in_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: list[int]
+) -> None:
+    monkeypatch.setattr(writer, "_MOST_ASKED", 10_000)
 
     async def use(opened: SqliteDatabase) -> None:
         other = Turn(str(tmp_path / "test.db"))
@@ -100,6 +106,37 @@ def test_what_comes_in_the_turn_of_another_process_is_one_group_in_the_loop(
         other.close()
         assert set(await asyncio.gather(*writes)) == {threading.current_thread().name}
         assert groups == [5]
+
+    run_on(tmp_path, prepare, use)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(60, [2, 3]), (0.001, [2, 1, 2])])
+def test_who_waited_for_a_commit_goes_with_those_that_it_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: list[int], seconds: float, expected: list[int]
+) -> None:
+    """They come again within the time, or they do not."""
+    monkeypatch.setattr(writer, "_LONGEST_GATHERING", seconds)
+    goes_on = threading.Event()
+    sync = writer.Writer._sync
+
+    def held(self: writer.Writer, *step: Any) -> None:
+        goes_on.wait(30)
+        sync(self, *step)
+
+    monkeypatch.setattr(writer.Writer, "_sync", held)
+
+    async def use(opened: SqliteDatabase) -> None:
+        first = [asyncio.create_task(opened.write(add, n)) for n in (1, 2)]
+        while not groups:
+            await asyncio.sleep(0)
+        waiting = asyncio.create_task(opened.write(add, 3))
+        await asyncio.sleep(0)
+        goes_on.set()
+        await asyncio.gather(*first)
+        if len(expected) > 2:
+            await waiting
+        await asyncio.gather(opened.write(add, 4), opened.write(add, 5), waiting)
+        assert groups == expected
 
     run_on(tmp_path, prepare, use)
 

@@ -33,6 +33,9 @@ _LARGEST_GROUP = 128
 _MOST_BRIEF = 64
 _LONGEST_BRIEF = 0.004
 _LONGEST_STATEMENT = 0.02
+# Seconds that writes which waited for a commit go on waiting for those that it answered to come again: a commit costs as much as
+# several writes, and what they share of it they need not pay (decision 0081).
+_LONGEST_GATHERING = 0.002
 _STEPS = 20_000  # of SQLite's machine, after which it is looked at the clock: about a millisecond
 _PATIENCE_MS = 30_000
 # How often, and every how many seconds, it is asked for the turn that another process has, before the thread waits for it: what
@@ -75,6 +78,8 @@ class Writer:
         self._idle: asyncio.Future[None] | None = None
         self._deadline = 0.0
         self._asked = 0
+        self._gathering: asyncio.TimerHandle | None = None
+        self._wanted = 0  # writes, for which it is gathered
         self._steps: queue.SimpleQueue[tuple[Callable[[], None], list[Write]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="db-write", daemon=True)
         self._thread.start()
@@ -88,6 +93,10 @@ class Writer:
         if not self._is_busy:
             self._is_busy = True
             write.loop.call_soon(self._begin)  # what else arrives in this turn of the loop is of the group
+        elif self._gathering is not None and len(self._waiting) >= self._wanted:
+            self._gathering.cancel()
+            self._gathering = None
+            write.loop.call_soon(self._begin)
         return await settled(write.future)
 
     async def close(self) -> None:
@@ -125,6 +134,10 @@ class Writer:
             self._steps.put((partial(self._commit, group), group))
         else:
             self._steps.put((partial(self._sync, opened, transaction, group), group))
+
+    def _begin_gathered(self) -> None:
+        self._gathering = None
+        self._begin()
 
     def _take_here(self) -> Opening | None:
         """Take the connections, where statements may run here: where they are open and wait for no readers."""
@@ -169,8 +182,12 @@ class Writer:
 
     def _end(self, group: list[Write]) -> None:
         settle(group)
-        if self._waiting:
+        if len(self._waiting) >= _MOST_BRIEF:
             self._begin()
+            return
+        if self._waiting:
+            self._wanted = min(len(group) + len(self._waiting), _MOST_BRIEF)
+            self._gathering = self._waiting[0].loop.call_later(_LONGEST_GATHERING, self._begin_gathered)
             return
         self._is_busy = False
         if self._idle is not None and not self._idle.done():

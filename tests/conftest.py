@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 
 from support.live_server import LiveServer, MakeServer
@@ -33,8 +34,13 @@ _ROOM = 6 * 1024**3  # bytes; a run holds up to 4 GiB at once
 def pytest_configure(config: pytest.Config) -> None:
     """Share what costs each client of a test the same, and heed SIGINT where a shell started pytest in its background.
 
-    Children would ignore it too, as such a shell has pytest do. Long trials keep their files on a disk.
+    Children would ignore it too, as such a shell has pytest do. Long trials keep their files on a disk. How long an example of
+    Hypothesis takes is a matter of the machine and what else it does.
     """
+    hypothesis.settings.register_profile(
+        "any-pace", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("any-pace")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     share_one_context()
     if config.option.markexpr != "soak" and _has_room(_MEMORY):

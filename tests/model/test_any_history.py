@@ -359,7 +359,6 @@ def compare(trial: Trial, histories: int, *, always_the_same: bool) -> None:
         settings=settings(
             max_examples=histories,
             stateful_step_count=25,
-            deadline=None,
             derandomize=always_the_same,
             database=None,
             suppress_health_check=list(HealthCheck),

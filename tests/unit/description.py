@@ -65,7 +65,6 @@ def _of_operation(service: Service, stage: Stage, operation: Any, each: int) -> 
         max_examples=each,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

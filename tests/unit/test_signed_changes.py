@@ -150,7 +150,7 @@ def changes(draw: st.DrawFn, query: Query, own: str, kind: str) -> Query:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_change_of_a_signed_url_is_accepted(issuer: Issuer, kind: str, data: st.DataObject) -> None:
     parts = urlsplit(issuer.urls[kind])

@@ -251,7 +251,6 @@ def test_every_mixture_of_protocols_and_faults_ends_with_the_bytes_acknowledged(
         settings=settings(
             max_examples=20,
             stateful_step_count=12,
-            deadline=None,
             database=None,
             print_blob=True,
             suppress_health_check=list(HealthCheck),

@@ -99,7 +99,8 @@ class Tab(Visitor):
         self._ask("Input.dispatchKeyEvent", type="keyUp", modifiers=modifiers, **pressed)
 
     def type(self, text: str) -> None:
-        """Type where the focus is."""
+        """Type where the focus is, once it is in a field: a page may give it that a moment after it is complete."""
+        self.until("document.activeElement?.matches('input, textarea')", "a field with the focus")
         self._ask("Input.insertText", text=text)
 
     def choose(self, selector: str, files: Sequence[Path]) -> None:

@@ -22,7 +22,7 @@ from fileferry.errors import BadRequest, FerryError, HeadTooLarge, RequestTimeou
 from fileferry.telemetry import CUT, Application, unread
 from fileferry.web import admission, dates, heads, problems, zerocopy
 from fileferry.web.admission import Place
-from fileferry.web.trailers import TrailersDropped
+from fileferry.web.long_bodies import LongBodies, ReadingCycle
 
 # What the kernel holds of an answer beyond what is on its way: enough to keep a fast line busy while the next block is read.
 # A bound on all of it (SO_SNDBUF) would bound the speed over long distances; without any, the kernel holds megabytes.
@@ -35,7 +35,7 @@ _MOST_DROPPED = 256 * 1024
 _MOST_SECONDS = 2.0
 
 
-class Connection(TrailersDropped):
+class Connection(LongBodies):
     """A connection whose client can neither fill the memory nor keep it open without an end.
 
     Each read is judged by what it brought: bytes in a row that end no head and belong to no body are those of a head, of the
@@ -173,7 +173,7 @@ class Connection(TrailersDropped):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn names the class itself; nothing has been sent yet.
-        cycle.__class__ = zerocopy.SendingCycle
+        cycle.__class__ = ReadingCycle
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:

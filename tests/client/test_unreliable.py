@@ -31,9 +31,6 @@ from support.live_server import LiveServer
 MIB = 1024 * 1024
 EVERY = 300_000
 SIZE = 5 * MIB + 12345
-# How often a byte goes out, on average: what waits in sockets at a cut is lost, more on a busy machine. Who began anew each
-# time would never end.
-MOST_SENT = 4
 IN_PARTS: dict[str, Any] = {"multipart_threshold": MIB, "part_size": MIB}
 PUT_IN_PARTS = ["--multipart-threshold", "1MiB", "--part-size", "1MiB"]
 QUICK: dict[str, Any] = {"first_delay": 0.001, "longest_delay": 0.01}
@@ -76,7 +73,7 @@ def test_parts_that_no_connection_gets_through_arrive_as_a_stream(
         file = client.upload(large, progress=lambda done, _: steps.append(done), **IN_PARTS)
     assert content_of(server, file.file_id) == body
     assert link.cuts > SIZE // EVERY
-    assert link.sent < MOST_SENT * SIZE
+    assert link.sent < 2.5 * SIZE
     assert steps[-1] == SIZE
     assert len({step for step in steps if 0 < step < SIZE}) > 3
 
@@ -98,7 +95,7 @@ def test_put_gets_through_such_a_connection(server: LiveServer, shell: Shell, la
         shell.environment["FILEFERRY_URL"] = link.url
         file = json.loads(shell.out("put", str(large), "--json", *PUT_IN_PARTS))
     assert content_of(server, file["file_id"]) == body
-    assert link.sent < MOST_SENT * SIZE
+    assert link.sent < 2.5 * SIZE
     assert list(state_folder().iterdir()) == []
 
 
@@ -113,7 +110,7 @@ def test_what_goes_whole_arrives_as_a_stream_as_well(
         where = client.create_folder(tmp_path.name) if folder else None
         file = client.upload(body, name="whole.bin", folder=where)
     assert content_of(server, file.file_id) == body
-    assert link.sent < MOST_SENT * len(body)
+    assert link.sent < 2.5 * len(body)
 
 
 def test_a_request_given_up_as_lost_may_bring_the_last_byte_while_the_next_one_sends_it_again(
@@ -145,7 +142,7 @@ def test_a_pipe_of_any_length_arrives(server: LiveServer, connect: Any) -> None:
         file = connect(link.url, server.root_key, retries=UNDAUNTED).upload(chunks_of(body), name="piped.bin")
     assert content_of(server, file.file_id) == body
     assert link.cuts > 10
-    assert link.sent < MOST_SENT * len(body)
+    assert link.sent < 2.5 * len(body)
 
 
 def test_an_asynchronous_iterator_of_any_length_arrives(server: LiveServer) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import random
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from uvicorn.server import ServerState
 
 from fileferry.web.connections import Connection
 from fileferry.web.long_bodies import LongBodies
+from support.link import RESET
 
 LONG = random.Random(7).randbytes(3_000_000)
 SHORT = b"short"
@@ -182,7 +182,7 @@ def test_a_client_that_resets_the_connection(caplog: pytest.LogCaptureFixture) -
         writer.write(request(LONG)[:-1])
         await asyncio.sleep(0.05)
         connection = writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         writer.transport.abort()
         await asyncio.sleep(0.05)
         has_reset.set()
